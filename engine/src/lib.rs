@@ -19,6 +19,7 @@
 //! Absent: every rule of the exchange. They are in `engine_core`, which does no I/O.
 
 pub mod commands;
+pub mod doubt;
 pub mod kafka_log;
 pub mod log;
 pub mod metrics;

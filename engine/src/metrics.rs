@@ -19,11 +19,14 @@ pub const UNCHECKED_HASHES: &str = "lfg_engine_unchecked_hashes";
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
 /// Outcomes written and not yet read back.
 pub const UNCONFIRMED: &str = "lfg_engine_unconfirmed_outcomes";
-/// 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted.
+/// The role: 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted, 6 absent, [`LEADS_UNCONFIRMED`].
 pub const ROLE: &str = "lfg_engine_role";
+/// The value of [`ROLE`] of a leader that cannot know whether it leads still: no broker has answered it for
+/// [`SILENT_AFTER`](service::kafka::contact::SILENT_AFTER), so another's term may be on the log.
+pub const LEADS_UNCONFIRMED: u8 = 7;
 /// The sequence of the last outcome read.
 pub const SEQUENCE: &str = "lfg_engine_position_sequence";
-/// Commands in the log without an outcome, of shards that this process leads.
+/// Commands in the log without an outcome, of shards that this process leads; NaN where unknown.
 pub const COMMANDS_LAG: &str = "lfg_engine_commands_lag";
 /// Seconds to make a snapshot from the previous one and the log since then. No loop waits for it.
 pub const SNAPSHOT_SECONDS: &str = "lfg_engine_snapshot_seconds";
@@ -58,7 +61,11 @@ pub fn describe() {
     );
     describe_histogram!(OUTCOME_SECONDS, Unit::Seconds, "from a command's append until its outcome was read back");
     describe_gauge!(UNCONFIRMED, "outcomes written and not yet read back");
-    describe_gauge!(ROLE, "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted");
+    describe_gauge!(
+        ROLE,
+        "0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted, 6 absent, 7 led last, and no broker has answered \
+         for 5 s or longer"
+    );
     describe_gauge!(SEQUENCE, "sequence of the last outcome read");
     describe_gauge!(COMMANDS_LAG, "commands in the log without an outcome, of shards led here");
     describe_histogram!(SNAPSHOT_SECONDS, Unit::Seconds, "how long a snapshot took to make, outside the loops");

@@ -46,7 +46,8 @@ const ACCOUNT_EVERY: Duration = Duration::from_secs(5);
 /// How often offsets are committed. A loss of younger events goes unnoticed.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
-const WATERMARK_TIMEOUT: Duration = Duration::from_secs(1);
+/// For all shards: the member hears nothing of its group meanwhile.
+const WATERMARKS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The pause before a new member replaces one that failed.
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -176,21 +177,29 @@ impl Member {
         controls.filter(|(_, control)| control.role() == ShardRole::Leading).collect()
     }
 
-    /// Measures the lag of the shards led here.
+    /// Measures the lag of the shards led here. Of the others it is not known.
     fn account(&self) {
         self.context().tell_halted();
-        for (number, control) in self.led() {
-            let next = control.next_command();
-            match self.consumer.fetch_watermarks(&self.topics.commands, number, WATERMARK_TIMEOUT) {
-                Ok((_, high)) => {
-                    let lag = u64::try_from(high).unwrap_or(0).saturating_sub(next);
-                    #[allow(clippy::cast_precision_loss, reason = "a metric")]
-                    gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(lag as f64);
-                }
-                Err(error) => {
-                    tracing::warn!(shard = number, %error, "the lag could not be measured");
-                    gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(f64::NAN);
-                }
+        let deadline = Instant::now() + WATERMARKS_WITHIN;
+        for (number, control) in (0_i32..).zip(&self.context().controls) {
+            let lag = (control.role() == ShardRole::Leading).then(|| self.lag(number, control, deadline)).flatten();
+            #[allow(clippy::cast_precision_loss, reason = "a metric")]
+            gauge!(COMMANDS_LAG, "shard" => number.to_string()).set(lag.map_or(f64::NAN, |lag| lag as f64));
+        }
+    }
+
+    /// Returns the lag of a shard; `None` if no broker answers with the end of its commands.
+    fn lag(&self, number: i32, control: &Control, deadline: Instant) -> Option<u64> {
+        let next = control.next_command();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        match self.consumer.fetch_watermarks(&self.topics.commands, number, left) {
+            Ok((_, high)) => Some(u64::try_from(high).unwrap_or(0).saturating_sub(next)),
+            Err(error) => {
+                tracing::warn!(shard = number, %error, "the lag is not known");
+                None
             }
         }
     }

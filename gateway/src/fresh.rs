@@ -6,7 +6,8 @@
 //! behind
 //!
 //! - what this gateway itself had read of the log [`BEHIND_MAX`] ago, or
-//! - what it had served from the same read model before the question was asked.
+//! - what it had served from the same read model before the question was asked, or had seen it to be at: whoever waited for a position
+//!   is never answered from before it, though another server answers (a replica, or the same one restored).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,10 +34,13 @@ struct Marks {
     recent: VecDeque<(Instant, u64)>,
     /// Read at least [`BEHIND_MAX`] ago.
     due: u64,
+    /// When the last was read.
+    last: Option<Instant>,
 }
 
 impl Marks {
     fn note(&mut self, sequence: u64, now: Instant) {
+        self.last = Some(now);
         if self.recent.back().is_none_or(|(last, _)| now.saturating_duration_since(*last) >= MARK_EVERY) {
             self.mature(now);
             self.recent.push_back((now, sequence));
@@ -55,7 +59,8 @@ impl Marks {
 impl Reads {
     /// What the view began with was read long ago.
     pub fn from(positions: &[Checkpoint]) -> Arc<Self> {
-        let marks = |position: &Checkpoint| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence });
+        let marks =
+            |position: &Checkpoint| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence, last: None });
         Arc::new(Self { shards: positions.iter().map(marks).collect() })
     }
 
@@ -73,6 +78,11 @@ impl Reads {
         due.unwrap_or(0)
     }
 
+    /// When this gateway last read an outcome of a shard; `None`: not yet.
+    pub fn last(&self, shard: Shard) -> Option<Instant> {
+        self.with(shard, |marks| marks.last).flatten()
+    }
+
     fn with<R>(&self, shard: Shard, look: impl FnOnce(&mut Marks) -> R) -> Option<R> {
         let marks = self.shards.get(shard.index())?;
         Some(look(&mut marks.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -83,7 +93,7 @@ impl Reads {
 #[derive(Clone)]
 pub struct Fresh {
     reads: Arc<Reads>,
-    /// The furthest that was served of each shard.
+    /// The furthest that was served, or seen, of each shard.
     served: Arc<[AtomicU64]>,
 }
 
@@ -108,6 +118,20 @@ impl Fresh {
     pub fn new(reads: &Arc<Reads>) -> Self {
         let served = reads.shards.iter().map(|_| AtomicU64::new(0)).collect();
         Self { reads: Arc::clone(reads), served }
+    }
+
+    /// What this gateway has read.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The read model is this far.
+    pub fn saw(&self, at: &[LogPosition]) {
+        for at in at {
+            if let Some(served) = self.served.get(at.shard.index()) {
+                served.fetch_max(at.sequence, Ordering::AcqRel);
+            }
+        }
     }
 
     /// Before the read model is asked: what others hear meanwhile does not count.
@@ -136,11 +160,7 @@ impl FreshRead<'_> {
         for at in at.clone() {
             self.fresh.judge(at, self.floor.get(at.shard.index()).copied().unwrap_or(0))?;
         }
-        for at in at {
-            if let Some(served) = self.fresh.served.get(at.shard.index()) {
-                served.fetch_max(at.sequence, Ordering::AcqRel);
-            }
-        }
+        at.into_iter().for_each(|at| self.fresh.saw(&[at]));
         Ok(())
     }
 
@@ -167,7 +187,7 @@ mod tests {
     #[test]
     fn what_was_read_long_ago_must_be_there_and_what_came_since_need_not() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut marks = Marks { recent: VecDeque::new(), due: 5 };
+        let mut marks = Marks { recent: VecDeque::new(), due: 5, last: None };
         for number in 0..20 {
             marks.note(u64::from(number) + 100, start + second * number);
         }
@@ -181,7 +201,7 @@ mod tests {
     #[test]
     fn marks_are_few_however_much_is_read() {
         let start = Instant::now();
-        let mut marks = Marks { recent: VecDeque::new(), due: 0 };
+        let mut marks = Marks { recent: VecDeque::new(), due: 0, last: None };
         for number in 0..100_000_u64 {
             marks.note(number, start + Duration::from_millis(number));
         }
@@ -200,5 +220,10 @@ mod tests {
         assert_eq!(asked_before.answered([at(8)]), Ok(()), "it was asked before the other was answered");
         assert_eq!(fresh.ask().answered([at(8)]), Err(Behind { at: at(8), wanted: 9 }));
         assert_eq!(fresh.behind(&[at(9)]), None);
+        let asked_before = fresh.ask();
+        fresh.saw(&[at(12)]);
+        fresh.saw(&[at(11)]);
+        assert_eq!(fresh.ask().answered([at(11)]), Err(Behind { at: at(11), wanted: 12 }), "it was waited for");
+        assert_eq!(asked_before.answered([at(11)]), Ok(()));
     }
 }

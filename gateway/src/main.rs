@@ -29,6 +29,7 @@ mod patience;
 mod pending;
 mod producer;
 mod progress;
+mod quiet;
 mod read_models;
 mod replays;
 mod seldom;

@@ -9,6 +9,7 @@
 //! | `redis`       | it cannot be asked, or is too far behind to be served ([`crate::fresh`])                   |
 //! | `postgres`    | the same                                                                                  |
 //! | `commands`    | a shard has decided nothing for [`SILENT_AFTER`], though a command waits there as long     |
+//! | `engine of shard …` | it was asked to decide something, and has not for [`SILENT_AFTER`] ([`crate::quiet`])      |
 //! | `kafka …`     | no broker answers a reader of the log (`service::kafka::contact`)                          |
 //!
 //! None of it makes the gateway unready: it serves what it can, and refuses the rest.
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::gauge;
+use schemas::Shard;
+use service::kafka::{ask, asked_at, contact};
 use service::{Readiness, Shutdown};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -24,6 +27,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::db::Database;
 use crate::fresh::Fresh;
 use crate::pending::{Open, PendingCommands};
+use crate::quiet::{self, Quiet};
 use crate::read_models::ReadModels;
 
 /// A shard that decides nothing for so long, with commands there, is as good as dead.
@@ -57,6 +61,7 @@ impl DependencyWatch {
     pub fn watch(self, shutdown: Shutdown) -> watch::Receiver<Degraded> {
         let (sender, receiver) = watch::channel(Degraded::new());
         tokio::spawn(async move {
+            let begin = (Instant::now(), u64::from(std::process::id()) ^ service::clock::now().as_millis());
             let mut looks = interval(LOOK_EVERY);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -65,6 +70,7 @@ impl DependencyWatch {
                     () = shutdown.wait() => return,
                 }
                 self.look().await;
+                self.ask(begin);
                 let names: Degraded = self.readiness.degraded().into_keys().collect();
                 sender.send_if_modified(|told| {
                     let changed = *told != names;
@@ -98,8 +104,37 @@ impl DependencyWatch {
         self.tell("commands", stuck(&open));
     }
 
-    fn tell(&self, name: &'static str, why: Option<String>) {
-        gauge!("gateway_degraded", "part" => name).set(if why.is_some() { 1.0 } else { 0.0 });
+    /// Looks for shards that nobody decides for, though they have nothing to do. `begin`: of this process, and what tells it from others.
+    fn ask(&self, (begin, process): (Instant, u64)) {
+        let (now, halted) = (Instant::now(), self.readiness.halted());
+        // Nobody knows what is decided while the log is not heard.
+        let hears = !contact::silent().contains_key("kafka tail");
+        for shard in Shard::all(self.shards) {
+            let decided = self.database.1.reads().last(shard).unwrap_or(begin);
+            let age = now.saturating_duration_since(decided);
+            gauge!("gateway_shard_decided_age_seconds", "shard" => shard.to_string()).set(age.as_secs_f64());
+            // What this process does not read it has named already.
+            let is_read = !halted.contains_key(&format!("shard {shard}"));
+            let quiet = match is_read && hears {
+                true => quiet::judge(decided, asked_at(shard), quiet::asks_after(process, shard), now),
+                false => Quiet::No,
+            };
+            let why = match quiet {
+                Quiet::Dead(since) => {
+                    Some(format!("shard {shard} was asked {} s ago and decides nothing", since.as_secs()))
+                }
+                Quiet::Ask => {
+                    ask(shard);
+                    None
+                }
+                Quiet::No => None,
+            };
+            self.tell(&format!("engine of shard {shard}"), why);
+        }
+    }
+
+    fn tell(&self, name: &str, why: Option<String>) {
+        gauge!("gateway_degraded", "part" => name.to_owned()).set(if why.is_some() { 1.0 } else { 0.0 });
         self.readiness.degrade(name, why);
     }
 }

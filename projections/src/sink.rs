@@ -56,7 +56,7 @@ pub trait Sink: Send + 'static {
 /// | `Moved`       | loads, or ends the process: see `run::shard::Trust`                     |
 /// | `Gone`        | loads, which rebuilds                                                   |
 /// | `Refused`     | halts alone                                                             |
-/// | `Denied`      | ends the sink if nothing was loaded before, else as `Unavailable`       |
+/// | `Denied`      | is named, waits, loads again: somebody may let it in, or make the store |
 /// | `Foreign`     | ends the sink                                                           |
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -80,10 +80,10 @@ pub enum SinkError {
     /// It refused this shard's data, or holds what the log says cannot be. Never retry: an operator must look.
     #[error("{0}")]
     Refused(Box<dyn std::error::Error + Send + Sync>),
-    /// It does not let this program in, or there is no such store: settings, mostly.
+    /// It does not let this program in, or there is no such store, or it has no tables yet.
     #[error("{0}")]
     Denied(Box<dyn std::error::Error + Send + Sync>),
-    /// It is not laid out as this build writes it.
+    /// It is laid out as a later build writes it.
     #[error("{0}")]
     Foreign(String),
 }

@@ -527,16 +527,16 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     let drop_last =
         "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
     // Redis is written on; the end tells of the failure.
-    let refused = async |worker: Worker, says: &str| {
+    let refused = async |worker: Worker| {
         let ended = "this store is written no further";
         until("the tables are refused", async || worker.logged().contains(ended)).await;
+        let says = "a later build has migrated Postgres's tables to version";
         assert!(worker.logged().contains(says), "{}", worker.logged());
         stack.redis_caught_up(&log).await;
         assert!(!worker.terminate().success());
     };
-    let later = "a later build has migrated Postgres's tables to version";
     stack.postgres.batch_execute(newer).await.unwrap();
-    refused(Worker::start(&stack), later).await;
+    refused(Worker::start(&stack)).await;
     stack.postgres.batch_execute(drop_last).await.unwrap();
 
     let worker = Worker::start(&stack);
@@ -545,26 +545,78 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name = 'lfg-projections'";
     stack.postgres.query_one(cut, &[]).await.unwrap();
-    refused(worker, later).await;
+    refused(worker).await;
+    stack.postgres.batch_execute(drop_last).await.unwrap();
 
+    // What a migration brings is waited for.
+    let waits = async |worker: &Worker, says: &str| {
+        until("it says so", async || {
+            worker.get("/readyz").await.is_some_and(|(_, body)| body.contains(says) && body.contains("hint: "))
+        })
+        .await;
+    };
     stack.postgres.batch_execute(drop_last).await.unwrap();
-    stack.postgres.batch_execute(drop_last).await.unwrap();
-    refused(Worker::start(&stack), "run `projections migrate`").await;
+    let mut worker = Worker::start(&stack);
+    waits(&worker, "run `projections migrate`").await;
+    assert!(worker.runs());
     stack.postgres.batch_execute("ALTER TABLE refinery_schema_history RENAME TO history").await.unwrap();
-    refused(Worker::start(&stack), "Postgres has no tables: run `projections migrate`").await;
-    let mut alone = Worker::start_on(&stack, &stack.database_url, &["--only", "postgres"]);
-    assert!(!alone.wait().success(), "nothing is left to do");
+    waits(&worker, "Postgres has no tables: run `projections migrate`").await;
+    assert!(worker.terminate().success());
     stack.remove().await;
 }
 
+/// What a worker that is ready says to be degraded.
+async fn degraded(worker: &Worker) -> Option<String> {
+    let (status, body) = worker.get("/readyz").await?;
+    let (_, degraded) = body.split_once("\"degraded\":")?;
+    let (degraded, _) = degraded.split_once(",\"halted\"")?;
+    (status == 200).then(|| degraded.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_gone_does_not_keep_redis_from_being_written() {
-    let (stack, log, _) = prepared("gone", 50).await;
-    let (path, _) = stack.database_url.rsplit_once('/').unwrap();
-    let worker = Worker::start_on(&stack, &format!("{path}/there_is_no_such_database"), &[]);
+async fn a_database_that_is_not_there_keeps_nobody_from_writing_redis_and_is_filled_when_it_comes() {
+    let (mut stack, mut log, mut exchange) = prepared("gone", 100).await;
+    let (path, database) = stack.database_url.rsplit_once('/').unwrap();
+    let later = format!("{database}_other");
+    let mut worker = Worker::start_on(&stack, &format!("{path}/{later}"), &[]);
+    let mut filled = BTreeMap::new();
     stack.redis_caught_up(&log).await;
-    until("Postgres is named", async || worker.logged().contains("this store is written no further")).await;
-    assert!(!worker.terminate().success());
+    until("Postgres is named, and Redis is enough", async || {
+        degraded(&worker).await.is_some_and(|named| named.contains("postgres of shard 0") && named.contains(&later))
+    })
+    .await;
+    assert!((metric(&worker, "lfg_projections_shut", "postgres", 0).await - 1.0).abs() < 0.5);
+    until("how far behind is not known", async || {
+        metric(&worker, "lfg_projections_lag_records", "postgres", 0).await.is_nan()
+    })
+    .await;
+
+    // It comes, is dropped under the running worker, and comes again.
+    for round in 0..2 {
+        let (_, other) = stack.other_database().await;
+        let ends = common::stack::ends(&log);
+        until("it is filled", async || common::stack::offsets(&other, SHARDS).await == ends).await;
+        until("nothing is degraded", async || degraded(&worker).await.as_deref() == Some("{}")).await;
+        filled = dump_postgres(&other).await;
+        if round == 1 {
+            break;
+        }
+        drop(other);
+        stack.drop_other_database().await;
+        until("it is missed", async || {
+            degraded(&worker).await.is_some_and(|named| named.contains("postgres of shard 1"))
+        })
+        .await;
+        grow(&mut log, &mut exchange, 50);
+        stack.produce_and_flush(&log);
+        stack.redis_caught_up(&log).await;
+        assert!(worker.runs());
+    }
+    assert!(worker.terminate().success());
+    let worker = Worker::start(&stack);
+    stack.postgres_caught_up(&log).await;
+    assert!(worker.terminate().success());
+    assert!(filled == dump_postgres(&stack.postgres).await, "Postgres differs");
     stack.remove().await;
 }
 
@@ -786,6 +838,48 @@ async fn months_appear_before_their_rows() {
     assert!(old.iter().any(|month| there.contains(month)), "no old order ended: {there:?}");
     let attach = "SELECT ensure_month('orders_ended', moment) FROM unnest(ARRAY['2019-12-15Z', '2020-01-15Z', '2020-08-15Z']::timestamptz[]) AS moment";
     stack.postgres.batch_execute(attach).await.unwrap();
+    assert!(worker.terminate().success());
+    compare_with_fresh_fold(&stack, &log).await;
+    stack.remove().await;
+}
+
+/// Each batch of the other shard's makes its month known to the whole process: what is known after a fault of this shard says nothing of the
+/// month into which its order moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_that_is_gone_stops_no_shard_while_others_write_all_the_time() {
+    let mut stack = Stack::new("doubt", SHARDS).await;
+    let (account, busy) = (AccountId(9_998), AccountId(9_999));
+    // The order is born in January of 2020, and ends in the month in which the other shard writes.
+    let mut log = Log::new(SHARDS, Timestamp(1_577_900_000_000));
+    log.tell(&one(shard(0), Event::AccountOpened { account }));
+    log.tell(&one(shard(1), Event::AccountOpened { account: busy }));
+    deposits(&mut log, shard(0), account, 100);
+    let life = for_unknown_reasons(account);
+    let (born, ends) = (&life[..2], &life[2..]);
+    log.tell(&Told { shard: shard(0), command: CommandId(2), events: born.to_vec() });
+    stack.produce_and_flush(&log);
+    let mut worker = Worker::start(&stack);
+    stack.caught_up(&log).await;
+    let detach = "ALTER TABLE orders_ended DETACH PARTITION orders_ended_2020_01";
+    stack.postgres.batch_execute(detach).await.unwrap();
+    stack.postgres.batch_execute("DROP TABLE orders_ended_2020_01").await.unwrap();
+
+    log.time = Timestamp(1_590_000_000_000);
+    log.tell(&Told { shard: shard(0), command: CommandId(3), events: ends.to_vec() });
+    let end = log.shards[0].records.len();
+    let start = std::time::Instant::now();
+    until("the shard goes on", async || {
+        // The other one never rests.
+        deposits(&mut log, shard(1), busy, 20);
+        stack.produce_and_flush(&log);
+        stack.postgres_offsets().await[0] == end
+    })
+    .await;
+    assert!(start.elapsed().as_secs() < 20, "it went on by chance");
+    assert!(metric(&worker, "lfg_projections_restarts_total", "postgres", 0).await > 0.5, "nothing was missing");
+    assert!(partitions(&stack).await.contains(&"orders_ended_2020_01".to_owned()));
+    stack.caught_up(&log).await;
+    assert!(worker.runs());
     assert!(worker.terminate().success());
     compare_with_fresh_fold(&stack, &log).await;
     stack.remove().await;

@@ -12,6 +12,7 @@ use service::kafka::{ConsumerProfile, GroupProtocol, KafkaFault, announce, topic
 use service::{AdminPort, Liveness, Readiness, Shutdown, Telemetry};
 use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
+use crate::doubt;
 use crate::kafka_log::{KafkaLog, LogConsumer, LogWriter};
 use crate::log::SystemClock;
 use crate::ownership::{GroupConfig, Ownership};
@@ -94,6 +95,7 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
     AdminPort::start(args.admin.listen, telemetry, liveness.clone(), readiness).await?;
     let Some(writer) = connect(&args, &shutdown).await? else { return Ok(()) };
     tokio::spawn(topics::watch(args.log.clone(), topics_right, shutdown.clone()));
+    tokio::spawn(doubt::watch(args.log.topics(), controls.clone(), shutdown.clone()));
     let engine = EngineId(uuid::Uuid::now_v7().as_u128());
     let part = Program::THIS.part(PartId(engine.0), PartKind::Engine);
     let announced = tokio::spawn(announce(args.log.clone(), part, shutdown.clone()));

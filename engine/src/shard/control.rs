@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use schemas::reading::Checkpoint;
 use service::{Pulse, ReadinessPart};
 
+use crate::metrics::LEADS_UNCONFIRMED;
+
 /// The role of a shard's loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShardRole {
@@ -81,6 +83,7 @@ struct ControlState {
     role: AtomicU8,
     next_command: AtomicU64,
     sequence: AtomicU64,
+    doubted: AtomicBool,
     ready: ReadinessPart,
     pulse: Pulse,
 }
@@ -97,6 +100,7 @@ impl Control {
             role: AtomicU8::new(ShardRole::Recovering.code()),
             next_command: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
+            doubted: AtomicBool::new(false),
             ready,
             pulse,
         };
@@ -137,6 +141,19 @@ impl Control {
     /// Returns the sequence of the last outcome that was read.
     pub fn sequence(&self) -> u64 {
         self.shared.sequence.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether brokers are silent, so that a leader cannot know whether it still leads.
+    pub fn doubt(&self, doubted: bool) {
+        self.shared.doubted.store(doubted, Ordering::Relaxed);
+    }
+
+    /// Returns the value of the metric for this role.
+    pub(super) fn told(&self, role: ShardRole) -> u8 {
+        match role {
+            ShardRole::Leading if self.shared.doubted.load(Ordering::Relaxed) => LEADS_UNCONFIRMED,
+            role => role.code(),
+        }
     }
 
     /// Returns true if the group assigns this shard to this process, and it cannot be led here.
@@ -209,5 +226,23 @@ impl Control {
         let standby = if self.shared.follows { ShardRole::Following } else { ShardRole::Absent };
         let wanted = if self.wants_lead() { ShardRole::Leading } else { standby };
         self.shared.ready.set(self.role() == wanted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::{Liveness, Readiness};
+
+    #[test]
+    fn only_a_leader_is_doubted_and_only_as_long_as_brokers_are_silent() {
+        let pulse = Liveness::new().watch("shard 0", std::time::Duration::from_secs(1));
+        let control = Control::new(Readiness::new().share("shard 0"), pulse, true);
+        let told = || ShardRole::ALL.map(|role| control.told(role));
+        assert_eq!(told(), [0, 1, 2, 3, 4, 5, 6]);
+        control.doubt(true);
+        assert_eq!(told(), [0, 1, 2, LEADS_UNCONFIRMED, 4, 5, 6]);
+        control.doubt(false);
+        assert_eq!(told(), [0, 1, 2, 3, 4, 5, 6]);
     }
 }

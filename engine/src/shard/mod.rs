@@ -252,7 +252,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         self.stage = stage;
         let role = self.stage.role();
         self.control.set_role(role);
-        self.metrics.role.set(f64::from(role.code()));
+        self.metrics.role.set(f64::from(self.control.told(role)));
         tracing::info!(shard = %self.shard, %role, sequence = self.replica.position().sequence, "role");
     }
 }

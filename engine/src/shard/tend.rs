@@ -123,6 +123,7 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
 
     #[allow(clippy::cast_precision_loss, reason = "metrics")]
     fn report(&self) {
+        self.metrics.role.set(f64::from(self.control.told(self.stage.role())));
         self.metrics.unchecked_hashes.set(self.replica.unchecked_hashes() as f64);
         self.metrics.sequence.set(self.replica.position().sequence as f64);
         self.metrics.unconfirmed.set(self.replica.unconfirmed() as f64);

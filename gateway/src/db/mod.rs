@@ -219,7 +219,9 @@ impl Database {
     /// How far the projection is.
     pub async fn progress(&self) -> Result<Vec<LogPosition>, DbError> {
         let rows = self.query(PROGRESS, &[]).await?;
-        rows.first().map(coordinates).transpose().map(Option::unwrap_or_default)
+        let at = rows.first().map(coordinates).transpose()?.unwrap_or_default();
+        self.fresh.iter().for_each(|fresh| fresh.saw(&at));
+        Ok(at)
     }
 
     /// The rows of a query that [`positioned`] made, and what they are as of.

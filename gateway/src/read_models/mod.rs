@@ -229,7 +229,9 @@ impl ReadModels {
         let at = |(shard, progress, _): (Shard, Option<String>, _)| {
             reached(shard, progress.as_deref()).unwrap_or(LogPosition { shard, sequence: 0 })
         };
-        Ok(read.into_iter().map(at).collect())
+        let at: Vec<LogPosition> = read.into_iter().map(at).collect();
+        self.fresh.iter().for_each(|fresh| fresh.saw(&at));
+        Ok(at)
     }
 
     /// Fails if a shard of these positions is being rebuilt.

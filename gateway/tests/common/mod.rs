@@ -9,6 +9,7 @@ pub mod door;
 #[path = "../../../schemas/tests/later/mod.rs"]
 pub mod later;
 pub mod log;
+pub mod own_kafka;
 pub mod process;
 pub mod raw;
 pub mod scribe;
@@ -55,8 +56,13 @@ pub struct Platform {
 impl Platform {
     /// Topics, and a database with the tables.
     pub async fn create(name: &str) -> Self {
+        Self::create_on(&env("KAFKA_BROKERS"), name).await
+    }
+
+    /// The same on another Kafka than all tests have.
+    pub async fn create_on(brokers: &str, name: &str) -> Self {
         let topic_prefix = format!("test-gateway-{name}-{}", uuid::Uuid::now_v7().simple());
-        let kafka = KafkaArgs { brokers: env("KAFKA_BROKERS"), properties: Vec::new() };
+        let kafka = KafkaArgs { brokers: brokers.to_owned(), properties: Vec::new() };
         let log = LogArgs { kafka, topic_prefix: topic_prefix.clone(), shards: SHARDS, copies: Copies::ONE };
         create(&log).await.expect("topics");
         let database = topic_prefix.replace('-', "_");
@@ -173,10 +179,14 @@ impl Platform {
 
     /// Everything: engine, projections, gateway.
     pub async fn whole(name: &str) -> Whole {
-        let platform = Self::create(name).await;
-        let (engine, projections) = (platform.program("engine").await, platform.program("projections").await);
-        let (gateway, api) = platform.gateway().await;
-        Whole { platform, engine, projections, gateway, api }
+        Self::create(name).await.with_all().await
+    }
+
+    /// With all its processes.
+    pub async fn with_all(self) -> Whole {
+        let (engine, projections) = (self.program("engine").await, self.program("projections").await);
+        let (gateway, api) = self.gateway().await;
+        Whole { platform: self, engine, projections, gateway, api }
     }
 
     /// Removes what the test made. A failed test leaves it, to be looked at.

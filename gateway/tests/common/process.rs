@@ -60,6 +60,28 @@ impl Process {
         entry[field].as_str().unwrap().to_owned()
     }
 
+    /// What its admin port says, or nothing.
+    pub async fn admin(&self, path: &str) -> Option<(u16, String)> {
+        let address = self.logged("admin port listens", "address");
+        let answer = reqwest::get(format!("http://{address}/{path}")).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
+    /// What it says to be degraded, if it is ready.
+    pub async fn degraded(&self) -> Option<Value> {
+        let (status, body) = self.admin("readyz").await?;
+        let body: Value = serde_json::from_str(&body).ok()?;
+        (status == 200).then(|| body["degraded"].clone())
+    }
+
+    /// The values of a metric with this in its labels.
+    pub async fn metric(&self, name: &str, label: &str) -> Vec<f64> {
+        let Some((_, text)) = self.admin("metrics").await else { return Vec::new() };
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        let ours = lines.filter(|rest| rest.starts_with('{') && rest.contains(label));
+        ours.filter_map(|rest| rest.rsplit_once(' ')?.1.parse().ok()).collect()
+    }
+
     /// Everything that it logged.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")

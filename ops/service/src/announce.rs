@@ -31,6 +31,11 @@ impl Announcements {
         is_due.then_some(Command::Announce(self.part))
     }
 
+    /// The next one is due at once.
+    pub fn hasten(&mut self, now: Duration) {
+        self.due = self.due.min(now);
+    }
+
     /// The last one did not reach the log.
     pub fn failed(&mut self, now: Duration) {
         self.due = now + AGAIN_AFTER;
@@ -63,6 +68,8 @@ mod tests {
         announcements.failed(at(310));
         assert_eq!((announcements.due(at(310)), announcements.next()), (None, at(311)));
         assert_eq!(announcements.due(at(311)), Some(Command::Announce(part)));
+        announcements.hasten(at(320));
+        assert_eq!((announcements.due(at(320)), announcements.next()), (Some(Command::Announce(part)), at(620)));
         assert_eq!(announcements.leave(), Command::Leave { part: part.id });
     }
 }

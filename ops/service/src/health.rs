@@ -7,6 +7,9 @@
 //! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
 //! back nor ends life; only a process whose shares have all halted is not ready.
 //!
+//! A share may also *wait* for something outside that is not there, and that only comes if somebody makes it. It is named as degraded, and
+//! holds readiness back only if no share does any work.
+//!
 //! What is *degraded* is named, and changes nothing else: what the process needs for a part of its work is gone, and it
 //! serves the rest.
 //!
@@ -45,6 +48,7 @@ enum PartImportance {
 pub struct ReadinessPart {
     ready: Arc<AtomicBool>,
     halted: Arc<Mutex<Option<String>>>,
+    waits: Arc<Mutex<Option<String>>>,
 }
 
 impl ReadinessPart {
@@ -61,6 +65,16 @@ impl ReadinessPart {
     /// This part stops for good, and the process goes on without it. Only the first reason counts.
     pub fn halt(&self, reason: impl Into<String>) {
         lock(&self.halted).get_or_insert_with(|| reason.into());
+    }
+
+    /// This part cannot work until something outside is there (`Some`: what), or can again.
+    pub fn wait_for(&self, what: Option<String>) {
+        *lock(&self.waits) = what;
+    }
+
+    /// What it waits for, if it does. One that halted waits for nothing more.
+    pub fn waits_for(&self) -> Option<String> {
+        lock(&self.waits).clone().filter(|_| self.halted().is_none())
     }
 
     /// Why it halted, if it did.
@@ -101,9 +115,9 @@ impl Readiness {
     /// The names of the parts that are not ready, and may become so.
     pub fn missing(&self) -> Vec<String> {
         let parts = lock(&self.parts);
-        let missing = |named: &NamedPart| {
-            named.kind != PartImportance::Side && !named.part.is_ready() && named.part.halted().is_none()
-        };
+        let excused = |part: &ReadinessPart| part.halted().is_some() || part.waits_for().is_some();
+        let missing =
+            |named: &NamedPart| named.kind != PartImportance::Side && !named.part.is_ready() && !excused(&named.part);
         parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
     }
 
@@ -123,8 +137,8 @@ impl Readiness {
         }
     }
 
-    /// What is not well, by name, and why; side parts that are not ready, and readers of the log whose broker is silent, are found
-    /// by themselves.
+    /// What is not well, by name, and why; parts that wait for something outside, side parts that are not ready, and readers of the log
+    /// whose broker is silent, are found by themselves.
     pub fn degraded(&self) -> BTreeMap<String, String> {
         let mut degraded = lock(&self.degraded).clone();
         let waits = |named: &NamedPart| {
@@ -134,6 +148,7 @@ impl Readiness {
         let sides =
             parts.iter().filter(|(_, named)| waits(named)).map(|(name, _)| (name.clone(), "not ready".to_owned()));
         degraded.extend(sides);
+        degraded.extend(parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.waits_for()?))));
         degraded.extend(contact::silent());
         degraded
     }
@@ -144,14 +159,16 @@ impl Readiness {
     /// |----------------------------------------------------|-------|
     /// | none                                               | no    |
     /// | one that is missing, or halted and no share        | no    |
-    /// | there are shares, and all of them halted           | no    |
-    /// | all are ready, or halted shares beside ready ones  | yes   |
+    /// | there are shares, and all of them halted or wait   | no    |
+    /// | all are ready, or shares that halted or wait       | yes   |
+    /// | beside ready ones                                  |       |
     pub fn is_ready(&self) -> bool {
         let parts = lock(&self.parts);
         let is_share = |named: &&NamedPart| named.kind == PartImportance::Share;
-        let is_ready = |named: &NamedPart| named.part.is_ready() || (is_share(&named) && named.part.halted().is_some());
+        let works = |named: &NamedPart| named.part.halted().is_none() && named.part.waits_for().is_none();
+        let is_ready = |named: &NamedPart| named.part.is_ready() || (is_share(&named) && !works(named));
         let mut shares = parts.values().filter(is_share).peekable();
-        let serves = shares.peek().is_none() || shares.any(|named| named.part.halted().is_none());
+        let serves = shares.peek().is_none() || shares.any(works);
         let mut counting = parts.values().filter(|named| named.kind != PartImportance::Side).peekable();
         counting.peek().is_some() && serves && counting.all(is_ready)
     }
@@ -291,6 +308,26 @@ mod tests {
         assert_eq!(readiness.missing(), ["shard 0"]);
         one.halt("as well");
         assert!(!readiness.is_ready() && readiness.missing().is_empty());
+    }
+
+    #[test]
+    fn a_share_that_waits_for_something_outside_is_degraded_and_keeps_nobody_from_work() {
+        let readiness = Readiness::new();
+        let (one, other) = (readiness.share("a of shard 0"), readiness.share("b of shard 0"));
+        one.wait_for(Some("no such database".to_owned()));
+        assert!(!readiness.is_ready());
+        assert_eq!(readiness.missing(), ["b of shard 0"]);
+        other.set(true);
+        assert!(readiness.is_ready() && readiness.halted().is_empty());
+        assert_eq!(readiness.degraded()["a of shard 0"], "no such database");
+        other.wait_for(Some("nothing either".to_owned()));
+        assert!(!readiness.is_ready(), "nobody works");
+        other.wait_for(None);
+        one.wait_for(None);
+        assert_eq!(readiness.missing(), ["a of shard 0"], "it has to catch up now");
+        one.wait_for(Some("no such database".to_owned()));
+        one.halt("broken");
+        assert!(!readiness.degraded().contains_key("a of shard 0") && readiness.is_ready());
     }
 
     #[test]

@@ -13,6 +13,11 @@
 /// the first migration.
 pub const VERSION: &str = "SELECT max(version) FROM refinery_schema_history";
 
+/// True if these tables are, or may become by `projections migrate`, what this build works with. Newer ones take another build.
+pub fn may_become(found: Option<i32>, built: i32) -> bool {
+    found.is_none_or(|found| found <= built)
+}
+
 /// Fails, and says what to do, unless the version that was found is the last that this build knows.
 pub fn judge(found: Option<i32>, built: i32) -> Result<(), String> {
     match found {
@@ -38,6 +43,7 @@ mod tests {
             [(None, "projections migrate"), (Some(5), "projections migrate"), (Some(7), "a later build")]
         {
             assert!(judge(found, 6).is_err_and(|text| text.contains(says)), "{found:?}");
+            assert_eq!(may_become(found, 6), found != Some(7));
         }
     }
 }

@@ -29,7 +29,7 @@ enum Means {
 /// | 55P03, 55006                   | somebody holds a lock for long                              | retry                               |
 /// | 0A000, 26000                   | prepared before somebody altered a table, or elsewhere      | retry                               |
 /// | 23514 without a constraint     | a month's partition went away                               | retry                               |
-/// | class 28, 3D000                | password or role refused, no such database                  | at the start stop, later retry      |
+/// | class 28, 3D000                | password or role refused, no such database                  | wait, and say so                    |
 /// | anything else, also 23, 22, 42 | log and tables disagree, a missing table, column or right   | the shard halts                     |
 pub fn classify(error: tokio_postgres::Error) -> SinkError {
     let means = match error.as_db_error() {

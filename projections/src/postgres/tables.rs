@@ -1,6 +1,6 @@
 //! Asks Postgres for the version of its tables: see [`service::tables`].
 
-use service::tables::{VERSION, judge};
+use service::tables::{VERSION, judge, may_become};
 use tokio_postgres::error::SqlState;
 
 use super::error::classify;
@@ -13,5 +13,8 @@ pub async fn check(client: &tokio_postgres::Client, built: i32) -> Result<(), Si
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
         Err(error) => return Err(classify(error)),
     };
-    judge(found, built).map_err(SinkError::Foreign)
+    judge(found, built).map_err(|why| match may_become(found, built) {
+        true => SinkError::denied(why),
+        false => SinkError::Foreign(why),
+    })
 }

@@ -63,7 +63,7 @@ impl PostgresSink {
 
     /// After a fault nothing that was known of connections and partitions is taken for granted.
     fn doubt<T>(&self, result: Result<T, SinkError>) -> Result<T, SinkError> {
-        if let Err(SinkError::Unavailable(_)) = &result {
+        if let Err(SinkError::Unavailable(_) | SinkError::Denied(_)) = &result {
             self.connections.forget();
             self.months.forget();
         }

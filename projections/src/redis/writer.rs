@@ -217,7 +217,7 @@ pub(super) async fn connect(config: &Config, name: &str) -> Result<ScriptConnect
     Ok(ScriptConnection { client, apply, clear })
 }
 
-/// Fails if Redis drops keys by itself: at the start that ends the process, later the shard waits until it is mended.
+/// Fails if Redis drops keys by itself: the shard waits until that is mended.
 async fn verify_eviction(client: &Client) -> Result<(), SinkError> {
     let info: Result<String, Error> = client.info(Some(InfoKind::Memory)).await;
     let info = match info {

@@ -16,8 +16,8 @@ use crate::sink::SinkError;
 /// | a shard's log: broken, cut, another, makes no sense  | that shard of that sink |
 /// | a panic                                              | that shard of that sink |
 /// | a shard's rows: the store refuses what the log says  | that shard of that sink |
-/// | a store that shuts this program out, is not there,   | that sink; the process  |
-/// | or is laid out otherwise                             | if it was the last      |
+/// | a store that a later build has laid out              | that sink; the process  |
+/// |                                                      | if it was the last      |
 /// | another writer, settings, Kafka                      | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
@@ -69,9 +69,9 @@ pub enum Stop {
         /// What it said.
         reason: String,
     },
-    /// The store shuts this program out, or is laid out otherwise.
+    /// The store is laid out as a later build writes it.
     #[error("{sink}: {reason}")]
-    Shut {
+    Foreign {
         /// Which store.
         sink: &'static str,
         /// What it said.
@@ -131,7 +131,7 @@ impl Stop {
 
     /// True if one store stops being written, and the other is written on.
     pub fn is_one_stores(&self) -> bool {
-        matches!(self, Self::Shut { .. })
+        matches!(self, Self::Foreign { .. })
     }
 
     /// An error before anything was written.
@@ -145,6 +145,8 @@ impl Stop {
 pub enum WriterEnd {
     /// Something that passes: begin again from the stored position.
     Again(String),
+    /// The store is not there, or does not let this program in: begin again once somebody has seen to that.
+    Shut(String),
     /// Something that does not.
     Stop(Stop),
 }

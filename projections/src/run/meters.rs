@@ -13,9 +13,10 @@
 //! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0;   |
 //! |                                         | NaN: unknown                                                          |
 //! | `lfg_projections_halted`                | 1 if the shard halted, and the others go on, else 0                   |
+//! | `lfg_projections_shut`                  | 1 while the store is not there and is waited for, else 0              |
 //! | `lfg_projections_restarts_total`        | times that it began again because something had to pass               |
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -37,10 +38,13 @@ pub struct WriterMetrics {
     lag_records: Gauge,
     lag_seconds: Gauge,
     halted: Gauge,
+    shut: Gauge,
     restarts: Counter,
     /// The position's offset, and the time of the last record before it; 0 before the first.
     at: AtomicU64,
     time: AtomicU64,
+    /// The store is not there: neither is a position.
+    is_shut: AtomicBool,
 }
 
 impl WriterMetrics {
@@ -48,9 +52,12 @@ impl WriterMetrics {
     pub fn new(sink: &'static str, shard: Shard) -> Self {
         let labels = [("sink", sink.to_owned()), ("shard", shard.to_string())];
         let halted = gauge!("lfg_projections_halted", &labels);
+        let shut = gauge!("lfg_projections_shut", &labels);
         halted.set(0.0);
+        shut.set(0.0);
         Self {
             halted,
+            shut,
             restarts: counter!("lfg_projections_restarts_total", &labels),
             outcomes: counter!("lfg_projections_outcomes_total", &labels),
             unknown: counter!("lfg_projections_unknown_total", &labels),
@@ -64,6 +71,7 @@ impl WriterMetrics {
             lag_seconds: gauge!("lfg_projections_lag_seconds", &labels),
             at: AtomicU64::new(0),
             time: AtomicU64::new(0),
+            is_shut: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +85,12 @@ impl WriterMetrics {
     /// The shard halted.
     pub fn halted(&self) {
         self.halted.set(1.0);
+    }
+
+    /// The store is not there, or is again.
+    pub fn shut(&self, shut: bool) {
+        self.is_shut.store(shut, Ordering::Relaxed);
+        self.shut.set(if shut { 1.0 } else { 0.0 });
     }
 
     /// The shard begins again because something has to pass.
@@ -96,7 +110,7 @@ impl WriterMetrics {
         self.at(to);
     }
 
-    /// Where the log ends is not known: neither is the lag, and 0 would be a lie.
+    /// Where the log ends, or the store is, is not known: neither is the lag, and 0 would be a lie.
     pub fn log_end_unknown(&self) {
         self.lag_records.set(f64::NAN);
         self.lag_seconds.set(f64::NAN);
@@ -104,6 +118,9 @@ impl WriterMetrics {
 
     /// The log ends before offset `end` now.
     pub fn log_ends(&self, end: u64) {
+        if self.is_shut.load(Ordering::Relaxed) {
+            return self.log_end_unknown();
+        }
         let behind = end.saturating_sub(self.at.load(Ordering::Relaxed));
         self.lag_records.set(float(behind));
         let time = self.time.load(Ordering::Relaxed);

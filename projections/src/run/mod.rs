@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer, and
-//! nothing else: one that cannot write is paused there, begins again by itself, and makes nobody wait. One whose log
+//! nothing else: one that cannot write is paused there, begins again by itself, and makes nobody wait; so does one whose store is not
+//! there, for as long as it is not, and probes name it. One whose log
 //! cannot be read or folded, or whose store refuses what the log says, halts: the others go on without it.
 
 mod batch;
@@ -171,7 +172,7 @@ struct Apart<'a> {
 }
 
 impl Apart<'_> {
-    /// A store that shuts this program out, or is gone, ends its own sink; probes name it. Whatever else ends a sink, or
+    /// A store that a later build has laid out ends its own sink; probes name it. Whatever else ends a sink, or
     /// the end of the last one, ends the process, so that it is seen.
     async fn run(&self, name: &str, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
         let result = sink.await;
@@ -192,4 +193,4 @@ impl Apart<'_> {
 
 /// What an operator does about a store that ended its sink.
 const HINT_STORE: &str =
-    "make the store what the message asks for (a database, its tables, a password); then restart this process";
+    "install the build of the projections that the store's tables are of in place of this process's";

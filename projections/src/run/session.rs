@@ -66,7 +66,7 @@ impl Worker {
                 writer: self.writer,
                 moves: StoreMoves::Fresh,
                 target: None,
-                let_in: false,
+                shut: None,
                 sink,
             }
         };
@@ -172,6 +172,7 @@ impl<S: Sink> WriterLife<S> {
                     self.writer.pulse.stop();
                     return Err(stop);
                 }
+                Err(WriterEnd::Shut(why)) => self.writer.shut(why),
                 Err(WriterEnd::Again(why)) => {
                     tracing::warn!(sink = S::NAME, %shard, why, "beginning again from the stored position");
                     self.writer.meters.restarted();

@@ -22,6 +22,10 @@ const CHECK_PERIOD: Duration = Duration::from_secs(1);
 /// How long a batch that is being written may hold up the end of the process. What is abandoned rolls back with its position.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// What an operator does about a store that is not there.
+const HINT_SHUT: &str =
+    "make it what the message asks for (a database, its tables, a password); this process then goes on by itself";
+
 /// Records folded before the other tasks of the runtime get a turn.
 const TURN: usize = 64;
 
@@ -41,8 +45,8 @@ pub struct ShardWriter<S> {
     pub moves: StoreMoves,
     /// The end of the log when this process first saw it.
     pub target: Option<u64>,
-    /// The store let this process in once.
-    pub let_in: bool,
+    /// What it waits for, if its store is not there.
+    pub shut: Option<String>,
 }
 
 /// What it means if the store is not where this writer left it.
@@ -90,8 +94,12 @@ impl<S: Sink> ShardWriter<S> {
         self.pulse.beat();
         let loaded = self.sink.load(end).await;
         let position = loaded.map_err(|error| self.fault(error))?;
-        self.let_in = true;
         self.target.get_or_insert(end);
+        if self.shut.take().is_some() {
+            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = position.offset, "the store is there again");
+            self.ready.wait_for(Some("the store is there again, and not as far as the log yet".to_owned()));
+            self.meters.shut(false);
+        }
         Ok(position)
     }
 
@@ -154,12 +162,25 @@ impl<S: Sink> ShardWriter<S> {
         self.pulse.stop();
     }
 
+    /// The store is not there. It may be another one when it is: how far that is, is not known.
+    pub fn shut(&mut self, why: String) {
+        if self.shut.as_ref() != Some(&why) {
+            tracing::error!(sink = S::NAME, shard = %self.shard(), why, hint = HINT_SHUT, "a store is not there; it is waited for");
+        }
+        (self.moves, self.target) = (StoreMoves::Fresh, None);
+        self.ready.set(false);
+        self.ready.wait_for(Some(format!("{why}; hint: {HINT_SHUT}")));
+        self.meters.shut(true);
+        self.shut = Some(why);
+    }
+
     fn stands_at(&self, reader: &LogReader) {
         self.meters.at(reader.position());
         let next = reader.next_offset();
         if self.target.is_some_and(|target| next >= target) && !self.ready.is_ready() {
             tracing::info!(sink = S::NAME, shard = %self.shard(), offset = next, "caught up");
             self.ready.set(true);
+            self.ready.wait_for(None);
         }
     }
 
@@ -186,8 +207,8 @@ impl<S: Sink> ShardWriter<S> {
         let (sink, shard) = (S::NAME, self.shard());
         match error {
             SinkError::Refused(reason) => Stop::Refused { sink, shard, reason: reason.to_string() }.into(),
-            SinkError::Denied(reason) if !self.let_in => Stop::Shut { sink, reason: reason.to_string() }.into(),
-            SinkError::Foreign(reason) => Stop::Shut { sink, reason }.into(),
+            SinkError::Denied(reason) => WriterEnd::Shut(reason.to_string()),
+            SinkError::Foreign(reason) => Stop::Foreign { sink, reason }.into(),
             error => again(&error),
         }
     }

@@ -207,13 +207,21 @@ impl Stack {
                 let _: i64 = self.redis.unlink(keys.to_vec()).await.expect("unlink");
             }
         }
-        for database in [format!("{}_other", self.database), self.database.clone()] {
-            // Autovacuum may be at work in it, and is not ours to stop.
-            let (admin, drop) =
-                (connect(&self.admin_url).await, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
-            until("the database is dropped", async || admin.batch_execute(&drop).await.is_ok()).await;
-        }
+        self.drop_other_database().await;
+        self.drop_database(&self.database).await;
         delete(&self.log).await.expect("topics are deleted");
+    }
+
+    /// Whoever is connected to it.
+    pub async fn drop_other_database(&self) {
+        self.drop_database(&format!("{}_other", self.database)).await;
+    }
+
+    async fn drop_database(&self, database: &str) {
+        // Autovacuum may be at work in it, and is not ours to stop.
+        let (admin, drop) =
+            (connect(&self.admin_url).await, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
+        until("the database is dropped", async || admin.batch_execute(&drop).await.is_ok()).await;
     }
 }
 

@@ -31,12 +31,19 @@ static READERS: Mutex<BTreeMap<u64, Heard>> = Mutex::new(BTreeMap::new());
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Heard {
     client: &'static str,
-    /// How old the oldest partition's last answer was when that was told; `None`: none ever came.
-    age: Option<Duration>,
+    /// Of each partition that is read: how old its last answer was when that was told; `None`: none ever came.
+    ages: BTreeMap<(String, i32), Option<Duration>>,
     told: Instant,
+}
+
+impl Heard {
+    /// Of the partition that was answered longest ago.
+    fn oldest(&self) -> Option<Duration> {
+        self.ages.values().copied().reduce(|one, other| Some(one?.max(other?))).flatten()
+    }
 }
 
 /// One client's word on when it heard from its brokers, for as long as the client is there.
@@ -55,7 +62,7 @@ impl Contact {
 
     /// The client's statistics, once a second.
     pub(super) fn note(&self, statistics: &Statistics) {
-        let mut oldest: Option<Option<Duration>> = None;
+        let mut ages = BTreeMap::new();
         for (topic, told) in &statistics.topics {
             for partition in told.partitions.values().filter(|partition| is_read(partition)) {
                 let age = age(partition, statistics.brokers.values());
@@ -66,17 +73,15 @@ impl Contact {
                 ];
                 gauge!(FETCH_AGE, &labels).set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
                 gauge!(LAG, &labels).set(lag(partition, age));
-                oldest = Some(match oldest {
-                    None => age,
-                    Some(before) => before.zip(age).map(|(before, age)| before.max(age)),
-                });
+                ages.insert((topic.clone(), partition.partition), age);
             }
         }
         let mut readers = readers();
-        match oldest {
-            Some(age) => drop(readers.insert(self.number, Heard { client: self.client, age, told: Instant::now() })),
+        if ages.is_empty() {
             // It reads nothing now.
-            None => drop(readers.remove(&self.number)),
+            readers.remove(&self.number);
+        } else {
+            readers.insert(self.number, Heard { client: self.client, ages, told: Instant::now() });
         }
     }
 }
@@ -98,9 +103,22 @@ pub fn silent() -> BTreeMap<String, String> {
     silent
 }
 
+/// True if this process reads the partition and none of its clients has heard from the broker for [`SILENT_AFTER`].
+pub fn is_silent(topic: &str, partition: i32) -> bool {
+    is_silent_to(readers().values(), &(topic.to_owned(), partition), Instant::now())
+}
+
+fn is_silent_to<'a>(readers: impl Iterator<Item = &'a Heard>, partition: &(String, i32), now: Instant) -> bool {
+    let mut ages = readers.filter_map(|heard| Some((heard, *heard.ages.get(partition)?))).peekable();
+    let is_old = |(heard, age): (&Heard, Option<Duration>)| {
+        age.is_none_or(|age| age + now.saturating_duration_since(heard.told) >= SILENT_AFTER)
+    };
+    ages.peek().is_some() && ages.all(is_old)
+}
+
 fn complaint(heard: &Heard, now: Instant) -> Option<String> {
     let since = now.saturating_duration_since(heard.told);
-    match heard.age.map(|age| age + since) {
+    match heard.oldest().map(|age| age + since) {
         Some(age) if age < SILENT_AFTER => None,
         Some(age) => Some(format!("no broker has answered for {} s", age.as_secs())),
         None => Some("no broker has answered".to_owned()),
@@ -170,12 +188,36 @@ mod tests {
     #[test]
     fn silence_is_told_also_when_the_client_says_nothing_any_more() {
         let now = Instant::now();
-        let heard = |age| Heard { client: "tail", age, told: now };
+        let heard = |age| Heard { client: "tail", ages: BTreeMap::from([(("t".to_owned(), 0), age)]), told: now };
         assert_eq!(complaint(&heard(Some(Duration::from_secs(1))), now), None);
         let later = now + Duration::from_secs(60);
         let said = complaint(&heard(Some(Duration::from_secs(1))), later);
         assert_eq!(said.as_deref(), Some("no broker has answered for 61 s"));
         assert!(complaint(&heard(None), now).is_some());
+    }
+
+    #[test]
+    fn a_client_is_as_silent_as_the_partition_that_was_answered_longest_ago() {
+        let now = Instant::now();
+        let heard = |ages: [Option<u64>; 2]| {
+            let ages = (0..).zip(ages).map(|(n, age)| (("t".to_owned(), n), age.map(Duration::from_secs))).collect();
+            Heard { client: "tail", ages, told: now }
+        };
+        assert_eq!(complaint(&heard([Some(1), Some(2)]), now), None);
+        assert!(complaint(&heard([Some(9), Some(2)]), now).is_some());
+        assert!(complaint(&heard([Some(1), None]), now).is_some());
+    }
+
+    #[test]
+    fn a_partition_is_silent_when_no_client_has_heard_of_it() {
+        let (now, of) = (Instant::now(), |number| ("t".to_owned(), number));
+        let heard =
+            |age| Heard { client: "tail", ages: BTreeMap::from([(of(3), Some(Duration::from_secs(age)))]), told: now };
+        let (fresh, old) = (heard(1), heard(60));
+        assert!(!is_silent_to([].into_iter(), &of(3), now), "it is not read");
+        assert!(is_silent_to([&old].into_iter(), &of(3), now) && !is_silent_to([&old].into_iter(), &of(4), now));
+        assert!(!is_silent_to([&old, &fresh].into_iter(), &of(3), now));
+        assert!(is_silent_to([&old, &fresh].into_iter(), &of(3), now + SILENT_AFTER), "both say nothing any more");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub mod requests;
 mod tail;
 pub mod topics;
 
-pub use announce::announce;
+pub use announce::{announce, ask, asked_at};
 pub use clients::{ConsumerProfile, GroupProtocol};
 pub use clients::{admin_config, consumer_config, member_config, outcome_producer_config, producer_config};
 pub use fault::{KafkaFault, may_retry};

@@ -1,0 +1,77 @@
+//! Shards that decide nothing: is there nothing to decide, or nobody who does?
+//!
+//! | last outcome of the shard         | last announcement of this process there   | what is done            |
+//! |-----------------------------------|-------------------------------------------|-------------------------|
+//! | younger than [`asks_after`]       | any                                       | nothing                 |
+//! | older                             | before it                                 | it announces itself     |
+//! | older                             | after it, for less than [`SILENT_AFTER`]  | it waits                |
+//! | any                               | after it, [`SILENT_AFTER`] ago or longer  | nobody decides          |
+//!
+//! An announcement is a command that every leader decides, and changes nothing (ADR 21). All gateways read its outcome, so each shard
+//! without traffic is asked once in [`ASKS_AFTER`] or longer, however many gateways there are. A shard with traffic is never asked.
+
+use std::time::{Duration, Instant};
+
+use schemas::Shard;
+
+use crate::standing::SILENT_AFTER;
+
+/// A shard that has decided nothing for so long may be asked.
+pub const ASKS_AFTER: Duration = Duration::from_secs(20);
+
+/// What to do about a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quiet {
+    /// Nothing.
+    No,
+    /// Ask it.
+    Ask,
+    /// It was asked, and has decided nothing for so long since.
+    Dead(Duration),
+}
+
+/// When this process asks a shard: once or twice [`ASKS_AFTER`]. Each process has its own time for each shard, or all would ask at once.
+pub fn asks_after(process: u64, shard: Shard) -> Duration {
+    let range = u64::try_from(ASKS_AFTER.as_millis()).unwrap_or(u64::MAX);
+    let mixed = (process ^ u64::from(shard.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    ASKS_AFTER + Duration::from_millis(mixed % range)
+}
+
+/// See the module. `decided`: when the shard's last outcome was read, or when reading began.
+pub fn judge(decided: Instant, asked: Option<Instant>, after: Duration, now: Instant) -> Quiet {
+    let since = |then: Instant| now.saturating_duration_since(then);
+    match asked.filter(|asked| *asked > decided) {
+        Some(asked) if since(asked) >= SILENT_AFTER => Quiet::Dead(since(asked)),
+        Some(_) => Quiet::No,
+        None if since(decided) >= after => Quiet::Ask,
+        None => Quiet::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_shard_is_asked_once_and_is_dead_if_it_does_not_decide() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let at = |seconds: u32| start + second * seconds;
+        let judge = |asked, now| judge(at(100), asked, second * 30, at(now));
+        assert_eq!(judge(None, 129), Quiet::No);
+        assert_eq!(judge(None, 130), Quiet::Ask);
+        assert_eq!(judge(Some(at(99)), 130), Quiet::Ask, "that was answered");
+        assert_eq!(judge(Some(at(130)), 131), Quiet::No);
+        assert_eq!(judge(Some(at(130)), 135), Quiet::Dead(second * 5));
+        assert_eq!(judge(Some(at(101)), 400), Quiet::Dead(second * 299), "it is not asked again and again");
+    }
+
+    #[test]
+    fn gateways_ask_at_times_of_their_own() {
+        let mut times: Vec<Duration> =
+            (0..100).map(|process| asks_after(process * 7_919, Shard::new(3).unwrap())).collect();
+        assert!(times.iter().all(|time| (ASKS_AFTER..2 * ASKS_AFTER).contains(time)));
+        times.sort_unstable();
+        times.dedup();
+        assert!(times.len() > 90);
+    }
+}

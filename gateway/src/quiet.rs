@@ -21,7 +21,7 @@ pub const ASKS_AFTER: Duration = Duration::from_secs(20);
 
 /// What to do about a shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Quiet {
+pub enum IdleShard {
     /// Nothing.
     No,
     /// Ask it.
@@ -38,13 +38,13 @@ pub fn asks_after(process: u64, shard: Shard) -> Duration {
 }
 
 /// See the module. `decided`: when the shard's last outcome was read, or when reading began.
-pub fn judge(decided: Instant, asked: Option<Instant>, after: Duration, now: Instant) -> Quiet {
+pub fn judge(decided: Instant, asked: Option<Instant>, after: Duration, now: Instant) -> IdleShard {
     let since = |then: Instant| now.saturating_duration_since(then);
     match asked.filter(|asked| *asked > decided) {
-        Some(asked) if since(asked) >= SILENT_AFTER => Quiet::Dead(since(asked)),
-        Some(_) => Quiet::No,
-        None if since(decided) >= after => Quiet::Ask,
-        None => Quiet::No,
+        Some(asked) if since(asked) >= SILENT_AFTER => IdleShard::Dead(since(asked)),
+        Some(_) => IdleShard::No,
+        None if since(decided) >= after => IdleShard::Ask,
+        None => IdleShard::No,
     }
 }
 
@@ -57,12 +57,12 @@ mod tests {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let at = |seconds: u32| start + second * seconds;
         let judge = |asked, now| judge(at(100), asked, second * 30, at(now));
-        assert_eq!(judge(None, 129), Quiet::No);
-        assert_eq!(judge(None, 130), Quiet::Ask);
-        assert_eq!(judge(Some(at(99)), 130), Quiet::Ask, "that was answered");
-        assert_eq!(judge(Some(at(130)), 131), Quiet::No);
-        assert_eq!(judge(Some(at(130)), 135), Quiet::Dead(second * 5));
-        assert_eq!(judge(Some(at(101)), 400), Quiet::Dead(second * 299), "it is not asked again and again");
+        assert_eq!(judge(None, 129), IdleShard::No);
+        assert_eq!(judge(None, 130), IdleShard::Ask);
+        assert_eq!(judge(Some(at(99)), 130), IdleShard::Ask, "that was answered");
+        assert_eq!(judge(Some(at(130)), 131), IdleShard::No);
+        assert_eq!(judge(Some(at(130)), 135), IdleShard::Dead(second * 5));
+        assert_eq!(judge(Some(at(101)), 400), IdleShard::Dead(second * 299), "it is not asked again and again");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `postgres`    | the same                                                                                  |
 //! | `commands`    | a shard has decided nothing for [`SILENT_AFTER`], though a command waits there as long     |
 //! | `engine of shard …` | it was asked to decide something, and has not for [`SILENT_AFTER`] ([`crate::quiet`])      |
+//! | `store`       | a checkpoint failed ([`crate::store::checkpoints`] tells it)                               |
 //! | `kafka …`     | no broker answers a reader of the log (`service::kafka::contact`)                          |
 //!
 //! None of it makes the gateway unready: it serves what it can, and refuses the rest.
@@ -27,7 +28,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::db::Database;
 use crate::fresh::Fresh;
 use crate::pending::{Open, PendingCommands};
-use crate::quiet::{self, Quiet};
+use crate::quiet::{self, IdleShard};
 use crate::read_models::ReadModels;
 
 /// A shard that decides nothing for so long, with commands there, is as good as dead.
@@ -117,17 +118,17 @@ impl DependencyWatch {
             let is_read = !halted.contains_key(&format!("shard {shard}"));
             let quiet = match is_read && hears {
                 true => quiet::judge(decided, asked_at(shard), quiet::asks_after(process, shard), now),
-                false => Quiet::No,
+                false => IdleShard::No,
             };
             let why = match quiet {
-                Quiet::Dead(since) => {
+                IdleShard::Dead(since) => {
                     Some(format!("shard {shard} was asked {} s ago and decides nothing", since.as_secs()))
                 }
-                Quiet::Ask => {
+                IdleShard::Ask => {
                     ask(shard);
                     None
                 }
-                Quiet::No => None,
+                IdleShard::No => None,
             };
             self.tell(&format!("engine of shard {shard}"), why);
         }

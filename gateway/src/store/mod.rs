@@ -10,6 +10,7 @@ mod tables;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,8 +95,10 @@ impl Store {
     }
 
     fn open_file(path: &Path, shards: u16) -> Result<(Arc<Self>, Option<LiveView>), StoreError> {
-        let create = || Database::builder().set_cache_size(CACHE).create(path);
-        let database = guarded(|| match create() {
+        // Nobody else reads it: it has what proves keys, if only as hashes. The database takes an empty file for a new one.
+        let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        drop(made.map_err(|error| StoreError::Disk(path.to_owned(), error))?);
+        let database = guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
             Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
             Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
                 Err(StoreError::Disk(path.to_owned(), error))

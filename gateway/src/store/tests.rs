@@ -1,4 +1,5 @@
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use schemas::event::OrderPlaced;
@@ -235,7 +236,9 @@ fn a_key_opens_nothing_once_its_revocation_was_folded_whatever_is_stored_meanwhi
 #[test]
 fn a_store_belongs_to_one_process() {
     let folder = tempdir().unwrap();
-    let (_store, _live) = begun(&folder);
+    let (store, _live) = begun(&folder);
+    let mode = fs::metadata(store.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "others do not read it");
     assert!(matches!(Store::open(folder.path(), PREFIX, 1), Err(StoreError::InUse(_))));
     assert!(Store::open(folder.path(), "another", 1).is_ok());
 }

@@ -3,6 +3,7 @@
 //! A batch is due when the last of its orders is. All of it is sent by the account of the first; sells are the buys beside
 //! them, since what was bought belongs to many.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
@@ -54,33 +55,23 @@ pub async fn send(
     let latency = due();
     let replies = each(reply, asked.len());
     let answer =
-        |((asked, market), reply): ((RequestKind, usize), &_)| RequestResult::new(asked, account, market, reply);
-    let answers: Vec<RequestResult> = asked.into_iter().zip(replies.iter()).map(answer).collect();
+        |((asked, market), reply): ((RequestKind, usize), &Arc<_>)| RequestResult::new(asked, account, market, reply);
+    let answers: Vec<RequestResult> = asked.into_iter().zip(&replies).map(answer).collect();
     answers.iter().for_each(|answer| keep(shared, answer, latency));
     answers
 }
 
-/// The answer to each order: its own, or that to the whole batch.
-fn each(reply: Result<ApiReply, ApiError>, count: usize) -> Vec<Result<ApiReply, ApiError>> {
-    let of_all = |status, body: &hyper::body::Bytes| -> Vec<_> {
-        (0..count).map(|_| Ok(ApiReply { status, body: body.clone() })).collect()
-    };
-    match reply {
-        Ok(ApiReply { status: status @ (200 | 202), body }) => match serde_json::from_slice::<BatchBody>(&body) {
-            Ok(batch) if batch.results.len() == count => {
-                let own =
-                    |result: ResultBody| Ok(ApiReply { status: result.status, body: result.body.to_string().into() });
-                batch.results.into_iter().map(own).collect()
-            }
-            Ok(_) | Err(_) => of_all(status, &body),
-        },
-        Ok(ApiReply { status, body }) => of_all(status, &body),
-        Err(error) => {
-            let first = std::iter::once(Err(error));
-            // What became of one became of all.
-            first.chain((1..count).map(|_| Err(ApiError::Timeout))).collect()
-        }
+/// The answer to each order: its own, or what became of the whole batch.
+fn each(reply: Result<ApiReply, ApiError>, count: usize) -> Vec<Arc<Result<ApiReply, ApiError>>> {
+    if let Ok(ApiReply { status: 200 | 202, body }) = &reply
+        && let Ok(batch) = serde_json::from_slice::<BatchBody>(body)
+        && batch.results.len() == count
+    {
+        let own = |result: ResultBody| Ok(ApiReply { status: result.status, body: result.body.to_string().into() });
+        return batch.results.into_iter().map(own).map(Arc::new).collect();
     }
+    let of_all = Arc::new(reply);
+    vec![of_all; count]
 }
 
 #[cfg(test)]
@@ -91,7 +82,7 @@ mod tests {
 
     fn statuses(status: u16, body: &str, count: usize) -> Vec<u16> {
         let replies = each(Ok(ApiReply { status, body: body.to_owned().into() }), count);
-        replies.into_iter().map(|reply| reply.unwrap().status).collect()
+        replies.iter().map(|reply| reply.as_ref().as_ref().unwrap().status).collect()
     }
 
     #[test]
@@ -101,5 +92,15 @@ mod tests {
         assert_eq!(statuses(202, r#"{"command_id":"x"}"#, 2), [202, 202]);
         assert_eq!(statuses(503, "{}", 3), [503, 503, 503]);
         assert_eq!(statuses(200, two, 3), [200, 200, 200]);
+    }
+
+    #[test]
+    fn what_became_of_a_batch_without_an_answer_is_said_of_each_of_its_orders() {
+        let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let replies = each(Err(ApiError::Connect { url: "http://localhost".to_owned(), error }), 3);
+        let asked = RequestKind::Order { client_id: uuid::Uuid::nil(), contract: None };
+        let labels: Vec<_> =
+            replies.iter().map(|reply| RequestResult::new(asked, 0, 0, reply).result.label()).collect();
+        assert_eq!(labels, ["failed: no connection"; 3]);
     }
 }

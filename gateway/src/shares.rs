@@ -8,6 +8,7 @@
 //! | urgent    | a key that cancels         | all                        |
 //!
 //! Besides, each owner has a share of its own: an account, an admin or, without a key, an address.
+//! All owners that send from one address have a half together, because anybody can open accounts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ pub struct Asker {
     pub owner: Owner,
     /// How much of all may be taken.
     pub rank: Rank,
+    /// The address that the request comes from; `None` if it stands for many clients.
+    pub via: Option<Peer>,
 }
 
 /// See the module.
@@ -59,6 +62,22 @@ pub struct Shares {
 struct Taken {
     all: usize,
     of_owners: HashMap<Owner, usize>,
+    of_addresses: HashMap<Peer, usize>,
+}
+
+/// Counts more of something that a key has.
+fn add<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K, count: usize) {
+    *counts.entry(key).or_default() += count;
+}
+
+/// Counts less of it, and forgets a key that has none.
+fn subtract<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K, count: usize) {
+    if let Some(own) = counts.get_mut(key) {
+        *own -= count;
+        if *own == 0 {
+            counts.remove(key);
+        }
+    }
 }
 
 impl Shares {
@@ -78,16 +97,23 @@ impl Shares {
         if taken.all + count > limit {
             return None;
         }
-        if asker.owner != Owner::Many {
-            let own = taken.of_owners.get(&asker.owner).copied().unwrap_or(0) + count;
-            if own > self.of_owner {
-                return None;
-            }
-            taken.of_owners.insert(asker.owner, own);
+        let has_share = asker.owner != Owner::Many;
+        if has_share && taken.of_owners.get(&asker.owner).copied().unwrap_or(0) + count > self.of_owner {
+            return None;
+        }
+        let of_address = |via| taken.of_addresses.get(&via).copied().unwrap_or(0);
+        if asker.via.is_some_and(|via| of_address(via) + count > self.all.div_ceil(2)) {
+            return None;
+        }
+        if has_share {
+            add(&mut taken.of_owners, asker.owner, count);
+        }
+        if let Some(via) = asker.via {
+            add(&mut taken.of_addresses, via, count);
         }
         taken.all += count;
         drop(taken);
-        Some(Share { shares: Arc::clone(self), owner: asker.owner, count })
+        Some(Share { shares: Arc::clone(self), owner: asker.owner, via: asker.via, count })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -99,6 +125,7 @@ impl Shares {
 pub struct Share {
     shares: Arc<Shares>,
     owner: Owner,
+    via: Option<Peer>,
     count: usize,
 }
 
@@ -106,11 +133,9 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut taken = self.shares.taken();
         taken.all -= self.count;
-        if let Some(own) = taken.of_owners.get_mut(&self.owner) {
-            *own -= self.count;
-            if *own == 0 {
-                taken.of_owners.remove(&self.owner);
-            }
+        subtract(&mut taken.of_owners, &self.owner, self.count);
+        if let Some(via) = &self.via {
+            subtract(&mut taken.of_addresses, via, self.count);
         }
     }
 }
@@ -120,11 +145,15 @@ mod tests {
     use super::*;
 
     fn account(id: u64, rank: Rank) -> Asker {
-        Asker { owner: Owner::Account(AccountId(id)), rank }
+        Asker { owner: Owner::Account(AccountId(id)), rank, via: None }
+    }
+
+    fn peer(last: u8) -> Peer {
+        Peer::of([192, 0, 2, last].into())
     }
 
     fn address(last: u8) -> Asker {
-        Asker { owner: Owner::Address(Peer::of([192, 0, 2, last].into())), rank: Rank::Anonymous }
+        Asker { owner: Owner::Address(peer(last)), rank: Rank::Anonymous, via: Some(peer(last)) }
     }
 
     #[test]
@@ -142,13 +171,26 @@ mod tests {
         assert!(shares.take(account(3, Rank::Urgent), 1).is_none(), "there is no more");
         drop(kept);
         let taken = shares.taken();
-        assert!(taken.all == 0 && taken.of_owners.is_empty());
+        assert!(taken.all == 0 && taken.of_owners.is_empty() && taken.of_addresses.is_empty());
+    }
+
+    #[test]
+    fn accounts_of_one_address_have_a_half_together_whatever_they_ask() {
+        let shares = Shares::new(16, 4);
+        let from = |id, last| Asker { via: Some(peer(last)), ..account(id, Rank::Urgent) };
+        let mut kept: Vec<_> = (1..=2).map(|id| shares.take(from(id, 1), 4).unwrap()).collect();
+        assert!(shares.take(from(3, 1), 1).is_none(), "its address has a half");
+        assert!(shares.take(address(1), 1).is_none(), "without a key, too");
+        kept.push(shares.take(from(3, 2), 4).unwrap());
+        drop(kept);
+        let taken = shares.taken();
+        assert!(taken.all == 0 && taken.of_owners.is_empty() && taken.of_addresses.is_empty());
     }
 
     #[test]
     fn an_address_of_many_has_no_share_and_no_more_than_its_rank() {
         let shares = Shares::new(16, 4);
-        let many = Asker { owner: Owner::Many, rank: Rank::Anonymous };
+        let many = Asker { owner: Owner::Many, rank: Rank::Anonymous, via: None };
         let kept: Vec<_> = (0..8).map(|_| shares.take(many, 1).unwrap()).collect();
         assert!(shares.take(many, 1).is_none());
         drop(kept);

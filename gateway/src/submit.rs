@@ -14,12 +14,12 @@ use schemas::{Command, CommandId, CommandRecord, Shard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::OUTCOME_WITHIN;
+use crate::config::{OUTCOME_WITHIN, REQUEST_PARTS};
 use crate::halted::HaltedShards;
 use crate::http::{admission, origin};
 use crate::pending::PendingCommands;
 use crate::producer::{Delivery, Producer};
-use crate::shares::{Asker, Owner, Shares};
+use crate::shares::Shares;
 use crate::told::CommandResult;
 
 /// Why a command has no result, and what that means for the caller.
@@ -122,7 +122,7 @@ impl Submitter {
             producer,
             pending,
             halted,
-            permits: Shares::new(max, 1),
+            permits: Shares::new(max, REQUEST_PARTS),
             within: OUTCOME_WITHIN,
             settled: seconds(SETTLED),
             waiting: gauge!("gateway_pending"),
@@ -155,8 +155,7 @@ impl Submitter {
     }
 
     async fn hold(&self, exchange: &mut Exchange<'_, impl Gather>, commands: Vec<(Shard, Command)>, deadline: Instant) {
-        let asker = Asker { owner: Owner::Many, rank: admission::rank() };
-        let Some(_permits) = self.permits.take(asker, commands.len()) else {
+        let Some(_permits) = self.permits.take(admission::asker(), commands.len()) else {
             for (shard, _) in commands {
                 exchange.lose(shard, SubmitError::Overloaded);
             }

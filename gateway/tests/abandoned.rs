@@ -97,6 +97,14 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     .await;
 
     lock.batch_execute("COMMIT").await.unwrap();
+    // Whoever reads next on a connection is not hit by the cancellation of the query before.
+    eventually("fills are read", async || (api.get(key, "/v1/fills").await.status == 200).then_some(())).await;
+    for nth in 0..150_u64 {
+        let request = api.request(reqwest::Method::GET, "/v1/orders?status=live").bearer_auth(&alice.key);
+        let hangs_up = tokio::time::timeout(Duration::from_micros(300 + nth % 15 * 100), request.send());
+        let (_, read) = tokio::join!(hangs_up, api.get(key, "/v1/fills"));
+        read.expect(200);
+    }
     eventually("orders are read again", async || (api.get(key, &path).await.status == 200).then_some(())).await;
     eventually("Postgres is there again", async || (!lacks_postgres().await).then_some(())).await;
     drop(sockets);

@@ -28,7 +28,7 @@ use crate::config::ReadPoolArgs;
 use crate::fresh::{Behind, Fresh};
 
 pub use fills::{FillRow, FillsWanted};
-use lease::Lease;
+use lease::{Canceller, Lease};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
 pub use proposals::OpenProposal;
 
@@ -109,6 +109,8 @@ pub struct Database {
     /// Whether it answers, as far as the last read or look after it told.
     answers: ReadinessPart,
     fresh: Option<Fresh>,
+    /// Where an abandoned query is cancelled.
+    canceller: Canceller,
 }
 
 /// What each kind of query takes.
@@ -145,6 +147,7 @@ impl Database {
         let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
         let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
         config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
+        let canceller = Canceller::of(&config);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
             .max_size(args.max)
@@ -154,7 +157,7 @@ impl Database {
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
         let times = Arc::new(Times::new());
-        Ok(Self { pool, args: args.clone(), times, answers, fresh: None })
+        Ok(Self { pool, args: args.clone(), times, answers, fresh: None, canceller })
     }
 
     /// From now on nothing is served that is too far behind.
@@ -249,7 +252,7 @@ impl Database {
     }
 
     async fn query_to_its_end(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
-        let lease = Lease::of(self.connection().await?);
+        let lease = Lease::of(self.connection().await?, self.canceller.clone());
         let connection = lease.connection();
         let found = async {
             let statement = connection.prepare_cached(sql).await?;

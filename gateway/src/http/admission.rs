@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 
 use crate::http::problem::{Problem, kinds};
-use crate::shares::{Asker, Rank, Share};
+use crate::shares::{Asker, Owner, Rank, Share};
 use crate::state::Shared;
 
 tokio::task_local! {
@@ -55,9 +55,10 @@ fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     state.requests.take(asker, 1).ok_or_else(|| Problem::new(kinds::OVERLOADED))
 }
 
-/// How much of all may be taken for the request that the present task serves.
-pub fn rank() -> Rank {
-    ADMITTED.try_with(|admitted| admitted.asker.rank).unwrap_or(Rank::Urgent)
+/// Returns who sent the request that the current task serves. The gateway's own tasks have no limit but that of all.
+pub fn asker() -> Asker {
+    let own = Asker { owner: Owner::Many, rank: Rank::Urgent, via: None };
+    ADMITTED.try_with(|admitted| admitted.asker).unwrap_or(own)
 }
 
 /// A place among those who wait for a position.

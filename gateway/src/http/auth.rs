@@ -184,22 +184,22 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
 /// Returns whose share of this gateway a request uses: that of the account or admin whose key it
 /// shows, or of its address.
 pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
+    let of_key = |key: &KeyHolder| {
+        // The last eighth is for keys that can cancel.
+        let rank = if is_urgent && key.scopes.contains(Scopes::CANCEL) { Rank::Urgent } else { Rank::Known };
+        (Owner::Account(key.account), rank)
+    };
     let by_token = |token: &str| match admin_holder(token, state) {
-        Some((admin, _)) => Some(Owner::Admin(admin)),
-        None => holder(token, state).ok().map(|key| Owner::Account(key.account)),
+        Some((admin, _)) => Some((Owner::Admin(admin), Rank::Known)),
+        None => holder(token, state).ok().map(|key| of_key(&key)),
     };
     let known = match signer(parts) {
-        Some(key) => Some(Owner::Account(key.account)),
+        Some(key) => Some(of_key(key)),
         None => bearer(&parts.headers).ok().and_then(by_token),
     };
-    let address = || match parts.extensions.get::<Peer>() {
-        Some(peer) if !state.shared_addresses.contains(peer) => Owner::Address(*peer),
-        _ => Owner::Many,
-    };
-    match known {
-        Some(owner) => Asker { owner, rank: if is_urgent { Rank::Urgent } else { Rank::Known } },
-        None => Asker { owner: address(), rank: Rank::Anonymous },
-    }
+    let via = parts.extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer));
+    let (owner, rank) = known.unwrap_or_else(|| (via.map_or(Owner::Many, Owner::Address), Rank::Anonymous));
+    Asker { owner, rank, via }
 }
 
 fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {

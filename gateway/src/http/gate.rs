@@ -26,7 +26,7 @@ use crate::http::auth;
 use crate::http::extract::QueryString;
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
-use crate::http::receive::{Received, receive};
+use crate::http::receive::receive;
 use crate::http::signed::verify;
 use crate::progress::{NotReached, ReadModelProgress};
 use crate::shares::Asker;
@@ -83,18 +83,17 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_urgent = is_urgent(&parts.method, parts.extensions.get());
     let asker = auth::asker(&parts, state, is_urgent);
-    let received = match receive(state, asker, &parts, body).await {
-        Ok(received) => received,
+    let bytes = match receive(state, asker, &parts, body).await {
+        Ok(bytes) => bytes,
         Err(refused) => return refused,
     };
     let served = async {
         // A malformed query string is told by the handler, which knows the route's parameters.
         let at_least = QueryString::parse(&parts.uri, state.map).at_least;
         view_reaches(state, asker, &at_least).await?;
-        verify(state, &mut parts, &received.bytes)?;
+        verify(state, &mut parts, &bytes)?;
         let admitted = Admitted::take(state, auth::asker(&parts, state, is_urgent))?;
         let is_read = matches!(parts.method, Method::GET | Method::HEAD) || parts.uri.path() == "/v1/orders/preview";
-        let Received { bytes, .. } = received;
         let request = Request::from_parts(parts, Body::from(bytes));
         let response = admitted.serve(finished(next.run(request), is_read)).await?;
         admitted.answer(response, is_read)
@@ -150,7 +149,7 @@ pub async fn reaches_own(
     if own.is_empty() {
         return Ok(());
     }
-    let reached = progress.wait(&own, Instant::now() + POSITION_WITHIN).await;
+    let reached = apart(progress.wait(&own, Instant::now() + POSITION_WITHIN)).await?;
     reached.map_err(|NotReached| {
         Problem::new(kinds::READ_MODEL_UNAVAILABLE).detail("it is behind what the account has been told")
     })

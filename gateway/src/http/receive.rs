@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::config::{BODY_MAX, BODY_WITHIN};
 use crate::http::problem::{Problem, kinds};
-use crate::shares::{Asker, Share};
+use crate::shares::Asker;
 use crate::state::Shared;
 
 /// Bytes beyond the limit that are read and thrown away, so that a client that is still sending gets to see the answer.
@@ -25,26 +25,19 @@ const DISCARD_MAX: usize = 4 * 1024 * 1024;
 /// How long they may take.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// A request's body, and its place among those that come in.
-pub struct Received {
-    /// The bytes.
-    pub bytes: Bytes,
-    _place: Option<Share>,
-}
-
-/// Reads the body of a request whose head is sound.
-pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Received, Response> {
+/// Reads the body of a request whose head is valid. It has a place among incoming bodies only while it is read.
+pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Bytes, Response> {
     if let Err(problem) = check(parts) {
         return Err(refused(problem, parts.version, discard(body).await));
     }
     if body.is_end_stream() {
-        return Ok(Received { bytes: Bytes::new(), _place: None });
+        return Ok(Bytes::new());
     }
-    let Some(place) = state.bodies.take(asker, 1) else {
+    let Some(_place) = state.bodies.take(asker, 1) else {
         return Err(refused(Problem::new(kinds::OVERLOADED), parts.version, discard(body).await));
     };
     match timeout(BODY_WITHIN, read(body)).await {
-        Ok(Ok(bytes)) => Ok(Received { bytes, _place: Some(place) }),
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err((problem, whole))) => Err(refused(problem, parts.version, whole)),
         Err(_) => Err(refused(Problem::new(kinds::REQUEST_TIMEOUT), parts.version, false)),
     }

@@ -35,12 +35,12 @@ struct Marks {
     /// Read at least [`BEHIND_MAX`] ago.
     due: u64,
     /// When the last was read.
-    last: Option<Instant>,
+    last: Option<(Instant, u64)>,
 }
 
 impl Marks {
     fn note(&mut self, sequence: u64, now: Instant) {
-        self.last = Some(now);
+        self.last = Some((now, sequence));
         if self.recent.back().is_none_or(|(last, _)| now.saturating_duration_since(*last) >= MARK_EVERY) {
             self.mature(now);
             self.recent.push_back((now, sequence));
@@ -50,6 +50,12 @@ impl Marks {
     fn mature(&mut self, now: Instant) {
         while let Some((_, sequence)) =
             self.recent.pop_front_if(|(at, _)| now.saturating_duration_since(*at) >= BEHIND_MAX)
+        {
+            self.due = sequence;
+        }
+        // Also what came right after the last mark, where the shard has been silent since.
+        if let Some((at, sequence)) = self.last
+            && now.saturating_duration_since(at) >= BEHIND_MAX
         {
             self.due = sequence;
         }
@@ -80,7 +86,7 @@ impl Reads {
 
     /// When this gateway last read an outcome of a shard; `None`: not yet.
     pub fn last(&self, shard: Shard) -> Option<Instant> {
-        self.with(shard, |marks| marks.last).flatten()
+        self.with(shard, |marks| marks.last.map(|(at, _)| at)).flatten()
     }
 
     fn with<R>(&self, shard: Shard, look: impl FnOnce(&mut Marks) -> R) -> Option<R> {
@@ -196,6 +202,14 @@ mod tests {
         marks.mature(start + second * 60);
         assert_eq!(marks.due, 119);
         assert!(marks.recent.is_empty());
+        // Between two marks, and the shard is silent since.
+        let (late, last) = (start + second * 100, start + second * 100 + second / 2);
+        marks.note(200, late);
+        marks.note(201, last);
+        marks.mature(last + BEHIND_MAX - second / 4);
+        assert_eq!(marks.due, 200);
+        marks.mature(last + BEHIND_MAX);
+        assert_eq!(marks.due, 201);
     }
 
     #[test]

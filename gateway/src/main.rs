@@ -280,7 +280,7 @@ fn share(
         map: config.log.shard_map(),
         live,
         books: BookTexts::default(),
-        snapshots: Arc::new(Semaphore::new(ws::orders::SNAPSHOTS_AT_ONCE)),
+        snapshots: ws::turns::SnapshotTurns::new(),
         halted,
         followers,
         submitter,

@@ -20,6 +20,7 @@ use crate::replays::Replays;
 use crate::shares::Shares;
 use crate::standing::Degraded;
 use crate::submit::Submitter;
+use crate::ws::turns::SnapshotTurns;
 
 /// Shared by all handlers; cheap to clone.
 pub type Shared = Arc<GatewayState>;
@@ -33,7 +34,7 @@ pub struct GatewayState {
     /// Texts of books.
     pub books: BookTexts,
     /// Snapshots of orders that are made at the same time.
-    pub snapshots: Arc<Semaphore>,
+    pub snapshots: Arc<SnapshotTurns>,
     /// Shards that are read no further.
     pub halted: Arc<HaltedShards>,
     /// The shards' books, order by order.

@@ -169,14 +169,12 @@ impl Database {
     /// A connection that has its settings, to tables that are this build's.
     async fn connection(&self) -> Result<Object, DbError> {
         let connection = self.pool.get().await?;
-        if Object::metrics(&connection).recycle_count == 0
-            && let Err(error) = verify(&connection).await
-        {
-            // Whoever asks next is to be told the same.
-            drop(Object::take(connection));
-            return Err(error);
+        if Object::metrics(&connection).recycle_count > 0 {
+            return Ok(connection);
         }
-        Ok(connection)
+        // Outside of the pool until it is verified: a client that hangs up meanwhile must not leave it there unverified.
+        let unverified = Unverified(Some(connection));
+        unverified.connection().await
     }
 
     /// Looks after the pool for as long as the process runs: closes connections that are old or idle, keeps the least
@@ -278,6 +276,24 @@ async fn verify(connection: &Object) -> Result<(), DbError> {
         return Err(DbError::Settings(timeout));
     }
     tables::check(connection).await
+}
+
+/// A new connection that is closed unless it turns out well.
+struct Unverified(Option<Object>);
+
+impl Unverified {
+    async fn connection(mut self) -> Result<Object, DbError> {
+        verify(self.0.as_ref().expect("it is there until it is verified")).await?;
+        Ok(self.0.take().expect("it is there until it is verified"))
+    }
+}
+
+impl Drop for Unverified {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 /// How far the projection is: one row, with one short text, since it comes with each row of a query.

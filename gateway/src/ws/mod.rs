@@ -8,6 +8,7 @@ pub mod hub;
 pub mod orders;
 pub mod protocol;
 pub mod session;
+pub mod turns;
 
 use std::collections::HashSet;
 use std::sync::Arc;

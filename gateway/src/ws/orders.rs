@@ -10,7 +10,6 @@
 //! time, outside of the sessions.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
@@ -30,10 +29,6 @@ const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 
 /// The most orders of a snapshot: the newest.
 pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
-
-/// Snapshots of all connections that are made at the same time: few enough to leave Postgres and
-/// the processors to others.
-pub const SNAPSHOTS_AT_ONCE: usize = 2;
 
 /// What the budget is charged when a snapshot starts, whatever its result.
 pub const SNAPSHOT_COSTS: usize = 256 * 1024;
@@ -172,8 +167,8 @@ async fn make(
     deadline: Instant,
 ) -> Result<OrdersSnapshot, String> {
     state.database_progress.wait(at_least, deadline).await.map_err(|error| error.to_string())?;
-    let turn = tokio::time::timeout_at(deadline, Arc::clone(&state.snapshots).acquire_owned()).await;
-    let turn = turn.map_err(|_| "too many others are made".to_owned())?.map_err(|error| error.to_string())?;
+    let turn = tokio::time::timeout_at(deadline, state.snapshots.take(account)).await;
+    let turn = turn.map_err(|_| "too many other snapshots are in progress".to_owned())?;
     let (orders, more, at) =
         state.database.live_orders(account, SNAPSHOT_ORDERS_MAX).await.map_err(|error| error.to_string())?;
     // Takes milliseconds for the most orders that a snapshot has.

@@ -316,7 +316,7 @@ impl LogReader {
     }
 
     /// Returns the current position: the stored one until the reader [is
-    /// verified](Reader::is_verified).
+    /// verified](LogReader::is_verified).
     pub fn position(&self) -> &Checkpoint {
         &self.position
     }

@@ -6,7 +6,9 @@
 //! answer is served that is behind
 //!
 //! - what this gateway itself had read of the log [`BEHIND_MAX`] ago, or
-//! - what it had served from the same read model before the query was sent, or had seen as its position: a client that waited for a position is never answered from before it, even if another server answers (a replica, or a restored one).
+//! - what it had served from the same read model before the query was sent, or had seen as its
+//!   position: a client that waited for a position is never answered from before it, even if
+//!   another server answers (a replica, or a restored one).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -127,7 +127,7 @@ struct DecisionContext<'a> {
 }
 
 impl CommandRun<'_> {
-    /// Dispatches the command, after the rule that applies to every command.
+    /// Dispatches the command, after the check of its times that applies to every command.
     fn take(&mut self, command: &Command) {
         if command.latest_time() > Some(TIME_MAX) {
             self.refuse_alone(Rejection::TimeOutOfRange);

@@ -104,7 +104,7 @@ enum Step {
         by: u64,
         transition: Transition,
     },
-    /// The home of the market that is never traded.
+    /// Proposes, and perhaps confirms, an answer of the market that is never traded.
     Answer {
         answer: ResolutionAnswer,
         confirmed: bool,
@@ -685,7 +685,7 @@ fn event_id() -> MarketEventId {
     MarketEventId::of(&EVENT.parse().unwrap())
 }
 
-/// The answer of all markets but the third.
+/// Creates the exclusive event of all markets but the third.
 fn create_event(cluster: &mut Cluster) {
     let (name, title) = (EVENT.parse().unwrap(), "Which one?".parse().unwrap());
     let event = Box::new(MarketEvent { id: event_id(), name, title, exclusive: true });

@@ -88,8 +88,7 @@ impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
 ///
 /// # Panics
 /// Every call panics if its callback panics. Then the fills reported before have happened, and
-/// nothing else. Every call, if the callback that it was given panics. Then what that was told
-/// before has happened, and nothing else.
+/// nothing else.
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
     pub(super) nodes: Slab<Node<Id, T>>,

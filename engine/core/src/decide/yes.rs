@@ -10,7 +10,7 @@
 //! |----------------------------------------------------------|---------------|---------------------------------------------|
 //! | YES is proposed, and the market claims and holds nothing | `YesClaimed`  | the event's home is asked                   |
 //! | YES is proposed again while it claims or holds the YES   |               | it stays so                                 |
-//! | another answer is proposed, and it claims or holds it    | `YesReleased` | the event's home is told                    |
+//! | another answer is proposed, and it claims or holds it    | `YesReleased` | the event's home is notified                |
 //! | the home has answered the last claim                     | `YesAnswered` | YES can be confirmed, or never by this claim |
 //! | the home has answered a claim before that                |               | nothing: it was released                    |
 //!
@@ -19,7 +19,7 @@
 //! | the event is not exclusive, or not known                 |               | it can be YES                               |
 //! | exclusive, and its YES is free or the market's own       | `YesHeld`     | it can be YES                               |
 //! | exclusive, and another market holds it                   |               | taken, by that market                       |
-//! | a market lets go what it holds                           | `YesHeld`     | none                                        |
+//! | a market releases what it holds                          | `YesHeld`     | none                                        |
 //!
 //! A market that is paid out YES holds it permanently. What the home must send also goes through a
 //! full outbox, as every answer does; a market's shard refuses the proposal beforehand if the

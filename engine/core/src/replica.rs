@@ -265,7 +265,6 @@ impl Replica {
     ///
     /// # Panics
     /// If something is unconfirmed.
-    /// If something is unconfirmed.
     pub fn resign(&mut self) {
         assert_eq!(self.unconfirmed(), 0, "a leader resigns when all it wrote has come back");
         self.lead = None;

@@ -122,7 +122,6 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
     ///
     /// # Panics
     /// If the order has less.
-    /// If the order has less.
     #[inline]
     pub fn reduce(&mut self, id: Id, quantity: u32) -> Option<u32> {
         self.books.reduce(id, quantity)

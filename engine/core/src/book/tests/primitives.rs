@@ -1,4 +1,4 @@
-//! What the law calls: take, insert, reduce, remove.
+//! Tests of the calls that the core uses: take, insert, reduce, remove.
 
 use proptest::prelude::*;
 use schemas::BookSide;

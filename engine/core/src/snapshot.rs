@@ -6,7 +6,7 @@
 //!
 //! | magic      | released with | reader        |
 //! |------------|---------------|---------------|
-//! | `LFGsnapB` | not yet       | [`read_body`] |
+//! | `LFGsnapE` | not yet       | [`read_body`] |
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Checkpoint;

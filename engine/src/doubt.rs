@@ -1,6 +1,7 @@
 //! Whether leaders can know that they lead: tells the shards' loops when their brokers are silent.
 //!
-//! Nothing follows from it but what probes and metrics say. What a leader decides meanwhile counts only if its term does.
+//! Nothing follows from it but what probes and metrics say. What a leader decides meanwhile counts
+//! only if its term does.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::shard::Control;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks until the end of the process. A leader always reads its commands, so they say when its broker last answered.
+/// Looks until the end of the process. A leader always reads its commands, so they say when its
+/// broker last answered.
 pub async fn watch(topics: Topics, controls: Vec<Control>, shutdown: Shutdown) {
     let mut looks = interval(LOOK_EVERY);
     loop {

@@ -19,10 +19,12 @@ pub const UNCHECKED_HASHES: &str = "lfg_engine_unchecked_hashes";
 pub const OUTCOME_SECONDS: &str = "lfg_engine_outcome_seconds";
 /// Outcomes written and not yet read back.
 pub const UNCONFIRMED: &str = "lfg_engine_unconfirmed_outcomes";
-/// The role: 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted, 6 absent, [`LEADS_UNCONFIRMED`].
+/// The role: 0 recovering, 1 following, 2 taking over, 3 leading, 4 resigning, 5 halted, 6 absent,
+/// [`LEADS_UNCONFIRMED`].
 pub const ROLE: &str = "lfg_engine_role";
-/// The value of [`ROLE`] of a leader that cannot know whether it leads still: no broker has answered it for
-/// [`SILENT_AFTER`](service::kafka::contact::SILENT_AFTER), so another's term may be on the log.
+/// The value of [`ROLE`] of a leader that cannot know whether it leads still: no broker has
+/// answered it for [`SILENT_AFTER`](service::kafka::contact::SILENT_AFTER), so another's term may
+/// be on the log.
 pub const LEADS_UNCONFIRMED: u8 = 7;
 /// The sequence of the last outcome read.
 pub const SEQUENCE: &str = "lfg_engine_position_sequence";

@@ -140,8 +140,8 @@ impl Member {
         let mut commit_at = Instant::now() + COMMIT_EVERY;
         while !leave.is_triggered() {
             match self.consumer.poll(POLL) {
-                // This member fetches nothing on purpose. A command delivered between assignment and
-                // pause is dropped: the shards' loops read commands through another consumer.
+                // This member fetches nothing on purpose. A command delivered between assignment
+                // and pause is dropped: the shards' loops read commands through another consumer.
                 None | Some(Ok(_)) => {}
                 // The client has logged it already.
                 Some(Err(error)) if may_retry(&error) => tracing::debug!(%error, "membership waits for Kafka"),

@@ -15,9 +15,9 @@ use schemas::{
 };
 use serde::Serialize;
 
+use crate::command_result::{CommandResult, OrderName, ResultPart};
 use crate::http::problem::Problem;
 use crate::shapes::{Fill, Order, fills_of_taker, number, text, text_or_null};
-use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// The most fills in one answer; `/v1/fills` serves the rest.
 pub const FILLS_SHOWN: usize = 100;
@@ -333,7 +333,7 @@ pub fn refusal(told: &ResultPart<'_>) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::told::tests::{named, repeats, resumed, settled, settled_of};
+    use crate::command_result::tests::{named, repeats, resumed, settled, settled_of};
     use crate::view::tests::{SHARD, amended as moved, outcome, placed, trade};
     use axum::http::StatusCode;
     use schemas::{AdminId, ClientId, Entry, Status};
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn a_parked_order_has_no_answer_until_it_is_decided() {
         let order_asked = named(2, 99);
-        let parked = told(vec![crate::told::tests::parked(7, &order_asked)]);
+        let parked = told(vec![crate::command_result::tests::parked(7, &order_asked)]);
         assert_eq!((order(&parked.told()), refusal(&parked.told()).is_none()), (None, true));
         let repeated = told(vec![repeats(FIRST.0, 99)]);
         assert_eq!((order(&repeated.told()), refusal(&repeated.told()).is_none()), (None, true));

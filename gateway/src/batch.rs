@@ -12,9 +12,9 @@ use schemas::ids::LogPosition;
 use schemas::{CommandId, OrderRef, Shard};
 
 use crate::answers::{self, AmendAnswer, CancelAnswer, OrderOutcome, refusal};
+use crate::command_result::{CommandResult, OrderName, ResultPart};
 use crate::http::problem::Problem;
 use crate::submit::{Gather, SubmitError};
-use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// One request of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -202,7 +202,7 @@ fn content(asked: BatchItem, told: &ResultPart<'_>) -> Option<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::told::tests::{named, parked, repeats, resumed, settled_of};
+    use crate::command_result::tests::{named, parked, repeats, resumed, settled_of};
     use crate::view::tests::{amended, outcome, placed};
     use schemas::event::{CancelReason, OrderPlaced};
     use schemas::{AccountId, Entry, Event, OrderId, Rejection};

@@ -1,12 +1,16 @@
-//! Where the view begins.
+//! Builds the view that the gateway starts with.
 //!
-//! | there is           | the view begins with                                  | Postgres and Redis       |
+//!
+//! there is
+//! the view starts from
+//! Postgres and Redis
+//!
 //! |--------------------|-------------------------------------------------------|--------------------------|
 //! | a store with a view | the store's last checkpoint                          | are not asked            |
 //! | a store without    | what Postgres has, which is the first checkpoint      | Postgres is waited for   |
 //! | no store           | what Postgres has                                     | Postgres is waited for   |
 //!
-//! Kafka is waited for in any case. From there on the log is folded.
+//! The start waits for Kafka in every case. The tail then folds the log from the view's positions.
 
 use std::sync::Arc;
 
@@ -21,42 +25,43 @@ use crate::read_models::{ReadError, ReadModels};
 use crate::store::{Store, StoreError};
 use crate::view::LiveView;
 
-/// Why the gateway cannot begin. No waiting mends it.
+/// Why the gateway cannot start. Waiting does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
-    /// Kafka, or topics of another shape.
+    /// Kafka failed, or its topics do not match the configuration.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// The settings of Postgres.
+    /// The settings of Postgres are invalid.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// Postgres, where the view is to come from it.
+    /// Postgres failed, and the view has to come from it.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// The settings of Redis.
+    /// The settings of Redis are invalid.
     #[error(transparent)]
     ReadModels(#[from] ReadError),
-    /// The store cannot be used, nor made.
+    /// The store cannot be opened or created.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store does not have what was just written to it.
+    /// The store does not contain what was just written to it.
     #[error("the store is empty after its first checkpoint")]
     StoreIsEmpty,
 }
 
-/// What there is at the start.
+/// Everything that the start opened.
 pub struct Begun {
-    /// Postgres, perhaps without a connection yet.
+    /// Postgres, possibly without a connection yet.
     pub database: Database,
-    /// Redis, likewise.
+    /// Redis, possibly without a connection yet.
     pub read_models: ReadModels,
     /// The view.
     pub view: LiveView,
-    /// What has the rest of it.
+    /// The store, if there is one.
     pub store: Option<Arc<Store>>,
 }
 
-/// See the module. `None` if asked to end meanwhile.
+/// Opens the store, Postgres and Redis, and builds the view. Returns `None` if the process is asked
+/// to end meanwhile.
 pub async fn begin(
     config: &Config,
     postgres: &ReadinessPart,

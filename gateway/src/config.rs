@@ -1,4 +1,5 @@
-//! What the gateway is told at its start, as flags or in the environment. Every bound of the process is here.
+//! What the gateway is told at its start, as flags or in the environment. Every bound of the
+//! process is here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -42,7 +43,8 @@ pub struct Config {
     /// Redis, `redis://host:port/number`.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// The first admin: its id and the SHA-256 of its key, in hex. It counts as long as there is no admin on the log.
+    /// The first admin: its id and the SHA-256 of its key, in hex. It counts as long as there is no
+    /// admin on the log.
     #[arg(
         long,
         env = "LFG_FIRST_ADMIN",
@@ -57,8 +59,9 @@ pub struct Config {
     /// Connections of clients.
     #[command(flatten)]
     pub connections: ConnectionArgs,
-    /// HTTP requests that are served at the same time, and again as many whose bodies come in, and that wait for a
-    /// position; more are refused. An account or an address may have a quarter, those without a key a half.
+    /// HTTP requests that are served at the same time, and again as many whose bodies come in, and
+    /// that wait for a position; more are refused. An account or an address may have a quarter,
+    /// those without a key a half.
     #[arg(long, env = "LFG_REQUESTS_MAX", default_value_t = 4_096)]
     pub requests_max: usize,
     /// Commands that wait for their outcome at the same time; more are refused.
@@ -67,16 +70,16 @@ pub struct Config {
     /// WebSocket connections; more are refused.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
-    /// Whether to follow every shard order by order, for previews, queue positions and groups: true or false. Takes the
-    /// memory of an engine's states.
+    /// Whether to follow every shard order by order, for previews, queue positions and groups: true
+    /// or false. Takes the memory of an engine's states.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
     pub follow: bool,
-    /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with the beginning of
-    /// the log.
+    /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with
+    /// the beginning of the log.
     #[arg(long, env = "LFG_SNAPSHOTS", value_name = "LOCATION")]
     pub snapshots: Option<String>,
-    /// A folder of this gateway alone, for its view as of a few seconds ago: it starts from there, without Postgres and Redis. Else from
-    /// Postgres, with all keys, books and trades in memory.
+    /// A folder of this gateway alone, for its view as of a few seconds ago: it starts from there,
+    /// without Postgres and Redis. Else from Postgres, with all keys, books and trades in memory.
     #[arg(long, env = "LFG_GATEWAY_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Connections to Postgres.
@@ -87,19 +90,22 @@ pub struct Config {
 /// What connections of clients may do.
 #[derive(Clone, Debug, Args)]
 pub struct ConnectionArgs {
-    /// Connections at the same time, WebSockets among them; fewer if the system gives fewer descriptors (see the log).
+    /// Connections at the same time, WebSockets among them; fewer if the system gives fewer
+    /// descriptors (see the log).
     #[arg(long = "connections-max", env = "LFG_CONNECTIONS_MAX", default_value_t = 32_768)]
     pub all: usize,
     /// Connections of one address (of one /64 of IPv6); a quarter of all by default.
     #[arg(long = "connections-per-address", env = "LFG_CONNECTIONS_PER_ADDRESS")]
     pub each_address: Option<usize>,
-    /// Addresses that stand for many clients, as a load balancer's does: only the limits of all hold for them.
+    /// Addresses that stand for many clients, as a load balancer's does: only the limits of all
+    /// hold for them.
     #[arg(long = "shared-addresses", env = "LFG_SHARED_ADDRESSES", value_delimiter = ',', value_name = "IP,…")]
     pub shared_addresses: Vec<IpAddr>,
     /// Seconds from the connection to the whole head of its first request.
     #[arg(long = "first-within", env = "LFG_FIRST_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub first_within: Duration,
-    /// Seconds that a connection may be without a request in progress. Longer than a load balancer keeps it.
+    /// Seconds that a connection may be without a request in progress. Longer than a load balancer
+    /// keeps it.
     #[arg(long = "idle-within", env = "LFG_IDLE_WITHIN", default_value = "75", value_parser = seconds, value_name = "SECONDS")]
     pub idle_within: Duration,
     /// Seconds in which an answer must go on that is being written.
@@ -133,7 +139,8 @@ pub const OUTCOME_WITHIN: Duration = Duration::from_secs(2);
 /// How long a query waits for a position it was asked for.
 pub const POSITION_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long Kafka has to take a command. Longer than a client waits, so that a broker's restart loses none.
+/// How long Kafka has to take a command. Longer than a client waits, so that a broker's restart
+/// loses none.
 pub const PRODUCE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a body may take to come in.
@@ -142,11 +149,12 @@ pub const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a request may take from the end of its body to its answer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(15);
 
-/// How far beyond what this gateway has read a position may be that is waited for: another gateway may be ahead, by what
-/// a shard writes in [`POSITION_WITHIN`] at most.
+/// How far beyond what this gateway has read a position may be that is waited for: another gateway
+/// may be ahead, by what a shard writes in [`POSITION_WITHIN`] at most.
 pub const POSITION_AHEAD_MAX: u64 = 200_000;
 
-/// An account, an admin or an address has one part of so many of all bodies and of all requests in progress.
+/// An account, an admin or an address has one part of so many of all bodies and of all requests in
+/// progress.
 pub const REQUEST_PARTS: usize = 4;
 
 /// The same of those who wait for a position.

@@ -1,13 +1,14 @@
-//! How far behind a read model may be and still be served.
+//! How far a read model may lag behind and still be served.
 //!
 //!   tail ─▶ reads ─▶ *fresh* ─▶ Redis, Postgres: each answer, before it goes out
 //!
-//! A read model that is built anew begins with the past: empty wallets, then old ones. So nothing is served that is
-//! behind
+//! A read model that is being rebuilt starts with the past: empty wallets, then old ones. So no
+//! answer is served that is behind
 //!
 //! - what this gateway itself had read of the log [`BEHIND_MAX`] ago, or
-//! - what it had served from the same read model before the question was asked, or had seen it to be at: whoever waited for a position
-//!   is never answered from before it, though another server answers (a replica, or the same one restored).
+//! - what it had served from the same read model before the query was sent, or had seen as its
+//!   position: a client that waited for a position is never answered from before it, even if
+//!   another server answers (a replica, or a restored one).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +19,10 @@ use schemas::Shard;
 use schemas::ids::LogPosition;
 use schemas::reading::Checkpoint;
 
-/// How old the first thing may be that a read model lacks.
+/// The greatest age of the first outcome that a read model may lack.
 pub const BEHIND_MAX: Duration = Duration::from_secs(10);
 
-/// Time between two marks: how exactly it is known when something was read.
+/// Interval between two marks: the precision with which the time of a read is known.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 
 /// How far each shard was read, and when.
@@ -30,11 +31,11 @@ pub struct Reads {
 }
 
 struct Marks {
-    /// Sequences that were read at these moments, oldest first.
+    /// Sequences with the time at which they were read, oldest first.
     recent: VecDeque<(Instant, u64)>,
-    /// Read at least [`BEHIND_MAX`] ago.
+    /// The last sequence that was read at least [`BEHIND_MAX`] ago.
     due: u64,
-    /// When the last was read.
+    /// When the last outcome was read.
     last: Option<(Instant, u64)>,
 }
 
@@ -53,7 +54,7 @@ impl Marks {
         {
             self.due = sequence;
         }
-        // Also what came right after the last mark, where the shard has been silent since.
+        // Includes outcomes after the last mark if the shard has been silent since.
         if let Some((at, sequence)) = self.last
             && now.saturating_duration_since(at) >= BEHIND_MAX
         {
@@ -63,19 +64,19 @@ impl Marks {
 }
 
 impl Reads {
-    /// What the view began with was read long ago.
+    /// Starts with the view's positions, which count as read long ago.
     pub fn from(positions: &[Checkpoint]) -> Arc<Self> {
         let marks =
             |position: &Checkpoint| Mutex::new(Marks { recent: VecDeque::new(), due: position.sequence, last: None });
         Arc::new(Self { shards: positions.iter().map(marks).collect() })
     }
 
-    /// An outcome was read.
+    /// Notes that an outcome was read.
     pub fn note(&self, shard: Shard, sequence: u64) {
         self.with(shard, |marks| marks.note(sequence, Instant::now()));
     }
 
-    /// What a read model must have of a shard.
+    /// Returns the sequence that a read model must have reached on a shard.
     fn due(&self, shard: Shard) -> u64 {
         let due = self.with(shard, |marks| {
             marks.mature(Instant::now());
@@ -84,7 +85,8 @@ impl Reads {
         due.unwrap_or(0)
     }
 
-    /// When this gateway last read an outcome of a shard; `None`: not yet.
+    /// Returns when this gateway last read an outcome of a shard; `None` if it has not read one
+    /// yet.
     pub fn last(&self, shard: Shard) -> Option<Instant> {
         self.with(shard, |marks| marks.last.map(|(at, _)| at)).flatten()
     }
@@ -95,11 +97,11 @@ impl Reads {
     }
 }
 
-/// What one read model may serve.
+/// The limits of one read model.
 #[derive(Clone)]
 pub struct Fresh {
     reads: Arc<Reads>,
-    /// The furthest that was served, or seen, of each shard.
+    /// The furthest position of each shard that was served or seen.
     served: Arc<[AtomicU64]>,
 }
 
@@ -107,31 +109,32 @@ pub struct Fresh {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the read model is at {at}, behind {wanted}")]
 pub struct Behind {
-    /// Where it is.
+    /// Its position.
     pub at: LogPosition,
-    /// Where it must be at least.
+    /// The sequence that it must have reached.
     pub wanted: u64,
 }
 
-/// A question that was asked: its answer must be at least so far.
+/// A query in progress: its answer must be at least as far as the read model was when the query was
+/// sent.
 pub struct FreshRead<'a> {
     fresh: &'a Fresh,
     floor: Vec<u64>,
 }
 
 impl Fresh {
-    /// Nothing served yet.
+    /// Creates the limits of a read model that has served nothing yet.
     pub fn new(reads: &Arc<Reads>) -> Self {
         let served = reads.shards.iter().map(|_| AtomicU64::new(0)).collect();
         Self { reads: Arc::clone(reads), served }
     }
 
-    /// What this gateway has read.
+    /// Returns what this gateway has read.
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
 
-    /// The read model is this far.
+    /// Notes the read model's position.
     pub fn saw(&self, at: &[LogPosition]) {
         for at in at {
             if let Some(served) = self.served.get(at.shard.index()) {
@@ -140,13 +143,14 @@ impl Fresh {
         }
     }
 
-    /// Before the read model is asked: what others hear meanwhile does not count.
+    /// Starts a query. What other queries see meanwhile does not count for it.
     pub fn ask(&self) -> FreshRead<'_> {
         let floor = self.served.iter().map(|served| served.load(Ordering::Acquire)).collect();
         FreshRead { fresh: self, floor }
     }
 
-    /// The first shard on which a read model at `reached` may not be served; one that is missing there is at 0.
+    /// Returns the first shard on which a read model at `reached` may not be served. A missing
+    /// shard is at 0.
     pub fn behind(&self, reached: &[LogPosition]) -> Option<Behind> {
         let shards = Shard::all(u16::try_from(self.served.len()).unwrap_or(u16::MAX));
         let at =
@@ -161,7 +165,7 @@ impl Fresh {
 }
 
 impl FreshRead<'_> {
-    /// The answer came, as of these positions.
+    /// Checks an answer as of these positions, and notes them.
     pub fn answered(self, at: impl IntoIterator<Item = LogPosition> + Clone) -> Result<(), Behind> {
         for at in at.clone() {
             self.fresh.judge(at, self.floor.get(at.shard.index()).copied().unwrap_or(0))?;
@@ -170,7 +174,7 @@ impl FreshRead<'_> {
         Ok(())
     }
 
-    /// The same of an answer that has all shards; one that is missing is at 0.
+    /// The same for an answer that includes all shards; a missing one is at 0.
     pub fn answered_of_all(self, at: &[LogPosition]) -> Result<(), Behind> {
         let found =
             |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(LogPosition { shard, sequence: 0 });
@@ -202,7 +206,7 @@ mod tests {
         marks.mature(start + second * 60);
         assert_eq!(marks.due, 119);
         assert!(marks.recent.is_empty());
-        // Between two marks, and the shard is silent since.
+        // Between two marks, with the shard silent since.
         let (late, last) = (start + second * 100, start + second * 100 + second / 2);
         marks.note(200, late);
         marks.note(201, last);

@@ -1,26 +1,27 @@
-//! How many connections this process takes: as many as it is told to, and never more than the system gives descriptors for.
+//! The number of connections that this process accepts: the configured one, limited by the file
+//! descriptors that the system gives.
 
 use crate::config::Config;
 use service::admin;
 
-/// Descriptors for files, pipes and what the runtime has open.
+/// Descriptors for files, pipes and the runtime.
 const FILES: usize = 64;
 
 /// Descriptors for each shard: sockets to brokers, and the wake-up pipes of its consumers.
 const OF_SHARD: usize = 16;
 
-/// What is taken at most.
+/// The connections that are accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sockets {
-    /// Connections of clients, WebSockets among them.
+    /// All clients' connections, WebSockets included.
     pub connections: usize,
-    /// Of these, of one address.
+    /// Connections of one address.
     pub each_address: usize,
-    /// WebSockets. The rest of the connections is for requests.
+    /// WebSockets. The other connections are for requests.
     pub websockets: usize,
 }
 
-/// The system does not give enough to serve anybody.
+/// The system gives too few descriptors to serve any client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "{given} open descriptors are too few: {kept} are kept for brokers, databases and probes\nhint: raise the hard limit (`ulimit -Hn`, LimitNOFILE)"
@@ -31,7 +32,7 @@ pub struct TooFew {
 }
 
 impl Sockets {
-    /// With so many descriptors.
+    /// Computes the limits from the number of descriptors.
     pub fn of(config: &Config, descriptors: u64) -> Result<Self, TooFew> {
         let kept = admin::CONNECTIONS + config.pool.max + OF_SHARD * usize::from(config.log.shards) + FILES;
         let left = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(kept);

@@ -1,4 +1,5 @@
-//! `docs/limits.md` says what the code does: every limit of the configuration, and every constant that bounds clients.
+//! `docs/limits.md` says what the code does: every limit of the configuration, and every constant
+//! that bounds clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,13 +1,15 @@
-//! The view and the WebSocket subscriptions, shared between the tail and everybody who reads.
+//! The view and the WebSocket subscriptions, shared between the tail and all readers.
 //!
 //!   tail ─▶ view ─▶ (answers) ─▶ a queue ─▶ *fan-out* ─▶ hub
 //!
-//! The tail folds an outcome into the view, has it answered, and hands it to the thread that tells watchers: a slow or large fan-out delays no
-//! answer. A subscriber holds hub and view, always taken in this order (so nobody holds the view while it waits for the fan-out), for its snapshot and its registration. What the view has then, and the
-//! fan-out has not told yet, the hub does not tell this subscriber: so it has every outcome up to its snapshot's sequence and every later one as a
-//! delta, and nothing falls between.
+//! The tail folds an outcome into the view, delivers its results, and hands it to the fan-out
+//! thread, so a slow or large fan-out delays no answer. A subscriber locks hub and view, always in
+//! this order (so no thread holds the view while it waits for the fan-out), takes its snapshot and
+//! registers. The hub does not deliver to it what the snapshot already contains, so it receives
+//! every outcome up to its snapshot's sequence in the snapshot and every later one as a delta.
 //!
-//! A poisoned lock is used on: if a fold panicked, its shard has halted, and what is here of the others is whole.
+//! A poisoned lock stays in use: if a fold panicked, its shard has halted, and the data of the
+//! others is consistent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,33 +30,35 @@ use crate::view::{FoldError, LiveMarket, LiveView, Moving, ViewChanges};
 use crate::waiting::PositionWaiters;
 use crate::ws::hub::{Eviction, Hub};
 
-/// Outcomes that wait for the fan-out at most. Beyond that all clients are let go, since none would have all of them.
+/// The most outcomes that wait for the fan-out. Beyond that all clients are evicted, because no
+/// client would receive all of them.
 pub const WAITING_MAX: usize = 16_384;
 
-/// Bytes of their records, likewise.
+/// The most bytes of their records.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-/// See the module.
+/// The view and the subscriptions.
 pub struct Live {
     view: RwLock<LiveView>,
-    /// What has what the view does not hold. Never asked under the view's lock, but for archived markets.
+    /// Contains what the view does not hold. Never read under the view's lock, except for archived
+    /// markets.
     store: Option<Arc<Store>>,
-    /// Fair: whoever subscribes has its turn between two outcomes, however many wait.
+    /// Fair: a subscriber gets the lock between two outcomes, however many wait.
     hub: Arc<FairMutex<Hub>>,
     fan_out: SyncSender<FoldedOutcome>,
     backlog: Arc<Backlog>,
     waiting: PositionWaiters,
 }
 
-/// What is between the tail and the fan-out.
+/// The outcomes between the tail and the fan-out.
 #[derive(Default)]
 struct Backlog {
     bytes: AtomicUsize,
-    /// An outcome was left out, since too much waits: nobody's stream goes on.
+    /// An outcome was dropped because too many wait: no stream can continue.
     overrun: AtomicBool,
 }
 
-/// An outcome, and what it changed in the view.
+/// An outcome, and the changes that it made to the view.
 pub struct FoldedOutcome {
     shard: Shard,
     outcome: Arc<Outcome>,
@@ -64,7 +68,7 @@ pub struct FoldedOutcome {
 }
 
 impl Live {
-    /// Starts from what was read at boot, with the thread that tells watchers. That ends with the last handle.
+    /// Creates the shared state and starts the fan-out thread, which ends with the last handle.
     pub fn start(view: LiveView, store: Option<Arc<Store>>, map: ShardMap) -> std::io::Result<Self> {
         let (hub, backlog) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Backlog>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
@@ -73,8 +77,8 @@ impl Live {
         Ok(Self { view: RwLock::new(view), store, hub, fan_out, backlog, waiting: PositionWaiters::default() })
     }
 
-    /// Folds an outcome into the view; the log is read on behind it at `position`. [`Live::publish`] what this gives back, once the outcome is
-    /// answered.
+    /// Folds an outcome into the view; reading continues at `position`. Pass the result to
+    /// [`Live::publish`] after the outcome's results were delivered.
     pub fn apply(
         &self,
         shard: Shard,
@@ -90,7 +94,7 @@ impl Live {
                 view.reached(shard, position);
                 break changes;
             }
-            // What is brought may leave again before it is used, though hardly ever.
+            // A loaded book may be dropped again before it is used; that is rare.
             drop(view);
             markets.into_iter().try_for_each(|id| self.load(id))?;
             keys.into_iter().try_for_each(|id| self.keys(id).map(drop))?;
@@ -99,7 +103,7 @@ impl Live {
         Ok(FoldedOutcome { shard, outcome: Arc::clone(outcome), changes, bytes })
     }
 
-    /// Brings a market's book and trades from the store, if the market is live and they are not here.
+    /// Loads a live market's book and trades from the store, if they are not in memory.
     fn load(&self, id: MarketId) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
         let generation = {
@@ -115,7 +119,7 @@ impl Live {
         Ok(())
     }
 
-    /// All keys with this id.
+    /// Returns all keys with this id.
     pub fn keys(&self, id: ApiKeyId) -> Result<KeysOfId, StoreError> {
         loop {
             let generation = {
@@ -128,14 +132,14 @@ impl Live {
             let Some(store) = &self.store else { return Ok(KeysOfId::default()) };
             let stored = KeysOfId(store.keys(id)?);
             let view = self.view();
-            // Else a change of it may have left the memory for the store meanwhile.
+            // Otherwise a change may have moved from memory to the store meanwhile.
             if view.generation() == generation {
                 return Ok(view.keys().with_stored(id, stored));
             }
         }
     }
 
-    /// An account's keys, by their ids, and the positions that they are as of.
+    /// Returns an account's keys by id, and the positions that they are as of.
     pub fn keys_of(&self, account: AccountId) -> Result<(Vec<Arc<ApiKey>>, Vec<LogPosition>), StoreError> {
         loop {
             let generation = self.view().generation();
@@ -147,7 +151,8 @@ impl Live {
         }
     }
 
-    /// Looks at a live market with its book and trades, by its id or ticker. `None` if there is none.
+    /// Reads a live market with its book and trades, by id or ticker. Returns `None` if there is
+    /// none.
     pub fn market<T>(
         &self,
         name: &str,
@@ -166,7 +171,7 @@ impl Live {
         }
     }
 
-    /// Changes the view otherwise than by an outcome. Short.
+    /// Changes the view in another way than by an outcome. Must be short.
     pub fn change<T>(&self, change: impl FnOnce(&mut LiveView) -> T) -> T {
         change(&mut self.view_mut())
     }
@@ -175,7 +180,7 @@ impl Live {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands an outcome to the thread that tells watchers. Never waits.
+    /// Hands an outcome to the fan-out thread. Never waits.
     pub fn publish(&self, told: FoldedOutcome) {
         let bytes = told.bytes;
         let sent = match self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
@@ -188,29 +193,29 @@ impl Live {
         }
     }
 
-    /// Lets go who came with a key that the outcome revoked.
+    /// Evicts clients that authenticated with a key that the outcome revoked.
     pub fn let_go(&self, told: &FoldedOutcome) {
         if !told.changes.revoked.is_empty() {
             self.hub().revoke(&told.changes.revoked);
         }
     }
 
-    /// A leader began a term.
+    /// Notes a new term of a shard.
     pub fn term(&self, shard: Shard, term: &Term) {
         self.view_mut().term(shard, term);
     }
 
-    /// Reads the view. Short, and never across an await.
+    /// Locks the view for reading. Must be short, and never held across an await.
     pub fn view(&self) -> RwLockReadGuard<'_, LiveView> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The subscriptions alone. Never take the view while holding it.
+    /// Locks the subscriptions. Never lock the view while holding them.
     pub fn hub(&self) -> FairMutexGuard<'_, Hub> {
         self.hub.lock()
     }
 
-    /// The same of a live market with its book and trades. `None` if there is none.
+    /// The same for a live market with its book and trades. Returns `None` if there is none.
     pub fn subscribe_to<T>(
         &self,
         name: &str,
@@ -230,19 +235,21 @@ impl Live {
         }
     }
 
-    /// Reads the view and changes the subscriptions while nothing new comes in.
+    /// Reads the view and changes the subscriptions while no new outcome is folded.
     pub fn subscribe<T>(&self, act: impl FnOnce(&LiveView, &mut Hub) -> T) -> T {
         let mut hub = self.hub();
         act(&self.view(), &mut hub)
     }
 
-    /// Waits until the view is at least this far. False if it is not by the deadline.
+    /// Waits until the view has reached these positions. Returns false if it has not by the
+    /// deadline.
     pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> bool {
         self.waiting.reach(wanted, deadline, |at| self.view().has_reached(&[at])).await
     }
 }
 
-/// Tells watchers, in the log's order, for as long as outcomes come. Where one was left out, or cannot be told, all streams begin anew.
+/// Delivers outcomes to subscribers, in the log's order. If one was dropped or cannot be delivered,
+/// all streams start again.
 fn tell(hub: &FairMutex<Hub>, backlog: &Backlog, told: &Receiver<FoldedOutcome>) {
     while let Ok(FoldedOutcome { shard, outcome, changes, bytes }) = told.recv() {
         let mut hub = hub.lock();
@@ -281,7 +288,7 @@ mod tests {
         Arc::new(outcome(sequence, vec![Event::OrderPlaced(order)]))
     }
 
-    /// In a thread of its own, within a time that only what waits for nobody keeps.
+    /// Runs in a separate thread, within a time that a waiting publisher would exceed.
     fn publish(live: &Arc<Live>, sequences: std::ops::Range<u64>) {
         let (live, (done, is_done)) = (Arc::clone(live), std::sync::mpsc::channel());
         std::thread::spawn(move || {
@@ -304,7 +311,7 @@ mod tests {
         let hub = live.hub();
         publish(&live, 2..10);
         drop(hub);
-        // The view has all of them, whoever was told.
+        // The view has all of them, whatever was delivered.
         live.subscribe(|view, hub| {
             let at = view.positions().into_iter().map(|at| (at.shard, at.sequence));
             hub.subscribe(inboxes[1].client, Subject::Book(market), at).unwrap();
@@ -322,7 +329,8 @@ mod tests {
         assert_eq!(sequences, [(2..12).collect::<Vec<_>>(), vec![10, 11]]);
     }
 
-    /// Hands `count` outcomes of `bytes` each to a fan-out that hangs; true once one was left out.
+    /// Publishes `count` outcomes of `bytes` each to a hanging fan-out; returns true once one was
+    /// dropped.
     fn hangs(live: &Live, count: u64, bytes: usize) -> bool {
         let hub = live.hub();
         for sequence in 1..=count {
@@ -350,7 +358,7 @@ mod tests {
     fn where_more_outcomes_wait_than_may_all_streams_begin_anew() {
         let live = live();
         let inbox = live.hub().connect();
-        // As many as the queue holds, and one that the thread has taken out.
+        // As many as the queue holds, plus the one that the thread has taken.
         assert!(hangs(&live, WAITING_MAX as u64 + 2, 1), "the queue has no bound");
         assert!(is_let_go(&inbox));
     }

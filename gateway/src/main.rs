@@ -3,16 +3,18 @@
 //!   client ─▶ *gateway* ─▶ [commands] ─▶ engine ─▶ [events] ─▶ *gateway* ─▶ client
 //!                 └─▶ Redis, Postgres (queries)
 //!
-//! Thin: validate, authenticate, compute the shard, produce, wait for the outcome, answer. It decides nothing about money.
-//! Start reading at [`http::router`]; [`tail`] is the other end.
+//! Thin: validate, authenticate, compute the shard, produce, wait for the outcome, answer. It
+//! decides nothing about money. Start reading at [`http::router`]; [`tail`] is the other end.
 //!
-//! Architecture invariant: any number of gateways may run side by side. None has a state that the log does not have, but for
-//! what was signed and accepted in the last seconds ([`replays`]). Its [`store`] holds what the log says, and may be lost at any time.
+//! Architecture invariant: any number of gateways may run side by side. None has a state that the
+//! log does not have, but for what was signed and accepted in the last seconds ([`replays`]). Its
+//! [`store`] holds what the log says, and may be lost at any time.
 
 mod answers;
 mod batch;
 mod begin;
 mod books;
+mod command_result;
 mod config;
 mod db;
 mod follow;
@@ -41,7 +43,6 @@ mod state;
 mod store;
 mod submit;
 mod tail;
-mod told;
 mod view;
 mod waiting;
 mod ws;
@@ -83,7 +84,8 @@ use tail::Tail;
 /// The tail beats many times a second; a silence this long is a hang.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
 
-/// How long the start waits for the first connection to Redis, so that its reads do not begin with refusals.
+/// How long the start waits for the first connection to Redis, so that its reads do not begin with
+/// refusals.
 const REDIS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the process ends with an error.

@@ -178,7 +178,8 @@ fn what_things_take_in_memory_is_as_the_document_says() {
     assert!(wrong.is_empty(), "the document says otherwise, or nothing, of {wrong:?}");
 }
 
-/// The view keeps what it has of a market in the same place: nothing is left of one that was archived.
+/// The view keeps what it has of a market in the same place: nothing is left of one that was
+/// archived.
 #[test]
 fn a_market_that_is_archived_leaves_the_memory() {
     let (_folder, mut view) = stored();

@@ -23,8 +23,8 @@ use schemas::limits::{BATCH_MAX, PARKED_MAX};
 use schemas::{CommandId, Event, Outcome, PurseInstruction, Shard};
 use tokio::sync::mpsc;
 
+use crate::command_result::{CommandResult, places, repeated};
 use crate::standing::SILENT_AFTER;
-use crate::told::{CommandResult, places, repeated};
 
 /// The most results that wait for one handler: as many as its requests and its account's parked
 /// requests can cause. Results beyond that are dropped, and the client has to look them up.
@@ -282,7 +282,7 @@ fn may_answer(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::told::tests::{named, parked, repeats, resumed};
+    use crate::command_result::tests::{named, parked, repeats, resumed};
     use crate::view::tests::{SHARD, outcome, placed, trade};
     use schemas::{AccountId, AdminId, ClientId, Credits, Entry, Need, Rejection};
 

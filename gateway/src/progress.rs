@@ -1,6 +1,6 @@
-//! How far a read model is, and waiting until it is far enough.
+//! The position of a read model, and waiting until it has reached another.
 //!
-//! One poller a read model, however many wait; nobody waits, nothing is asked.
+//! One task polls each read model, only while a request is waiting.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,13 +17,14 @@ use tokio::time::Instant;
 use crate::seldom::Seldom;
 use crate::waiting::PositionWaiters;
 
-/// Between two questions while somebody waits. The read models move in batches every few milliseconds.
+/// Interval between two polls while a request waits. The read models move in batches every few
+/// milliseconds.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Between two questions while the read model cannot be asked.
+/// Interval between two polls while the read model cannot be reached.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// How far a read model is known to be.
+/// The known position of a read model.
 pub struct ReadModelProgress {
     name: &'static str,
     reached: RwLock<Vec<LogPosition>>,
@@ -32,26 +33,26 @@ pub struct ReadModelProgress {
     line: Seldom,
 }
 
-/// The read model is not that far yet.
+/// The read model has not reached the position in time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the read model has not reached the position")]
 pub struct NotReached;
 
 impl ReadModelProgress {
-    /// Nothing known yet.
+    /// Creates an unknown position.
     pub fn new(name: &'static str) -> Arc<Self> {
         let (reached, waiting, demand) = (RwLock::default(), PositionWaiters::default(), Notify::new());
         Arc::new(Self { name, reached, waiting, demand, line: Seldom::new() })
     }
 
-    /// Waits until the read model is at least this far.
+    /// Waits until the read model has reached these positions.
     pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> Result<(), NotReached> {
         let has = |at: LogPosition| covers(&self.reached.read().unwrap_or_else(PoisonError::into_inner), at);
         if wanted.iter().all(|at| has(*at)) {
             return Ok(());
         }
         let mut waited = pin!(self.waiting.reach(wanted, deadline, has));
-        // Registered first: so the poller, woken then, sees that somebody waits.
+        // Registered before the poller is woken, so that the poller sees a waiting request.
         match poll!(waited.as_mut()) {
             Poll::Ready(reached) => return if reached { Ok(()) } else { Err(NotReached) },
             Poll::Pending => self.demand.notify_one(),
@@ -59,7 +60,7 @@ impl ReadModelProgress {
         if waited.await { Ok(()) } else { Err(NotReached) }
     }
 
-    /// Asks `source` for as long as somebody waits. Ends with the process.
+    /// Polls `source` while requests wait. Ends with the process.
     pub async fn poll<E, F>(self: Arc<Self>, source: impl Fn() -> F, shutdown: Shutdown)
     where
         E: std::fmt::Display,
@@ -89,7 +90,7 @@ impl ReadModelProgress {
     }
 }
 
-/// True if the shard is at least that far.
+/// Returns true if the shard has reached the position.
 fn covers(reached: &[LogPosition], wanted: LogPosition) -> bool {
     reached.iter().find(|at| at.shard == wanted.shard).map_or(0, |at| at.sequence) >= wanted.sequence
 }

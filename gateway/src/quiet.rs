@@ -1,14 +1,35 @@
-//! Shards that decide nothing: is there nothing to decide, or nobody who does?
+//! Tells a shard without commands from a shard without a leader.
 //!
-//! | last outcome of the shard         | last announcement of this process there   | what is done            |
+//!
+//! last outcome of the shard
+//! last announcement of this process there
+//! action
+//!
 //! |-----------------------------------|-------------------------------------------|-------------------------|
-//! | younger than [`asks_after`]       | any                                       | nothing                 |
-//! | older                             | before it                                 | it announces itself     |
-//! | older                             | after it, for less than [`SILENT_AFTER`]  | it waits                |
-//! | any                               | after it, [`SILENT_AFTER`] ago or longer  | nobody decides          |
 //!
-//! An announcement is a command that every leader decides, and changes nothing (ADR 21). All gateways read its outcome, so each shard
-//! without traffic is asked once in [`ASKS_AFTER`] or longer, however many gateways there are. A shard with traffic is never asked.
+//! younger than [`asks_after`]
+//! any
+//! none
+//!
+//!
+//! older
+//! before it
+//! announces itself
+//!
+//!
+//! older
+//! after it, for less than [`SILENT_AFTER`]
+//! waits
+//!
+//!
+//! any
+//! after it, [`SILENT_AFTER`] ago or longer
+//! the shard has no leader
+//!
+//!
+//! An announcement is a command that every leader decides and that changes nothing (ADR 21). All
+//! gateways read its outcome, so a shard without traffic gets one announcement in [`ASKS_AFTER`] or
+//! longer, however many gateways there are. A shard with traffic gets none.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +37,7 @@ use schemas::Shard;
 
 use crate::standing::SILENT_AFTER;
 
-/// A shard that has decided nothing for so long may be asked.
+/// The age of a shard's last outcome after which a gateway may send an announcement.
 pub const ASKS_AFTER: Duration = Duration::from_secs(20);
 
 /// What to do about a shard.
@@ -24,20 +45,22 @@ pub const ASKS_AFTER: Duration = Duration::from_secs(20);
 pub enum IdleShard {
     /// Nothing.
     No,
-    /// Ask it.
+    /// Send an announcement.
     Ask,
-    /// It was asked, and has decided nothing for so long since.
+    /// The shard has not decided the announcement for this long.
     Dead(Duration),
 }
 
-/// When this process asks a shard: once or twice [`ASKS_AFTER`]. Each process has its own time for each shard, or all would ask at once.
+/// When this process sends an announcement to a shard: after one to two times [`ASKS_AFTER`]. Each
+/// process has its own time for each shard, so that they do not all send at once.
 pub fn asks_after(process: u64, shard: Shard) -> Duration {
     let range = u64::try_from(ASKS_AFTER.as_millis()).unwrap_or(u64::MAX);
     let mixed = (process ^ u64::from(shard.number())).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
     ASKS_AFTER + Duration::from_millis(mixed % range)
 }
 
-/// See the module. `decided`: when the shard's last outcome was read, or when reading began.
+/// Decides what to do about a shard. `decided` is when its last outcome was read, or when reading
+/// started.
 pub fn judge(decided: Instant, asked: Option<Instant>, after: Duration, now: Instant) -> IdleShard {
     let since = |then: Instant| now.saturating_duration_since(then);
     match asked.filter(|asked| *asked > decided) {

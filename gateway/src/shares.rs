@@ -1,13 +1,25 @@
-//! What is there once for all clients (places for requests, for bodies that come in, for those who wait; bytes of
-//! answers), shared out so that none of them can take everything.
+//! Divides what exists once for all clients (places for requests, for incoming bodies and for
+//! waiting requests; bytes of answers), so that no client can take everything.
 //!
-//! | rank      | who                        | may take of all            |
+//!
+//! rank
+//! who
+//! may take of the total
+//!
 //! |-----------|----------------------------|----------------------------|
-//! | anonymous | nobody showed a valid key  | a half                     |
-//! | known     | a key                      | seven eighths              |
-//! | urgent    | a key that cancels         | all                        |
 //!
-//! Besides, each owner has a share of its own: an account, an admin or, without a key, an address.
+//! anonymous
+//! no valid key
+//! a half
+//!
+//! | known     | a key                      | seven eighths              |
+//!
+//! urgent
+//! a key that cancels
+//! everything
+//!
+//!
+//! Each owner has a share of its own as well: an account, an admin or, without a key, an address.
 //! All owners that send from one address have a half together, because anybody can open accounts.
 
 use std::collections::HashMap;
@@ -16,42 +28,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use schemas::{AccountId, AdminId};
 use service::serve::Peer;
 
-/// Whose share it is.
+/// The owner of a share.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Owner {
     /// An account, whichever key it uses.
     Account(AccountId),
     /// An admin.
     Admin(AdminId),
-    /// An address, for those without a key.
+    /// An address, for clients without a key.
     Address(Peer),
     /// An address that stands for many clients. It has no share.
     Many,
 }
 
-/// How much of all may be taken.
+/// How much of the total may be taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rank {
     /// A half.
     Anonymous,
     /// Seven eighths.
     Known,
-    /// All.
+    /// Everything.
     Urgent,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asker {
     /// Whose share it takes from.
     pub owner: Owner,
-    /// How much of all may be taken.
+    /// How much of the total may be taken.
     pub rank: Rank,
     /// The address that the request comes from; `None` if it stands for many clients.
     pub via: Option<Peer>,
 }
 
-/// See the module.
+/// The total and what is taken of it.
 pub struct Shares {
     all: usize,
     of_owner: usize,
@@ -65,12 +77,12 @@ struct Taken {
     of_addresses: HashMap<Peer, usize>,
 }
 
-/// Counts more of something that a key has.
+/// Adds to a key's count.
 fn add<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K, count: usize) {
     *counts.entry(key).or_default() += count;
 }
 
-/// Counts less of it, and forgets a key that has none.
+/// Subtracts from a key's count, and removes a key without any.
 fn subtract<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K, count: usize) {
     if let Some(own) = counts.get_mut(key) {
         *own -= count;
@@ -81,12 +93,12 @@ fn subtract<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K, co
 }
 
 impl Shares {
-    /// So many in all, of which an owner has one part of `parts`.
+    /// Creates a total of which an owner may take one part of `parts`.
     pub fn new(all: usize, parts: usize) -> Arc<Self> {
         Arc::new(Self { all, of_owner: (all / parts).max(1), taken: Mutex::default() })
     }
 
-    /// Takes some, if they are there.
+    /// Takes some, if they are available.
     pub fn take(self: &Arc<Self>, asker: Asker, count: usize) -> Option<Share> {
         let limit = match asker.rank {
             Rank::Anonymous => self.all.div_ceil(2),
@@ -121,7 +133,7 @@ impl Shares {
     }
 }
 
-/// What was taken; it is given back at its end.
+/// Something that was taken. It is returned when it is dropped.
 pub struct Share {
     shares: Arc<Shares>,
     owner: Owner,

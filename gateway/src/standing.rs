@@ -1,4 +1,4 @@
-//! How what the gateway depends on stands: told to probes, metrics and sockets.
+//! Watches what the gateway depends on, and reports it to probes, metrics and sockets.
 //!
 //!   Redis, Postgres: how far? ─┐
 //!   commands without outcome ──┼─▶ *standing* ─▶ `/readyz` (`degraded`), `status` on WebSocket
@@ -13,7 +13,7 @@
 //! | `store`       | a checkpoint failed ([`crate::store::checkpoints`] tells it)                               |
 //! | `kafka …`     | no broker answers a reader of the log (`service::kafka::contact`)                          |
 //!
-//! None of it makes the gateway unready: it serves what it can, and refuses the rest.
+//! None of this makes the gateway unready: it serves what it can and refuses the rest.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,34 +31,34 @@ use crate::pending::{Open, PendingCommands};
 use crate::quiet::{self, IdleShard};
 use crate::read_models::ReadModels;
 
-/// A shard that decides nothing for so long, with commands there, is as good as dead.
+/// A shard that has decided nothing for this long while commands wait counts as dead.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
-/// Between two looks.
+/// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A read model has so long to say how far it is.
+/// How long a read model may take to report its position.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is looked at.
+/// The watched dependencies.
 pub struct DependencyWatch {
-    /// Told what is degraded.
+    /// Receives the degraded parts.
     pub readiness: Readiness,
-    /// Postgres, and how far it must be.
+    /// Postgres, and the position that it must have reached.
     pub database: (Database, Fresh),
-    /// Redis, and how far it must be.
+    /// Redis, and the position that it must have reached.
     pub read_models: (ReadModels, Fresh),
-    /// Commands without outcome.
+    /// Commands without an outcome.
     pub pending: Arc<PendingCommands>,
     /// Shards of the log.
     pub shards: u16,
 }
 
-/// The names of what is degraded.
+/// The names of the degraded parts.
 pub type Degraded = Vec<String>;
 
 impl DependencyWatch {
-    /// Looks, until the end of the process. Whoever watches hears of changes.
+    /// Checks until the end of the process, and publishes changes.
     pub fn watch(self, shutdown: Shutdown) -> watch::Receiver<Degraded> {
         let (sender, receiver) = watch::channel(Degraded::new());
         tokio::spawn(async move {
@@ -105,16 +105,17 @@ impl DependencyWatch {
         self.tell("commands", stuck(&open));
     }
 
-    /// Looks for shards that nobody decides for, though they have nothing to do. `begin`: of this process, and what tells it from others.
+    /// Checks shards without commands for a missing leader. `begin`: when this process started, and
+    /// its seed among all processes.
     fn ask(&self, (begin, process): (Instant, u64)) {
         let (now, halted) = (Instant::now(), self.readiness.halted());
-        // Nobody knows what is decided while the log is not heard.
+        // Outcomes are unknown while the tail cannot reach Kafka.
         let hears = !contact::silent().contains_key("kafka tail");
         for shard in Shard::all(self.shards) {
             let decided = self.database.1.reads().last(shard).unwrap_or(begin);
             let age = now.saturating_duration_since(decided);
             gauge!("gateway_shard_decided_age_seconds", "shard" => shard.to_string()).set(age.as_secs_f64());
-            // What this process does not read it has named already.
+            // A shard that this process no longer reads is reported already.
             let is_read = !halted.contains_key(&format!("shard {shard}"));
             let quiet = match is_read && hears {
                 true => quiet::judge(decided, asked_at(shard), quiet::asks_after(process, shard), now),

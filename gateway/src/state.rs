@@ -1,4 +1,4 @@
-//! What every request may use.
+//! The state that all request handlers share.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,40 +22,40 @@ use crate::standing::Degraded;
 use crate::submit::Submitter;
 use crate::ws::turns::SnapshotTurns;
 
-/// Shared by all handlers; cheap to clone.
+/// Cheap to clone.
 pub type Shared = Arc<GatewayState>;
 
-/// See the module.
+/// Everything that a request handler may use.
 pub struct GatewayState {
-    /// Where accounts and markets live.
+    /// The home shards of accounts and markets.
     pub map: ShardMap,
-    /// What is known from the log.
+    /// The view and the subscriptions.
     pub live: Arc<Live>,
     /// Texts of books.
     pub books: BookTexts,
-    /// Snapshots of orders that are made at the same time.
+    /// Turns for making snapshots of orders.
     pub snapshots: Arc<SnapshotTurns>,
-    /// Shards that are read no further.
+    /// Shards that are no longer read.
     pub halted: Arc<HaltedShards>,
     /// The shards' books, order by order.
     pub followers: Arc<Followers>,
-    /// The way to the log.
+    /// Writes commands to the log.
     pub submitter: Arc<Submitter>,
     /// Postgres.
     pub database: Database,
-    /// How far Postgres is.
+    /// The position of Postgres.
     pub database_progress: Arc<ReadModelProgress>,
     /// Redis.
     pub read_models: ReadModels,
-    /// How far Redis is.
+    /// The position of Redis.
     pub read_models_progress: Arc<ReadModelProgress>,
-    /// Who may administer as long as there is no admin on the log.
+    /// The admin while there is none on the log.
     pub first_admin: Option<FirstAdmin>,
-    /// What was signed and accepted lately.
+    /// Recently accepted signed requests.
     pub replays: Replays,
     /// Origins whose pages may open a WebSocket.
     pub allowed_origins: HashSet<String>,
-    /// Bodies of requests that come in.
+    /// Incoming bodies.
     pub bodies: Arc<Shares>,
     /// Requests in progress.
     pub requests: Arc<Shares>,
@@ -69,8 +69,8 @@ pub struct GatewayState {
     pub socket_idle_within: Duration,
     /// WebSocket connections.
     pub websockets: Arc<Semaphore>,
-    /// What of that which this process depends on is not well.
+    /// The degraded dependencies of this process.
     pub degraded: watch::Receiver<Degraded>,
-    /// Asked to stop?
+    /// The request to stop.
     pub shutdown: Shutdown,
 }

@@ -14,13 +14,13 @@ use schemas::{Command, CommandId, CommandRecord, Shard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::command_result::CommandResult;
 use crate::config::{OUTCOME_WITHIN, REQUEST_PARTS};
 use crate::halted::HaltedShards;
 use crate::http::{admission, origin};
 use crate::pending::PendingCommands;
 use crate::producer::{Delivery, Producer};
 use crate::shares::Shares;
-use crate::told::CommandResult;
 
 /// Why a command has no result, and what that means for the caller.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -285,7 +285,7 @@ impl Drop for Counted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::told::tests::settled;
+    use crate::command_result::tests::settled;
     use crate::view::tests::{SHARD, outcome};
     use schemas::{Event, Rejection};
 

@@ -1,9 +1,10 @@
-//! Follows the events of all shards and folds them into the view: one thread, the view's only writer.
+//! Reads the events of all shards and folds them into the view, in one thread. Only this thread
+//! changes the view by outcomes.
 //!
 //!   lfg.events[*] ─▶ *tail* ─▶ view, WebSocket queues, waiting commands
 //!
-//! Never waits for a client or a database. A shard whose log breaks its rules, or was cut, is read no further
-//! ([`HaltedShards`]), since it could only serve falsehoods; the others go on.
+//! Never waits for a client or a database. A shard whose log breaks its rules or was cut is no
+//! longer read ([`HaltedShards`]), because its data would be wrong; the other shards continue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -24,19 +25,19 @@ use crate::live::Live;
 use crate::pending::PendingCommands;
 use crate::view::FoldError;
 
-/// Why a shard is read no further. Never retry: an operator must look.
+/// Why a shard is no longer read. Never retry: an operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
-    /// The log does not have what comes next.
+    /// The log does not have the next record.
     #[error(transparent)]
     Cut(#[from] Cut),
-    /// The log breaks the rule of reading.
+    /// The log breaks the read rule.
     #[error(transparent)]
     Broken(#[from] BrokenLog),
-    /// The log does not follow from what the view began with.
+    /// The log does not follow from the view's starting position.
     #[error("events log of shard {0} cannot be folded at offset {1}: {2}")]
     Fold(Shard, u64, FoldError),
-    /// The program does not hold what it takes for granted, or the log does not.
+    /// An assumption of the program does not hold.
     #[error("reading shard {0} panicked at offset {1}: {2}")]
     Panicked(Shard, u64, String),
 }
@@ -52,44 +53,44 @@ impl ShardError {
     }
 }
 
-/// What an operator does with a shard that is read no further.
+/// What an operator does about a shard that is no longer read.
 const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
     version of the gateway; else restore the topic from a copy, or put the record aside with `engine \
     quarantine`; then restart this process";
 
-/// The same where the log does not have what Postgres, or the store, was filled from.
+/// The same if the log does not have what Postgres, or the store, was filled from.
 const HINT_OTHER_LOG: &str = "compare brokers, topic prefix, database and --state with each other; if the log was made anew, \
     have the projections fold it into a new database, and empty the folder of --state; else restore the topic from a copy; \
     then restart this process";
 
-/// The same where the gateway's own store fails.
+/// The same if the gateway's own store fails.
 const HINT_STORE: &str = "mend the disk under --state, or empty its folder while Postgres is there: the store is made anew from it; \
     then restart this process";
 
-/// The same where a later build writes what this one does not know.
+/// The same if a later build wrote what this one does not know.
 const HINT_NEWER: &str = "install that build of the gateway in place of this process's";
 
-/// Whether a record at which a shard would halt is put aside.
+/// Whether admins have quarantined the record at which a shard would halt.
 struct Verdict {
     broken: BrokenLog,
     put_aside: Option<Quarantine>,
 }
 
-/// What the tail needs.
+/// The inputs of the tail.
 pub struct Tail {
-    /// Which log.
+    /// The log.
     pub log: LogArgs,
-    /// From where, for each shard.
+    /// The starting position of each shard.
     pub positions: Vec<Checkpoint>,
-    /// What is folded into.
+    /// The view and the subscriptions.
     pub live: Arc<Live>,
-    /// Who waits for answers.
+    /// The handlers that wait for results.
     pub pending: Arc<PendingCommands>,
-    /// Told how far each shard is read.
+    /// Notes how far each shard is read.
     pub reads: Arc<Reads>,
-    /// Told of each shard that is read no further.
+    /// Notes each shard that is no longer read.
     pub halted: Arc<HaltedShards>,
-    /// Who gets every record that is read.
+    /// Receives every record.
     pub followers: Arc<Followers>,
     /// When to end.
     pub shutdown: Shutdown,
@@ -97,16 +98,17 @@ pub struct Tail {
     pub pulse: Pulse,
 }
 
-/// How long to wait for a record before looking at the shutdown.
+/// How long to wait for a record before checking for the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Tail {
-    /// Starts the thread. `caught_up` is told once the view has all that was on the log at the start, of shards that
-    /// can be read. If Kafka refuses to let the log be read, the whole process is asked to end.
+    /// Starts the thread. `caught_up` is notified once the view has everything that was on the log
+    /// at the start, of all readable shards. If Kafka refuses access to the log, the process is
+    /// asked to end.
     pub fn start(self, caught_up: oneshot::Sender<()>) -> std::io::Result<JoinHandle<Result<(), KafkaFault>>> {
         std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
             let (shutdown, pulse) = (self.shutdown.clone(), self.pulse.clone());
-            // Also on a panic, so that nothing is served from a view that stands still.
+            // Also on a panic, so that a view that no longer moves is not served.
             let _end = EndOfProcess(shutdown);
             let result = self.run(caught_up);
             match &result {
@@ -136,7 +138,7 @@ impl Tail {
         let mut lost = None;
         let (answers, answered) = mpsc::channel::<Verdict>();
         let mut asked = vec![false; shards.len()];
-        // Up to where records came, whether or not they could be read.
+        // The offset behind the last record that arrived, readable or not.
         let mut seen = vec![0; shards.len()];
         while !self.shutdown.is_triggered() {
             while let Ok(answer) = answered.try_recv() {
@@ -144,7 +146,8 @@ impl Tail {
                 asked[index] = false;
                 self.hear(&tail, &mut readers[index], answer)?;
             }
-            // Of a halted shard, too, it must be known whether its log goes on: then keys of its accounts open nothing.
+            // Also known for a halted shard: if its log continues, keys of its accounts are
+            // refused.
             let has_caught_up = |&(shard, goal): &(Shard, u64)| match self.halted.contains(shard) {
                 true => self.halted.is_looked_through(shard) || seen[shard.index()] >= goal,
                 false => readers[shard.index()].next_offset() >= goal,
@@ -152,7 +155,7 @@ impl Tail {
             if caught_up.is_some() && goals.iter().all(has_caught_up) {
                 tracing::info!("the view has caught up with the log");
                 self.halted.all_caught_up();
-                // Whoever asked may have given up; the tail goes on until the shutdown.
+                // The receiver may be gone; the tail continues until the shutdown.
                 let _ = caught_up.take().map(|sender| sender.send(()));
             }
             let next = tail.next_or_wait(PATIENCE);
@@ -161,7 +164,8 @@ impl Tail {
             }
             match next {
                 Ok(None) => {}
-                // Fetched before it was asked about the one before, and read again after.
+                // Fetched before the answer about the previous record; it is fetched again
+                // afterwards.
                 Ok(Some(record)) if asked[record.shard().index()] => {}
                 Ok(Some(record)) if self.halted.contains(record.shard()) => {
                     seen[record.shard().index()] = record.offset() + 1;
@@ -193,8 +197,8 @@ impl Tail {
         Ok(())
     }
 
-    /// Asks, in a thread of its own, whether admins have put aside the record at which a shard would halt. Until that
-    /// is answered the shard is not read, and the others are.
+    /// Asks, in a thread of its own, whether admins have quarantined the record at which a shard
+    /// would halt. Until the answer arrives the shard is not read; the other shards are.
     fn ask(&self, broken: BrokenLog, answers: mpsc::Sender<Verdict>) -> std::io::Result<()> {
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
         let ask = move || {
@@ -208,13 +212,14 @@ impl Tail {
                     found => break found.unwrap_or_default(),
                 }
             };
-            // Nobody hears it if the tail has ended.
+            // The receiver is gone if the tail has ended.
             let _ = answers.send(Verdict { broken, put_aside });
         };
         std::thread::Builder::new().name("quarantine".to_owned()).spawn(ask).map(|_| ())
     }
 
-    /// Goes on with a shard behind the record that was asked about: reads it, or looks whether others do.
+    /// Continues with a shard after the answer about its record: reads on, or only checks whether
+    /// the log continues.
     fn hear(&self, tail: &EventsTail, reader: &mut LogReader, answer: Verdict) -> Result<(), KafkaFault> {
         let Verdict { broken, put_aside } = answer;
         let (shard, next) = (broken.shard, broken.offset + 1);
@@ -235,7 +240,8 @@ impl Tail {
         // A follower finds out by itself what it can read.
         self.followers.feed(shard).inspect(|feed| feed.closes());
         match error {
-            // Nothing can be read there. Records that are gone have told of what this process has not seen.
+            // Nothing can be read there. The missing records contain what this process has not
+            // seen.
             ShardError::Cut(cut) => {
                 if cut.first > cut.offset {
                     self.leave_behind(shard);
@@ -247,8 +253,8 @@ impl Tail {
         }
     }
 
-    /// A record of a shard that has halted. An outcome, or what nobody can read, says that engines go on there: they
-    /// read what this process cannot, or had written it already.
+    /// Handles a record of a halted shard. An outcome, or an unreadable record, shows that engines
+    /// continue there: they can read what this process cannot, or had written it already.
     fn look_behind(&self, tail: &EventsTail, record: &TailRecord<'_>) -> Result<(), KafkaFault> {
         let shard = record.shard();
         if matches!(
@@ -267,7 +273,8 @@ impl Tail {
         self.live.hub().evict_accounts(|account| self.log.shard_map().of_account(account) == shard);
     }
 
-    /// Halts the shards whose log does not have what comes after what Postgres has. True if there are any.
+    /// Halts the shards whose log does not have the record after the starting position. Returns
+    /// true if there are any.
     fn halt_cut(&self, tail: &EventsTail, readers: &[LogReader]) -> Result<bool, KafkaFault> {
         let read = readers.iter().filter(|reader| !self.halted.contains(reader.shard()));
         let cut = tail.cut(read)?;
@@ -276,7 +283,7 @@ impl Tail {
         Ok(found)
     }
 
-    /// Kafka says that an offset is not there, but not of which shard. Gives the fault back if Kafka cannot be asked
+    /// Kafka reports a missing offset without its shard. Returns the fault if Kafka cannot be asked
     /// now.
     fn find_cut(
         &self,
@@ -285,7 +292,7 @@ impl Tail {
         fault: KafkaFault,
     ) -> Result<Option<KafkaFault>, KafkaFault> {
         match self.halt_cut(tail, readers) {
-            // It may be said late of a shard that has halted.
+            // The report may be late and concern a halted shard.
             Ok(false) if !self.halted.any() => Err(fault),
             Ok(_) => Ok(None),
             Err(unavailable) if unavailable.may_retry() => {
@@ -296,7 +303,7 @@ impl Tail {
         }
     }
 
-    /// Reads a record. A panic on the way is that shard's: what the locks guard of the others is whole.
+    /// Reads a record. A panic concerns only its shard: the data of the others is consistent.
     fn read_or_halt(&self, reader: &mut LogReader, meters: &Meters, record: &TailRecord<'_>) -> Result<(), ShardError> {
         let reading = AssertUnwindSafe(|| self.read(reader, meters, record));
         catch_unwind(reading).unwrap_or_else(|payload| {
@@ -314,9 +321,11 @@ impl Tail {
                 let refused = |error| ShardError::Fold(shard, record.offset(), error);
                 let position = *reader.position();
                 let told = self.live.apply(shard, &outcome, record.payload().len(), position).map_err(refused)?;
-                // Before the answer: a key that was revoked is told of nothing more, whatever waits for the fan-out.
+                // Before the results are delivered: a client with a revoked key gets nothing more,
+                // whatever waits for the fan-out.
                 self.live.let_go(&told);
-                // After the view, so that a client that got its answer finds its effects there; before the streams, which may take long.
+                // After the view, so that a client that has its answer finds the effects there;
+                // before the streams, which may take long.
                 self.pending.settle(shard, &outcome);
                 self.reads.note(shard, outcome.sequence);
                 self.live.publish(told);
@@ -336,13 +345,13 @@ impl Tail {
     }
 }
 
-/// How far a shard is followed, and how old its last outcome was when it came.
+/// Metrics: how far a shard is read, and how old its last outcome was when it arrived.
 struct Meters {
     sequence: Gauge,
     behind: Gauge,
     /// Records that do not count, of all shards.
     ignored: Counter,
-    /// Records and events that were passed over, since a later build wrote them.
+    /// Records and events that were skipped because a later build wrote them.
     unknown: Counter,
 }
 

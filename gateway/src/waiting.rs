@@ -1,4 +1,5 @@
-//! Those who wait for a position, each woken when its own comes and not before.
+//! Requests that wait for a position. Each is woken when its own position is reached and not
+//! before.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +10,10 @@ use schemas::ids::LogPosition;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-/// By shard and sequence; the number tells those apart who wait for the same.
+/// By shard and sequence; the number distinguishes requests that wait for the same position.
 type Place = (Shard, u64, u64);
 
-/// See the module.
+/// The waiting requests.
 #[derive(Default)]
 pub struct PositionWaiters {
     places: Mutex<Places>,
@@ -26,12 +27,12 @@ struct Places {
 }
 
 impl PositionWaiters {
-    /// True if somebody waits.
+    /// Returns true if any request waits.
     pub fn is_wanted(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// Wakes those who wait for this position, or for one before it.
+    /// Wakes the requests that wait for this position or an earlier one.
     pub fn advance(&self, at: LogPosition) {
         if !self.is_wanted() {
             return;
@@ -40,21 +41,22 @@ impl PositionWaiters {
         let after = (at.shard, at.sequence, u64::MAX);
         while let Some((&place, _)) = places.waiting.range((at.shard, 0, 0)..=after).next() {
             if let Some(waits) = places.waiting.remove(&place) {
-                // Whoever waited may be gone.
+                // The waiting request may be gone.
                 let _gone = waits.send(());
             }
         }
         self.count.store(places.waiting.len(), Ordering::Release);
     }
 
-    /// Waits until all of this is reached. `has` looks; it says yes to all that [`PositionWaiters::advance`] was told. False if
-    /// it is not by the deadline.
+    /// Waits until all positions are reached. `has` checks one; it must return true for everything
+    /// that [`PositionWaiters::advance`] was told. Returns false if they are not reached by the
+    /// deadline.
     pub async fn reach(&self, wanted: &[LogPosition], deadline: Instant, has: impl Fn(LogPosition) -> bool) -> bool {
         for &at in wanted {
             if has(at) {
                 continue;
             }
-            // Registered before the second look, so that an advance between the two is not missed.
+            // Registered before the second check, so that an advance between the two is not missed.
             let (ticket, woken) = self.register(at);
             let reached = has(at) || timeout_at(deadline, woken).await.is_ok();
             drop(ticket);
@@ -80,7 +82,7 @@ impl PositionWaiters {
     }
 }
 
-/// A place among those who wait; it ends with whoever has it.
+/// A request's registration, which ends when it is dropped.
 struct WaiterKey<'a> {
     waiting: &'a PositionWaiters,
     place: Place,

@@ -1,4 +1,5 @@
-//! Postgres that does not answer keeps nobody for long, and a query that nobody waits for any more is ended.
+//! Postgres that does not answer keeps nobody for long, and a query that nobody waits for any more
+//! is ended.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -79,7 +80,8 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     api.get(key, "/v1/fills").await.expect(200);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 
-    // Of all snapshots that connections ask for a few are made at a time, and each connection has one.
+    // Of all snapshots that connections ask for a few are made at a time, and each connection has
+    // one.
     let mut sockets = Vec::new();
     for _ in 0..8 {
         let mut socket = Socket::anonymous(api).await;

@@ -1,5 +1,5 @@
-//! What markets are, on the whole path: listed, changed, added to, found, opened by themselves; and which of an exclusive
-//! market event is YES.
+//! What markets are, on the whole path: listed, changed, added to, found, opened by themselves; and
+//! which of an exclusive market event is YES.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

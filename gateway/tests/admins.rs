@@ -1,4 +1,5 @@
-//! Who is an admin, on the whole path: the first from the configuration, the others from the log, each with its roles.
+//! Who is an admin, on the whole path: the first from the configuration, the others from the log,
+//! each with its roles.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,6 +1,7 @@
 //! Bad input gets a clear 4xx problem, never a 5xx, and never reaches the log.
 //!
-//! No engine runs here. A scribe tells the gateway of an account and a market; afterwards the commands topic must be empty.
+//! No engine runs here. A scribe tells the gateway of an account and a market; afterwards the
+//! commands topic must be empty.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,4 +1,5 @@
-//! How WebSockets end: a goodbye is answered, a fault is named, and who has nothing to do here does not stay.
+//! How WebSockets end: a goodbye is answered, a fault is named, and who has nothing to do here does
+//! not stay.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,4 +1,5 @@
-//! Connections that say nothing, too little, or nothing any more, beside a client that is served all the while.
+//! Connections that say nothing, too little, or nothing any more, beside a client that is served
+//! all the while.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,5 +1,5 @@
-//! A book of as many levels as there can be costs whoever asks for a part of it that part, and one client's wish for all of it costs the
-//! others nothing.
+//! A book of as many levels as there can be costs whoever asks for a part of it that part, and one
+//! client's wish for all of it costs the others nothing.
 //!
 //! No engine, no projection and so nothing in Redis: the books are the gateway's own.
 
@@ -60,7 +60,8 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
     let best_now = api.get(None, "/v1/markets/DEEP/book?depth=1").await.expect(200);
     assert_eq!((&best_now["bids"], &best_now["asks"]), (&json!([["0.4999", 1_000_000]]), &best["asks"]));
 
-    // More of it than a connection may have at once comes no sooner than its share comes back; a delta is not kept waiting.
+    // More of it than a connection may have at once comes no sooner than its share comes back; a
+    // delta is not kept waiting.
     let mut greedy = Socket::narrow(&api).await;
     let mut other = Socket::anonymous(&api).await;
     let snapshot = other.subscribe("book", "DEEP").await.to_string();

@@ -1,4 +1,5 @@
-//! Deposits above a limit: one admin proposes, another confirms. And who did what is on the answers.
+//! Deposits above a limit: one admin proposes, another confirms. And who did what is on the
+//! answers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -22,7 +22,8 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     let (alice, bob) = (api.account("100").await, api.account("100").await);
     let market = api.market("SNOW").await;
 
-    // Alice bids 10 YES at 0.60; the hold covers the worst fee: 10 × (0.60 + ceil(0.02 × 0.6 × 0.4)).
+    // Alice bids 10 YES at 0.60; the hold covers the worst fee: 10 × (0.60 + ceil(0.02 × 0.6 ×
+    // 0.4)).
     let placed = api.order(&alice, &limit("SNOW", "BUY YES 10 @ 0.60")).await;
     assert_eq!(placed.position.as_deref(), placed.body["position"].as_str());
     let placed = placed.expect(201);
@@ -32,7 +33,8 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     let book = get_at(api, None, "/v1/markets/SNOW/book", &placed["position"]).await;
     assert_eq!((&book["bids"], &book["asks"]), (&json!([["0.6000", 10]]), &json!([])));
 
-    // Bob buys 4 NO at up to 0.45, which is an ask at 0.55: it meets the bid at 0.60, so a NO costs 0.40.
+    // Bob buys 4 NO at up to 0.45, which is an ask at 0.55: it meets the bid at 0.60, so a NO costs
+    // 0.40.
     let taken = api.order(&bob, &limit("SNOW", "BUY NO 4 @ 0.45")).await.expect(201);
     assert_eq!((&taken["status"], &taken["filled"]), (&json!("FILLED"), &json!(4)));
     assert_eq!(taken["average_price"], "0.400000");
@@ -113,7 +115,8 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
     let path = format!("/v1/orders/{id}?min_position={}", position.as_str().unwrap());
     api.get(Some(&mallory.key), &path).await.problem(404, "order-unknown");
     api.delete(Some(&mallory.key), &format!("/v1/orders/{id}")).await.problem(404, "order-unknown");
-    // Nor can she move it: not by its id, not by its name, not in a batch, all or nothing or one by one.
+    // Nor can she move it: not by its id, not by its name, not in a batch, all or nothing or one by
+    // one.
     let smaller = json!({"quantity": 1});
     api.amend(&mallory, id, &smaller).await.problem(404, "order-unknown");
     for order in [json!({"order_id": id}), json!({"client_id": NAME, "ticker": "WALL"})] {
@@ -335,7 +338,8 @@ impl Watch {
         watch
     }
 
-    /// Takes messages in until the order is seen, and books, trades and live orders are as the answers of the API say.
+    /// Takes messages in until the order is seen, and books, trades and live orders are as the
+    /// answers of the API say.
     async fn finish(&mut self, api: &Api, account: &Account, last: &Value) -> String {
         while !self.orders.contains_key(text(last, "order_id")) {
             let message = self.socket.next().await;
@@ -367,8 +371,9 @@ impl Watch {
         shown + &format!("{:?}", self.orders)
     }
 
-    /// Compares what the messages came to with an answer of the API until both are the same. The load has ended, but other shards' last
-    /// events may still be on their way to the socket, or to the read models.
+    /// Compares what the messages came to with an answer of the API until both are the same. The
+    /// load has ended, but other shards' last events may still be on their way to the socket, or to
+    /// the read models.
     async fn agree(
         &mut self,
         api: &Api,

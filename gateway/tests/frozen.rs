@@ -1,4 +1,5 @@
-//! A broker that hangs: it takes connections and answers nothing. All say so, and go on by themselves when it does.
+//! A broker that hangs: it takes connections and answers nothing. All say so, and go on by
+//! themselves when it does.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -12,7 +13,8 @@ use common::own_kafka::OwnKafka;
 use common::{Platform, SHARDS, eventually};
 use serde_json::{Value, json};
 
-/// Within which a silent broker is told of: 5 s of silence, a second for the statistics, one for the look, and a machine that is busy.
+/// Within which a silent broker is told of: 5 s of silence, a second for the statistics, one for
+/// the look, and a machine that is busy.
 const TOLD_WITHIN: Duration = Duration::from_secs(12);
 
 /// `lfg_engine_role`: leads, and leads as far as it knows.

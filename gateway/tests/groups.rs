@@ -1,5 +1,5 @@
-//! Groups of orders on the whole path: what a limit ends on every shard, what an account may ask about its groups and with
-//! which keys, and where all of it is shown.
+//! Groups of orders on the whole path: what a limit ends on every shard, what an account may ask
+//! about its groups and with which keys, and where all of it is shown.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -91,7 +91,8 @@ fn grouped(ticker: &str, words: &str, group: u16) -> Value {
     with(limit(ticker, words), json!({"group": group}))
 }
 
-/// What the `orders` channel tells of groups up to and with the deletion of this one, and why orders ended.
+/// What the `orders` channel tells of groups up to and with the deletion of this one, and why
+/// orders ended.
 async fn told_until_deleted(socket: &mut Socket, group: u16) -> (Vec<Value>, BTreeMap<String, String>) {
     let (mut groups, mut ends) = (Vec::new(), BTreeMap::new());
     loop {
@@ -146,7 +147,8 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
 
     stage.take(near, "BUY NO 4 @ 0.50").await;
     assert_eq!(stage.group_becomes(7, 4, false).await["left"], 6);
-    // Six are left: two of the first order and four of the second. The rest of what Bob asks for finds nothing more.
+    // Six are left: two of the first order and four of the second. The rest of what Bob asks for
+    // finds nothing more.
     let taken = stage.take(near, "BUY NO 9 @ 0.60").await;
     assert_eq!((&taken["filled"], &taken["remaining"]), (&json!(6), &json!(3)), "{taken}");
     order_becomes(api, &stage.alice, text(&first, "order_id"), "FILLED").await;
@@ -362,7 +364,8 @@ async fn groups_are_their_accounts_own_and_keys_do_what_they_may() {
     order_becomes(api, &stage.alice, text(&order, "order_id"), "ACTIVE").await;
     stage.group_becomes(5, 0, false).await;
 
-    // Keys that are bound make nothing that covers all markets; one that is bound to a worth alone makes safe.
+    // Keys that are bound make nothing that covers all markets; one that is bound to a worth alone
+    // makes safe.
     let key = async |body: Value| {
         let added = api.post(Some(&stage.alice.key), "/v1/api-keys", &body).await.expect(201);
         text(&added, "api_key").to_owned()

@@ -1,4 +1,5 @@
-//! One shard's log has a record that nobody can read: engine, projections and gateway go on with the others.
+//! One shard's log has a record that nobody can read: engine, projections and gateway go on with
+//! the others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -48,8 +49,8 @@ async fn account_at(whole: &Whole, home: Shard) -> Account {
     }
 }
 
-/// Waits until a process is ready for everything but the shard, which it names: a gateway's tail and its follower, both
-/// sinks of the projections.
+/// Waits until a process is ready for everything but the shard, which it names: a gateway's tail
+/// and its follower, both sinks of the projections.
 async fn names(process: &Process, shard: Shard, shares: usize, why: &str) {
     let address = process.logged("admin port listens", "address");
     let body: Value = eventually("the shard halts", async || {
@@ -82,7 +83,8 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
     let (there, here) = (account_at(&whole, broken.shard).await, account_at(&whole, sound.shard).await);
     let before = whole.api.order(&here, &limit(&broken.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
     whole.api.order(&there, &limit(&sound.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
-    // What the leader writes behind the broken record before it reads it would say that the log goes on.
+    // What the leader writes behind the broken record before it reads it would say that the log
+    // goes on.
     log::quiet(&whole.platform).await;
 
     let scribe = Scribe::new(&whole.platform);
@@ -213,8 +215,8 @@ async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
     platform.remove().await;
 }
 
-/// As if the processes were given the brokers of another stack: its log of the same name is longer than what Postgres
-/// has.
+/// As if the processes were given the brokers of another stack: its log of the same name is longer
+/// than what Postgres has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_of_others_halts_its_shard_alone() {
     let platform = Platform::create("other").await;

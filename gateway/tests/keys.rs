@@ -1,4 +1,5 @@
-//! What keys may do, on the whole path: every scope at every kind of route, bound keys, keys that keys ask for, rotation.
+//! What keys may do, on the whole path: every scope at every kind of route, bound keys, keys that
+//! keys ask for, rotation.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -12,7 +13,8 @@ use common::steps::text;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Which scopes open which route. What is not opened is `scope-missing`; nobody's key is `unauthenticated`.
+/// Which scopes open which route. What is not opened is `scope-missing`; nobody's key is
+/// `unauthenticated`.
 fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
     let (read, trade): (&[&str], &[&str]) = (&["READ"], &["TRADE"]);
     let (cancel, transfer): (&[&str], &[&str]) = (&["TRADE", "CANCEL"], &["TRANSFER"]);

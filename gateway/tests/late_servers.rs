@@ -1,4 +1,5 @@
-//! Servers that are not there yet when the programs start: each waits, is alive and not ready, and goes on by itself.
+//! Servers that are not there yet when the programs start: each waits, is alive and not ready, and
+//! goes on by itself.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -31,7 +32,8 @@ async fn programs_wait_for_servers_that_are_not_there_yet() {
     for (nth, door) in doors.into_iter().enumerate() {
         for (which, (process, address)) in programs.iter().enumerate() {
             assert_eq!(status(address, "livez").await, Some(200), "{}", process.log());
-            // An engine, the first, needs Kafka alone; a gateway, the last, begins with what Postgres has, and does without Redis.
+            // An engine, the first, needs Kafka alone; a gateway, the last, begins with what
+            // Postgres has, and does without Redis.
             if nth == 0 || which == 1 || (which == 2 && nth == 1) {
                 assert_eq!(status(address, "readyz").await, Some(503), "{}", process.log());
             }

@@ -1,4 +1,5 @@
-//! A later build writes on the log: the gateway passes over what it need not know, and halts one shard where it must.
+//! A later build writes on the log: the gateway passes over what it need not know, and halts one
+//! shard where it must.
 //!
 //! No engine runs here. A scribe reads what the gateway writes, and answers.
 

@@ -1,4 +1,5 @@
-//! Orders rebuilt from the `orders` channel alone are, at every message, what `GET /v1/orders/{id}` shows as of it.
+//! Orders rebuilt from the `orders` channel alone are, at every message, what `GET /v1/orders/{id}`
+//! shows as of it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

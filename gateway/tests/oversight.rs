@@ -1,4 +1,5 @@
-//! Credits between accounts, and what admins do: freezes, limits, pauses and answers, on the whole path.
+//! Credits between accounts, and what admins do: freezes, limits, pauses and answers, on the whole
+//! path.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -146,7 +147,8 @@ async fn an_answer_needs_two_admins_and_the_end_of_its_dispute_window() {
     assert!(confirmed["resolution"]["payout_at"].is_string());
     api.second_admin(confirm, &yes).await.problem(409, "transition-invalid");
 
-    // Disputed within the window: another answer, which needs a confirmation and a window of its own.
+    // Disputed within the window: another answer, which needs a confirmation and a window of its
+    // own.
     let disputed = api.second_admin(resolve, &quarter).await.expect(200);
     assert_eq!(disputed["resolution"]["confirmed_by"], json!(null));
     let decided = api.admin(confirm, &json!({"answer": "0.2500"})).await.expect(200);

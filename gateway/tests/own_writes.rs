@@ -1,4 +1,5 @@
-//! An account sees what it was answered, in every read that follows, through any gateway, without asking for a position.
+//! An account sees what it was answered, in every read that follows, through any gateway, without
+//! asking for a position.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -64,8 +65,9 @@ async fn repeats(api: &Api, account: &Account, order: &Value) -> [(u64, Value); 
     [(u64::from(alone.status.as_u16()), alone.body), (item["status"].as_u64().unwrap(), item["body"].clone())]
 }
 
-/// The row of the order says ACTIVE for as long as the projection cannot write: through both gateways, alone and in a batch, nobody is told
-/// that as of a position behind the cancel or the amendment.
+/// The row of the order says ACTIVE for as long as the projection cannot write: through both
+/// gateways, alone and in a batch, nobody is told that as of a position behind the cancel or the
+/// amendment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_never_shows_what_was_before_its_position() {
     let whole = Platform::with_two_admins("old-data").await;

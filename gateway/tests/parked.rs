@@ -1,4 +1,5 @@
-//! Requests that wait: answered when they are decided, under whatever command that is told, and so are those that repeat them.
+//! Requests that wait: answered when they are decided, under whatever command that is told, and so
+//! are those that repeat them.
 //!
 //! No engine runs here. A scribe reads what the gateway writes and decides when it is answered.
 

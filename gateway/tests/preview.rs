@@ -1,5 +1,5 @@
-//! Previews and queue positions on the whole path: what they say is what then happens, whoever follows from wherever,
-//! and a follower that cannot go on halts alone.
+//! Previews and queue positions on the whole path: what they say is what then happens, whoever
+//! follows from wherever, and a follower that cannot go on halts alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -113,7 +113,8 @@ async fn an_order_does_what_its_preview_said() {
         assert_eq!(cost(text(order, "profit_if_no")), -paid, "{told}");
         assert_eq!(cost(text(order, "profit_if_yes")), 6_000_000 - paid, "{told}");
         at = as_said(api, account, &limit("SAID", "BUY YES 6 @ 0.65"), &at, "ENOUGH").await;
-        // Rests in part, repriced, immediate, all at once, for a budget, and one that its own order stops.
+        // Rests in part, repriced, immediate, all at once, for a budget, and one that its own order
+        // stops.
         let orders = [
             limit("SAID", "SELL YES 2 @ 0.29"),
             with(limit("SAID", "BUY YES 2 @ 0.70"), json!({"post_only": "REPRICE"})),
@@ -144,7 +145,8 @@ async fn refusals(api: &Api, account: &Account, at: &Value) {
     let gtd = json!({"time_in_force": "GTD", "expires_at": "2001-01-01T00:00:00Z", "post_only": "REJECT"});
     let codes = refused_as_said(api, account, &order("SELL YES 99 @ 0.03", gtd.clone()), at).await;
     assert_eq!(codes, ["expiry-in-past", "position-insufficient", "post-only-would-take"]);
-    // That one the gateway refuses itself, before anything is written; a preview tells it in its place.
+    // That one the gateway refuses itself, before anything is written; a preview tells it in its
+    // place.
     let said = preview(api, account, &order("SELL YES 99 @ 0.0301", gtd), at).await;
     assert_eq!(said["refusals"][1]["code"], "price-off-tick", "{said}");
     // A name that is taken stands for its order, or refuses another.

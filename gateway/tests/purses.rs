@@ -1,4 +1,5 @@
-//! An account's credits on several shards, on the whole path: asked for, held, summed up and called back.
+//! An account's credits on several shards, on the whole path: asked for, held, summed up and called
+//! back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -194,7 +195,8 @@ async fn a_repeat_of_an_order_that_may_be_parked_leads_to_the_same_order() {
     for ticker in [&here, &there] {
         api.market_with(ticker, json!({})).await;
     }
-    // Each account's first order on a shard asks for its purse; its repeats come while it may wait for that.
+    // Each account's first order on a shard asks for its purse; its repeats come while it may wait
+    // for that.
     for account in join_all((0..6).map(|_| api.account("10"))).await {
         for ticker in [&here, &there] {
             let order = with(limit(ticker, "BUY YES 4 @ 0.50"), json!({"client_id": name()}));

@@ -1,4 +1,5 @@
-//! Two admins put aside what a shard halts at: all programs go on. And a leader that halts says so on the log.
+//! Two admins put aside what a shard halts at: all programs go on. And a leader that halts says so
+//! on the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,6 +1,8 @@
-//! How reads are asked of the stores: one call of Redis for all shards, one statement of Postgres with its position.
+//! How reads are asked of the stores: one call of Redis for all shards, one statement of Postgres
+//! with its position.
 //!
-//! No engine runs here, and no projections: a scribe tells what an engine would, and the test fills Redis.
+//! No engine runs here, and no projections: a scribe tells what an engine would, and the test fills
+//! Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -19,7 +21,8 @@ use serde_json::json;
 
 const ACCOUNT: AccountId = AccountId(77);
 
-/// A platform whose Redis, which the test has filled, has ten credits for the account on each shard.
+/// A platform whose Redis, which the test has filled, has ten credits for the account on each
+/// shard.
 async fn prepared(name: &str, redis: &OwnRedis, url: &str) -> (Platform, String) {
     let mut platform = Platform::create(name).await;
     platform.set("REDIS_URL", url);

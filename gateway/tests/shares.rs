@@ -1,5 +1,5 @@
-//! Clients that take all they can get, beside one that is served all the while; and what becomes of a connection whose
-//! request is refused.
+//! Clients that take all they can get, beside one that is served all the while; and what becomes of
+//! a connection whose request is refused.
 //!
 //! No engine runs here: commands stay in progress for as long as an outcome is waited for.
 

@@ -1,4 +1,5 @@
-//! Requests that are signed, on the whole path: what is accepted, every way to be refused, repeats by others, rotation, WebSockets.
+//! Requests that are signed, on the whole path: what is accepted, every way to be refused, repeats
+//! by others, rotation, WebSockets.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -269,7 +270,8 @@ async fn challenge(socket: &mut Socket) -> String {
     text(&answer, "challenge").to_owned()
 }
 
-/// A socket that a signed message has authenticated. On another connection, and a second time, the message is worth nothing.
+/// A socket that a signed message has authenticated. On another connection, and a second time, the
+/// message is worth nothing.
 async fn said_and_repeated(api: &Api, account: &Account, signer: &Signer) -> Socket {
     eventually("a message in time", async || {
         let (mut said, mut stranger) = (Socket::anonymous(api).await, Socket::anonymous(api).await);
@@ -345,7 +347,8 @@ async fn what_was_sent_once_is_done_once() {
     whole.remove().await;
 }
 
-/// Sends the same request many times at once. The one that is done, if any is; all others are refused.
+/// Sends the same request many times at once. The one that is done, if any is; all others are
+/// refused.
 async fn one_of_many(api: &Api, signed: Signed) -> Answer {
     let send = |_| {
         let (signed, api) = (signed.clone(), api.clone());

@@ -1,4 +1,5 @@
-//! A gateway that begins with its own store: without Postgres and Redis, after any crash, and with nothing that is not on the log.
+//! A gateway that begins with its own store: without Postgres and Redis, after any crash, and with
+//! nothing that is not on the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,7 +1,8 @@
-//! How long a start takes, and what memory, with many markets and keys: from Postgres, and from the gateway's own store.
+//! How long a start takes, and what memory, with many markets and keys: from Postgres, and from the
+//! gateway's own store.
 //!
-//! A few by default, to see that it works. For figures: `LFG_START_MARKETS=500000 LFG_START_KEYS=1000000 ops/test -p gateway --release --test
-//! start_time -- --nocapture`.
+//! A few by default, to see that it works. For figures: `LFG_START_MARKETS=500000
+//! LFG_START_KEYS=1000000 ops/test -p gateway --release --test start_time -- --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

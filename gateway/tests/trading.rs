@@ -1,5 +1,5 @@
-//! Orders with instructions, amended, cancelled and in batches, on the whole path. Each by an account at its market's home and by
-//! one elsewhere.
+//! Orders with instructions, amended, cancelled and in batches, on the whole path. Each by an
+//! account at its market's home and by one elsewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

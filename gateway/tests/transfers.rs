@@ -1,4 +1,5 @@
-//! A transfer that is sent again under its client id: the answer is the first's, wherever the receiver lives and however it ended.
+//! A transfer that is sent again under its client id: the answer is the first's, wherever the
+//! receiver lives and however it ended.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 

@@ -1,4 +1,5 @@
-//! Parts announce themselves on every shard, admins see them, and raise nothing that a part cannot read.
+//! Parts announce themselves on every shard, admins see them, and raise nothing that a part cannot
+//! read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -24,7 +25,8 @@ async fn all_parts_announce_themselves_and_nothing_is_raised_that_one_cannot_rea
     let parts = async || api.get(Some(ADMIN_KEY), "/v1/admin/parts").await.expect(200);
     let all = eventually("all parts have announced themselves", async || {
         let shards = parts().await["shards"].as_array().unwrap().clone();
-        // Those that started before the gateway are known to the law at once, and to the gateway when they repeat it.
+        // Those that started before the gateway are known to the law at once, and to the gateway
+        // when they repeat it.
         shards.iter().all(|shard| kinds(shard).contains(&"GATEWAY")).then_some(shards)
     })
     .await;

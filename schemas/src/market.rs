@@ -30,7 +30,8 @@ wire_enum! {
         Voided = 5, "VOIDED";
         /// Like PAUSED, but accepts cancels, and amendments that only reduce.
         CancelOnly = 6, "CANCEL_ONLY";
-        /// An answer is proposed. It waits for a second admin, then for the end of the dispute window.
+        /// An answer is proposed. It waits for a second admin, then for the end of the dispute
+        /// window.
         Resolving = 7, "RESOLVING";
     }
 }

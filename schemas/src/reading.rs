@@ -204,8 +204,8 @@ impl std::fmt::Display for WrittenBy {
 /// next one. Every command has an outcome, so every follower detects a lost command.
 ///
 /// When [`LogReader`] starts from a stored position, it checks the last record before that position
-/// once: it must be the one that the position names. A [`LogReader`] does not decode the events of a
-/// stale writer's outcome.
+/// once: it must be the one that the position names. A [`LogReader`] does not decode the events of
+/// a stale writer's outcome.
 pub fn admit(
     position: &Checkpoint,
     (shard, shards, reads): (Shard, u16, u16),
@@ -316,7 +316,7 @@ impl LogReader {
     }
 
     /// Returns the current position: the stored one until the reader [is
-    /// verified](Reader::is_verified).
+    /// verified](LogReader::is_verified).
     pub fn position(&self) -> &Checkpoint {
         &self.position
     }
@@ -399,8 +399,8 @@ impl LogReader {
         self.quarantined.contains(&command)
     }
 
-    /// Continues after the record at `offset`, at which [`LogReader::read`] has just failed, because a
-    /// later record quarantines it.
+    /// Continues after the record at `offset`, at which [`LogReader::read`] has just failed,
+    /// because a later record quarantines it.
     pub fn pass_over(&mut self, offset: u64) {
         let next = offset.saturating_add(1);
         match &mut self.again {

@@ -1,6 +1,7 @@
 //! The names of the topics.
 
-/// Names under one prefix (`lfg` in production; tests use prefixes of their own on a shared broker).
+/// Names under one prefix (`lfg` in production; tests use prefixes of their own on a shared
+/// broker).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Topics {
     /// Requests of clients and messages of shards: `PREFIX.commands`, one partition per shard.

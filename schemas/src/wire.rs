@@ -1,6 +1,7 @@
 //! Macros for small wire types: ids as integers, enums with one stable code and one stable name.
 
-/// A 64-bit id. Text form: decimal, also in JSON (as a string, since JavaScript's numbers end at 2^53).
+/// A 64-bit id. Text form: decimal, also in JSON (as a string, since JavaScript's numbers end at
+/// 2^53).
 macro_rules! id64 {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*

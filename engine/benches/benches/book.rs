@@ -1,4 +1,5 @@
-//! The book alone on the reference flow, beside the baseline and the guide's two heaps: medians of five runs, in turn, in one run.
+//! The book alone on the reference flow, beside the baseline and the guide's two heaps: medians of
+//! five runs, in turn, in one run.
 
 use engine_benches::baseline::Baseline;
 use engine_benches::flow::{Flow, Variant};

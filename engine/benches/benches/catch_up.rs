@@ -1,4 +1,5 @@
-//! A follower that catches up, or a recovery: from an outcome's bytes to the state, by the rule of reading. What is decoded alone beside it.
+//! A follower that catches up, or a recovery: from an outcome's bytes to the state, by the rule of
+//! reading. What is decoded alone beside it.
 
 use std::time::Instant;
 

@@ -1,5 +1,6 @@
-//! Memory for client ids: 1,000,000 in an hour, and what a steady rate comes to once a day has passed. Every id is a deposit's, of many
-//! accounts; what the state has besides does not grow with them.
+//! Memory for client ids: 1,000,000 in an hour, and what a steady rate comes to once a day has
+//! passed. Every id is a deposit's, of many accounts; what the state has besides does not grow with
+//! them.
 //!
 //! What is counted does not depend on the build: `cargo build --bench client_ids` is quick.
 

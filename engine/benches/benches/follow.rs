@@ -1,5 +1,6 @@
-//! What it costs to follow a shard order by order outside the engine, and to ask a follower: outcomes that are read and
-//! applied, queue positions, previews. (`things.rs` has the memory of what a follower keeps.)
+//! What it costs to follow a shard order by order outside the engine, and to ask a follower:
+//! outcomes that are read and applied, queue positions, previews. (`things.rs` has the memory of
+//! what a follower keeps.)
 
 use std::time::Instant;
 

@@ -1,8 +1,10 @@
-//! A book that comes to hold 8,000,000 orders, empties, and is as it was: the longest insertion and removal, memory an order at the
-//! peak (a counting allocator), and what is left of memory and speed. Orders carry 32 bytes for their owner, as in the law.
+//! A book that comes to hold 8,000,000 orders, empties, and is as it was: the longest insertion and
+//! removal, memory an order at the peak (a counting allocator), and what is left of memory and
+//! speed. Orders carry 32 bytes for their owner, as in the law.
 //!
-//! Each run does the same with the same memory, so whatever an insertion costs it costs in each: of the runs the shortest time of each
-//! insertion counts, and of all insertions the longest. What else the machine did meanwhile does not.
+//! Each run does the same with the same memory, so whatever an insertion costs it costs in each: of
+//! the runs the shortest time of each insertion counts, and of all insertions the longest. What
+//! else the machine did meanwhile does not.
 //!
 //! `ORDERS=n` holds so many; `IDS=random` takes ids in no order, with a key, as from outside.
 
@@ -18,8 +20,8 @@ use schemas::BookSide;
 
 /// The longest that an insertion may take, whatever grows meanwhile.
 const BOUND: Duration = Duration::from_millis(1);
-/// The longest that a removal may take. Of the last ones of a large book, some have the allocator give hundreds of megabytes back to the
-/// system in one call.
+/// The longest that a removal may take. Of the last ones of a large book, some have the allocator
+/// give hundreds of megabytes back to the system in one call.
 const BOUND_REMOVAL: Duration = Duration::from_millis(20);
 /// Bytes an order at the peak.
 const BOUND_BYTES: f64 = 150.0;
@@ -28,7 +30,8 @@ const HIGHEST: u32 = 9_999;
 const SMALL: u64 = 50_000;
 const ROUNDS: u64 = 20;
 const RUNS: usize = 5;
-/// How much slower than a fresh one a book may be that was large: its free slots are scattered, as in any book that has lived.
+/// How much slower than a fresh one a book may be that was large: its free slots are scattered, as
+/// in any book that has lived.
 const AGED: f64 = 1.5;
 
 struct Counting;
@@ -144,7 +147,8 @@ fn nanoseconds(since: Instant) -> u32 {
     u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
-/// The longest three of the shortest times of each with their numbers, and how many are longer than a tenth of the bound.
+/// The longest three of the shortest times of each with their numbers, and how many are longer than
+/// a tenth of the bound.
 fn longest(runs: &[Run], of: impl Fn(&Run) -> &[u32]) -> (Vec<(Duration, usize)>, usize) {
     let shortest = |at: usize| runs.iter().map(|run| of(run)[at]).min().expect("there are runs");
     let took = |at: usize| (Duration::from_nanos(u64::from(shortest(at))), at);

@@ -1,5 +1,6 @@
-//! The law on the reference flow: decide, apply, holds, fees and events, with 10,000 funded accounts; then the same with encoded,
-//! chained outcomes. Beside the baseline, in turn, in one run.
+//! The law on the reference flow: decide, apply, holds, fees and events, with 10,000 funded
+//! accounts; then the same with encoded, chained outcomes. Beside the baseline, in turn, in one
+//! run.
 
 use std::time::Instant;
 

@@ -1,8 +1,9 @@
-//! Instructions, cache misses and mispredicted branches, under callgrind: figures that a busy machine does not change. Needs `valgrind`
-//! and `cargo install gungraun-runner --version 0.20.0 --locked`.
+//! Instructions, cache misses and mispredicted branches, under callgrind: figures that a busy
+//! machine does not change. Needs `valgrind` and `cargo install gungraun-runner --version 0.20.0
+//! --locked`.
 //!
-//! Each part runs the prefill and 100,000 commands that are not counted, and then 100,000 that are. The caches are simulated as 32 KiB
-//! and 512 KiB, 8 ways each.
+//! Each part runs the prefill and 100,000 commands that are not counted, and then 100,000 that are.
+//! The caches are simulated as 32 KiB and 512 KiB, 8 ways each.
 
 use std::hint::black_box;
 

@@ -1,8 +1,10 @@
-//! How long single operations take: each of the 5,000,000 commands timed by itself, nothing left out and nothing subtracted. The
-//! clock's own cost, which every figure contains, is the first line: two readings with nothing between them. Last comes a book in which
-//! 5,000,000 orders rest, any of which may be cancelled next.
+//! How long single operations take: each of the 5,000,000 commands timed by itself, nothing left
+//! out and nothing subtracted. The clock's own cost, which every figure contains, is the first
+//! line: two readings with nothing between them. Last comes a book in which 5,000,000 orders rest,
+//! any of which may be cancelled next.
 //!
-//! Whatever else the machine does in between counts as the operation's time, so of our book the best of three runs is shown.
+//! Whatever else the machine does in between counts as the operation's time, so of our book the
+//! best of three runs is shown.
 
 use std::time::Instant;
 

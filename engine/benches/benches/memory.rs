@@ -1,5 +1,6 @@
-//! What the book asks of the allocator: next to nothing in steady state, and at most 150 bytes a resting order, at the peak as well; 200 with
-//! 1,000 books, where most orders have a level of their own. Fails otherwise.
+//! What the book asks of the allocator: next to nothing in steady state, and at most 150 bytes a
+//! resting order, at the peak as well; 200 with 1,000 books, where most orders have a level of
+//! their own. Fails otherwise.
 //!
 //! Orders carry 32 bytes for their owner, as in the law.
 
@@ -14,7 +15,8 @@ use engine_benches::run;
 const BOUND_BYTES: f64 = 150.0;
 const BOUND_BYTES_APART: f64 = 200.0;
 
-/// Calls of the allocator for each million commands while about as many orders rest all the time. A page comes and goes now and then.
+/// Calls of the allocator for each million commands while about as many orders rest all the time. A
+/// page comes and goes now and then.
 const BOUND_CALLS: usize = 100;
 
 struct Counting;
@@ -52,8 +54,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Runs a flow whose second half is the steady state, then cancels all that rests and runs it again on the same books: what they gave back
-/// they ask for again, and they match as new ones.
+/// Runs a flow whose second half is the steady state, then cancels all that rests and runs it again
+/// on the same books: what they gave back they ask for again, and they match as new ones.
 fn measure(variant: Variant, books: usize) {
     let flow = Flow::make(variant, books);
     let before = BYTES.load(Relaxed);

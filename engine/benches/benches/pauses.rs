@@ -1,6 +1,6 @@
-//! The longest that one command keeps a leader busy while its state grows to a million resting orders, and then:
-//! decided, applied, encoded, hashed where a hash is due, and read back. Snapshots are made elsewhere (ADR 23), so this
-//! is all that holds up the next command.
+//! The longest that one command keeps a leader busy while its state grows to a million resting
+//! orders, and then: decided, applied, encoded, hashed where a hash is due, and read back.
+//! Snapshots are made elsewhere (ADR 23), so this is all that holds up the next command.
 //!
 //! `cargo bench --bench pauses`; wall time, so on a quiet machine.
 

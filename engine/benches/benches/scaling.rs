@@ -1,4 +1,5 @@
-//! Two shards on two cores: each has a thread and a state of its own, and nothing between them. Beside one shard alone, in turn.
+//! Two shards on two cores: each has a thread and a state of its own, and nothing between them.
+//! Beside one shard alone, in turn.
 
 use std::sync::Barrier;
 use std::time::Instant;

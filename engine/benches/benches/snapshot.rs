@@ -1,4 +1,5 @@
-//! A shard's snapshot: 100,000 resting orders, 10,000 accounts. Its bytes, its hash, and the state from the bytes again.
+//! A shard's snapshot: 100,000 resting orders, 10,000 accounts. Its bytes, its hash, and the state
+//! from the bytes again.
 
 use std::time::Instant;
 

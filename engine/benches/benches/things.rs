@@ -1,7 +1,6 @@
-//! Memory for a million of each thing that a shard keeps: accounts, their keys, what they have lent, live orders,
-//! markets,
-//! archived markets. (`client_ids.rs` has client ids.) Bytes that are allocated after, less those before; what grows by
-//! doubling stands where it stands at a million.
+//! Memory for a million of each thing that a shard keeps: accounts, their keys, what they have
+//! lent, live orders, markets, archived markets. (`client_ids.rs` has client ids.) Bytes that are
+//! allocated after, less those before; what grows by doubling stands where it stands at a million.
 //!
 //! What is counted does not depend on the build: `cargo build --bench things` is quick.
 

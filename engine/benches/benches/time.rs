@@ -1,5 +1,6 @@
-//! The book and the law on the flow's first 100,000 commands, with criterion: for telling one commit from the next, single and
-//! concurrent. How they stand to the baseline and to others, on the whole flow, is measured by the benches `book`, `handle` and `scaling`.
+//! The book and the law on the flow's first 100,000 commands, with criterion: for telling one
+//! commit from the next, single and concurrent. How they stand to the baseline and to others, on
+//! the whole flow, is measured by the benches `book`, `handle` and `scaling`.
 
 use std::time::Duration;
 

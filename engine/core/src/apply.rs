@@ -1,9 +1,11 @@
-//! Makes an event true. Never decides and never fails: recovery, standbys and auditors run just this.
+//! Applies an event to the state. Never decides and never fails: recovery, standbys and auditors
+//! run only this.
 //!
-//! Architecture invariant: the only code that changes a [`ShardState`]. What an event means is fixed for ever.
+//! Architecture invariant: the only code that changes a [`ShardState`]. The meaning of an event
+//! never changes.
 //!
-//! A panic here is a broken invariant (`Invariant`), never an input: going on would make every further number wrong, so
-//! stopping the shard is the smaller loss.
+//! A panic here is a broken invariant (`Invariant`), never an input: continuing would make every
+//! further number wrong, so stopping the shard is the smaller loss.
 
 use std::ops::RangeInclusive;
 
@@ -27,15 +29,17 @@ use crate::state::{
     TableObserver, YesClaim, step_of, weight,
 };
 
-/// Accounts whose parked requests one command tries only since another left them untried.
+/// Number of accounts whose parked requests one command tries only because an earlier command left
+/// them untried.
 const UNTRIED_MAX: usize = SWEEP_MAX;
 
-/// The prices of every market's book.
+/// The price range of every market's book.
 pub const PRICES: RangeInclusive<u32> = Price::MIN.ticks() as u32..=Price::MAX.ticks() as u32;
 
 impl ShardState {
-    /// Makes one event true.
-    // What orders lead to comes a thousand times as often as all the rest: it shall not pay for the rest's stack.
+    /// Applies one event.
+    // Order events are a thousand times as frequent as all others: keep the stack frame of the
+    // others off this path.
     #[inline]
     pub fn apply(&mut self, event: &Event) {
         self.unhashed += 1;
@@ -256,7 +260,7 @@ impl ShardState {
         }
     }
 
-    /// An outcome begins. Time never goes back, whatever the broker's clock does.
+    /// Begins an outcome. Time never decreases, whatever the broker's clock does.
     pub(crate) fn begin(&mut self, place: &CommandContext) {
         self.answering = place.cause.id;
         self.facts.time = self.facts.time.max(place.time);
@@ -276,7 +280,8 @@ impl ShardState {
         self.untried_next = waiting.next();
     }
 
-    /// An outcome ends. What is left to try follows from the outcome alone, so that it is the same whoever leads next.
+    /// Ends an outcome. What remains to try follows from the outcome alone, so every leader
+    /// continues in the same way.
     pub(crate) fn end(&mut self) {
         if !self.stirred.is_empty() {
             self.stirred.clear();
@@ -286,7 +291,7 @@ impl ShardState {
         self.hash_some();
     }
 
-    /// What an event means for the one purse that it changes, if any.
+    /// Applies an event to the one purse that it changes, if any.
     fn change_purse_by(&mut self, event: &Event) {
         if let Some(change) = effects::purse_change(event) {
             self.change_purse(&change);
@@ -317,7 +322,7 @@ impl ShardState {
         }
     }
 
-    /// Notes when a purse away from home has rested long enough.
+    /// Updates the schedule of when a purse away from home has rested long enough.
     fn reschedule_purse(&mut self, account: AccountId, before: Option<u32>, after: Option<u32>) {
         if self.is_home(account) {
             return;
@@ -330,7 +335,7 @@ impl ShardState {
         }
     }
 
-    /// What is freed may be what a parked request waits for.
+    /// Marks the account as stirred: what was freed may be what a parked request waits for.
     #[cold]
     fn stir(&mut self, change: &PurseChange) {
         let freed = change.available.0 > 0 || change.held.0 < 0 || change.live_orders < 0;
@@ -356,7 +361,7 @@ impl ShardState {
         }
     }
 
-    /// A purse that has answered a recall may have something again.
+    /// Reopens a recall that a purse has answered: the purse may have something again.
     fn disturb_recall(&mut self, account: AccountId) {
         let recall = self.facts.waiting.get(&account).and_then(|waiting| waiting.recall);
         let pending = recall.and_then(|ticket| self.facts.instructions.get_mut(&(account, ticket)));
@@ -365,8 +370,8 @@ impl ShardState {
         }
     }
 
-    /// At home, what another purse gives back, or room of the account's limits for the purse here. Elsewhere what the home lends; the
-    /// first makes the purse.
+    /// Receives credits and room. At home: what another purse returns, or room of the account's
+    /// limits for the purse here. Elsewhere: what the home lends; the first loan creates the purse.
     fn receive_purse(&mut self, event: &Event, account: AccountId, from: Shard, credits: Credits, room: Room) {
         self.facts.purses.get_or_default(account);
         self.change_purse_by(event);
@@ -389,7 +394,7 @@ impl ShardState {
         }
     }
 
-    /// At home the purse has all the room that is not lent.
+    /// Gives the home's purse all the room that is not lent.
     fn keep_room(&mut self, account: AccountId) {
         let room = self.account_mut(account).unlent();
         self.purse_mut(account).room = room;
@@ -419,7 +424,7 @@ impl ShardState {
             waiting.requests.push_back(parked.clone());
             self.stirred.insert(account);
         }
-        // A purse on which somebody waits does not rest.
+        // A purse with waiting requests does not rest.
         if let Some(purse) = self.facts.purses.get_mut(account) {
             let rested = purse.rests_at();
             purse.changed = self.step;
@@ -428,7 +433,7 @@ impl ShardState {
         }
     }
 
-    /// A parked request or an instruction is decided.
+    /// Removes a parked request or an instruction that is decided.
     fn resume(&mut self, account: AccountId, ticket: u64) {
         if self.facts.instructions.remove(&(account, ticket)).is_some() {
             return;
@@ -438,7 +443,7 @@ impl ShardState {
         self.decided += weight(&parked.request);
         self.lookup.parked.remove(&(parked.deadline, account, ticket));
         self.forget_waiting(account);
-        // The next in the queue may be decided, too.
+        // The next request in the queue may be decided, too.
         if self.facts.waiting.contains_key(&account) {
             self.stirred.insert(account);
         }
@@ -463,7 +468,8 @@ impl ShardState {
         self.facts.instructions.insert((account, ticket), pending);
     }
 
-    /// The last answer to a recall ends it; other instructions end with `Resumed`.
+    /// Records the answer of one shard to an instruction. The last answer to a recall ends it;
+    /// other instructions end with `Resumed`.
     fn obey(&mut self, account: AccountId, ticket: u64, shard: Shard, more: bool) {
         let Some(pending) = self.facts.instructions.get_mut(&(account, ticket)) else { return };
         pending.shards.remove(&shard);
@@ -490,7 +496,7 @@ impl ShardState {
         }
     }
 
-    /// What an event means for positions in its market and for the market's own sums.
+    /// Applies an event to the positions of its market and to the market's sums.
     fn change_market(&mut self, id: MarketId, event: &Event) {
         for change in effects::position_changes(event) {
             self.change_position(id, &change);
@@ -509,7 +515,8 @@ impl ShardState {
         }
     }
 
-    /// What an account has may be less than its buys that only reduce would take.
+    /// Notes an account whose position may now be smaller than what its reduce-only buys would
+    /// take.
     #[cold]
     fn note_shrinking(&mut self, market: MarketId, account: AccountId) {
         let reduces = |bought: &Contract| self.lookup.reducing(market, account, *bought).is_some();
@@ -518,7 +525,7 @@ impl ShardState {
         }
     }
 
-    /// Two orders matched: contracts move, the market's sums change, and the maker gives what it had first.
+    /// Applies a trade: contracts move, the market's sums change, and the maker gives first.
     fn trade(&mut self, trade: &Trade) {
         self.facts.trades += 1;
         let id = trade.market;
@@ -550,8 +557,9 @@ impl ShardState {
 
     fn reject(&mut self, id: OrderId, order: &NewOrder, code: Rejection) {
         self.facts.orders += 1;
-        // An account that has used its names up gets no more by what is refused. Nor does a name stand for what was
-        // refused with a batch, if another request under it is parked.
+        // Refusals give no more client ids to an account that has used its allowance up. Nor does a
+        // client id stand for an order refused with its batch while another request under it is
+        // parked.
         let takes = order.client_id.is_some()
             && !code.leaves_client_id_free()
             && !self.facts.client_ids.are_used_up(order.account);
@@ -567,7 +575,7 @@ impl ShardState {
         }
     }
 
-    /// A deposit that was proposed waits no more.
+    /// Removes a proposed deposit that no longer waits.
     fn end_proposal(&mut self, id: ProposalId) {
         let ended = self.facts.deposits.open.remove(&id);
         assert!(ended.is_some(), "{}: proposal {id} does not wait", Invariant::DepositsHaveTheirAdmins);
@@ -580,7 +588,7 @@ impl ShardState {
         }
     }
 
-    /// A transfer that has a name is not under way any more, and the name stands for what became of it.
+    /// Ends a transfer that has a client id; the client id then stands for its result.
     fn end_transfer(&mut self, from: AccountId, client_id: Option<ClientId>, meaning: Meaning) {
         if let Some(client_id) = client_id {
             let OpenTransfer { to, amount, .. } = self.facts.transfers.end((from, client_id));
@@ -593,7 +601,7 @@ impl ShardState {
         }
     }
 
-    /// Holds what the order needs, remembers what its client called it, and lets it rest.
+    /// Holds what the order needs, records its client id, and rests it.
     fn place(&mut self, placed: &OrderPlaced) {
         let order = &placed.order;
         self.facts.orders += 1;
@@ -619,7 +627,7 @@ impl ShardState {
         (book, slot)
     }
 
-    /// An order that rested in this slot is gone.
+    /// Forgets an order that rested in this slot.
     #[inline]
     fn disown(&mut self, order: &MarketOrder, book: BookKey, slot: u32) {
         let account = self.purse_place(order.owner.account);
@@ -628,7 +636,7 @@ impl ShardState {
         self.facts.client_ids.order_ended(order.id);
     }
 
-    /// Takes contracts off a resting order without a trade and frees them if it sells.
+    /// Takes contracts off a resting order without a trade, and frees them if the order sells.
     fn take_off(&mut self, market: MarketId, account: AccountId, order: OrderId, entry: Entry, quantity: Quantity) {
         if entry.side() == Side::Sell {
             let freed = -i64::from(quantity.contracts());
@@ -638,7 +646,7 @@ impl ShardState {
         self.refresh_lookup(market);
     }
 
-    /// All contracts of an order end it, fewer leave it in its place.
+    /// Reduces a resting order: all of its contracts end it; fewer leave it in its place.
     fn reduce(&mut self, market: MarketId, order: OrderId, quantity: Quantity) {
         let book = self.market_mut(market).book;
         let books = &mut self.facts.books;
@@ -664,7 +672,7 @@ impl ShardState {
         let before = books.order(slot);
         self.lookup.order_loses(market, &before, before.contracts());
         if amended.status.is_live() {
-            // It keeps its slot, and so its place among its account's orders.
+            // The order keeps its slot, and so its place among its account's orders.
             books.move_to(slot, amended.price.ticks().into(), amended.resting().contracts());
             books.owner_at(slot).quantity = amended.quantity;
             self.lookup.order_hashes.changes(slot);
@@ -700,7 +708,7 @@ impl ShardState {
         self.schedule(listing.market);
     }
 
-    /// What a market is changes, and with it perhaps when it moves on.
+    /// Changes a market's details, and with them perhaps when its phase next changes.
     fn edit(&mut self, id: MarketId, edit: &MarketEdit) {
         if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
             self.lookup.market_times.remove(&(time, id));
@@ -709,7 +717,7 @@ impl ShardState {
         self.schedule(id);
     }
 
-    /// A market leaves the state. The last one of the table moves to its place.
+    /// Removes a market from the state. The last market of the table moves to its place.
     fn leave(&mut self, id: MarketId) {
         let time = self.market(id).and_then(|market| market.moves_on());
         time.map(|time| self.lookup.market_times.remove(&(time, id)));
@@ -737,7 +745,8 @@ impl ShardState {
         self.lookup_market(id);
     }
 
-    /// Counts accounts' live orders where they are limited, and only there: it costs memory for every account.
+    /// Starts counting accounts' live orders in a market with a limit, and only there: counting
+    /// costs memory for every account.
     pub(crate) fn limit_exposures(&mut self, id: MarketId) {
         let market = self.facts.markets.get(id).expect("the event names a market that is here");
         if market.limits == MarketLimits::NONE {
@@ -778,7 +787,7 @@ impl ShardState {
         Some(ended)
     }
 
-    /// One that was just made or reset, or one with other limits.
+    /// Sets a group: a fresh one (created or reset), or other limits for an existing one.
     fn set_group(&mut self, account: AccountId, id: GroupId, limits: GroupLimits, fresh: Option<Group>) {
         match fresh {
             Some(fresh) => {
@@ -794,7 +803,7 @@ impl ShardState {
         self.lookup_group(account, id);
     }
 
-    /// What the home says, or was asked, it need not hear.
+    /// Triggers a group. The home is not notified of what it ordered or was asked itself.
     fn trigger(&mut self, account: AccountId, id: GroupId, cause: TriggerCause) {
         let home = self.is_home(account);
         let known = self.group_mut(account, id);
@@ -808,7 +817,7 @@ impl ShardState {
         self.ending.push(((account, id), Some(cause)));
     }
 
-    /// Notes whether a group's home is to hear of it.
+    /// Notes whether a group's home must be notified of it.
     pub(crate) fn lookup_group(&mut self, account: AccountId, id: GroupId) {
         let key = (self.map.of_account(account), account, id);
         if self.group(account, id).is_some_and(Group::is_unreported) {
@@ -830,14 +839,14 @@ impl ShardState {
         inbox.last = number;
     }
 
-    /// Keeps the look-ups in step with a market that is swept: whether it is still to be.
+    /// Updates the look-ups for a market that is swept: whether more of it is left to sweep.
     fn refresh_lookup(&mut self, market: MarketId) {
         if self.lookup.sweeping.contains(&market) {
             self.lookup_market(market);
         }
     }
 
-    /// Puts one market where the look-ups should have it.
+    /// Updates the look-ups for one market.
     pub(crate) fn lookup_market(&mut self, id: MarketId) {
         let market = self.market(id).expect("the event names a market that is here");
         let paused = matches!(market.state, MarketState::Paused | MarketState::CancelOnly);
@@ -849,7 +858,7 @@ impl ShardState {
         }
     }
 
-    /// Notes when a market moves on by itself.
+    /// Notes when a market's phase next changes by time.
     pub(crate) fn schedule(&mut self, id: MarketId) {
         if let Some(time) = self.market(id).and_then(|market| market.moves_on()) {
             self.lookup.market_times.insert((time, id));
@@ -878,7 +887,7 @@ impl ShardState {
 }
 
 impl Market {
-    /// True if the account now holds pairs.
+    /// Changes a position. Returns true if the account now holds pairs.
     fn change_position(&mut self, change: &PositionChange) -> bool {
         let position = self.positions.get_or_default(change.account);
         let add = |value: u64, difference: i64| {

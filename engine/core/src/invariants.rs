@@ -1,4 +1,4 @@
-//! What must always hold, by the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
+//! The invariants, with the ids of `docs/invariants.md`. Cheap ones are asserted in every build.
 
 use schemas::limits::{
     ACCOUNT_GROUPS_MAX, ADMINS_MAX, DEPOSIT_PROPOSALS_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX,
@@ -8,19 +8,20 @@ use schemas::{ADMINS_HOME, AccountId, Admin, BookSide, Contract, Credits, Market
 
 use crate::state::{MarketOrder, Reducing, ShardState, YesClaim};
 
-/// What must always hold.
+/// An invariant of the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invariant {
     /// I-1: purses + collateral + messages in flight + fees = deposits − withdrawals.
     CreditsAreConserved,
-    /// I-2: a market's collateral in credits = its YES outstanding = its NO outstanding; once its answer is known, what it
-    /// still has to pay.
+    /// I-2: a market's collateral in credits = its YES outstanding = its NO outstanding; once its
+    /// answer is known, what it still has to pay.
     CollateralCoversPairs,
     /// I-3: the book is never crossed after a command.
     BookIsNotCrossed,
     /// I-4: no part of a purse, no position or reservation is negative.
     NothingIsNegative,
-    /// I-5: a purse's held credits = what the account's live buy orders on its shard could still cost.
+    /// I-5: a purse's held credits = what the account's live buy orders on its shard could still
+    /// cost.
     HoldsMatchOrders,
     /// I-6: per price level, total = sum of its orders.
     LevelsAddUp,
@@ -28,19 +29,23 @@ pub enum Invariant {
     MessagesAreDense,
     /// I-8: a purse's live orders = those that rest on its shard.
     LiveOrdersAreCounted,
-    /// I-9: the room of an account's purses, and what is in flight between them, is what its home has lent, and within its limits.
+    /// I-9: the room of an account's purses, and what is in flight between them, is what its home
+    /// has lent, and within its limits.
     RoomIsCounted,
-    /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no credit.
+    /// I-10: a deposit above what an admin may make alone has a second admin; before that it is no
+    /// credit.
     DepositsHaveTheirAdmins,
-    /// I-11: while a market may trade, an account's resting buys that only reduce want no more contracts than it has of
-    /// the other kind, those apart that its sells reserve.
+    /// I-11: while a market may trade, an account's resting buys that only reduce want no more
+    /// contracts than it has of the other kind, those apart that its sells reserve.
     ReducedIsHeld,
-    /// I-12: at most one market of an exclusive market event is paid out YES, and it holds the event's YES.
+    /// I-12: at most one market of an exclusive market event is paid out YES, and it holds the
+    /// event's YES.
     EventsHaveOneYes,
-    /// I-13: on each shard a group's orders fill no more than its limit in a window; no order rests whose group is
-    /// triggered, or is not there.
+    /// I-13: on each shard a group's orders fill no more than its limit in a window; no order rests
+    /// whose group is triggered, or is not there.
     GroupsHold,
-    /// I-15: as soon as there is an admin on the log, there is one that may always say who is an admin.
+    /// I-15: as soon as there is an admin on the log, there is one that may always say who is an
+    /// admin.
     AdminsAreKept,
 }
 
@@ -66,10 +71,10 @@ impl std::fmt::Display for Invariant {
     }
 }
 
-/// A shard's part in I-1. Added up over all shards at a cut of the logs, [`Sums::balance`] is zero.
+/// A shard's part of I-1. Added up over all shards at a cut of the logs, [`Sums::balance`] is zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sums {
-    /// Deposits less withdrawals.
+    /// Deposits minus withdrawals.
     pub deposited: Credits,
     /// Credits in purses that can be spent.
     pub available: Credits,
@@ -77,14 +82,14 @@ pub struct Sums {
     pub held: Credits,
     /// Credits that back pairs.
     pub collateral: Credits,
-    /// Fees collected, also in markets that are archived.
+    /// Fees collected, including archived markets.
     pub fees: Credits,
-    /// Credits in messages that this shard sent and that are not taken in.
+    /// Credits in messages that this shard sent and that were not received yet.
     pub in_flight: Credits,
 }
 
 impl Sums {
-    /// What I-1 says is zero.
+    /// Returns the balance that I-1 requires to be zero.
     pub fn balance(&self) -> Credits {
         self.available + self.held + self.collateral + self.fees + self.in_flight - self.deposited
     }
@@ -106,7 +111,8 @@ impl std::ops::Add for Sums {
 }
 
 impl ShardState {
-    /// This shard's part in I-1. `taken_in(to)` tells how many of its messages each other shard has taken in.
+    /// Returns this shard's part of I-1. `taken_in(to)` returns how many of its messages each other
+    /// shard has received.
     pub fn sums(&self, taken_in: impl Fn(Shard) -> u64) -> Sums {
         let in_flight = self.kept_messages().filter(|(to, number, ..)| *number > taken_in(*to));
         Sums {
@@ -119,22 +125,24 @@ impl ShardState {
         }
     }
 
-    /// Asserts what is cheap to see of one market: I-2 and I-3.
+    /// Asserts the cheap invariants of one market: I-2 and I-3.
     pub(crate) fn assert_market(&self, id: MarketId) {
         let Some(market) = self.market(id) else { return };
         let covered = match market.yes_value() {
             None => market.yes == market.no && market.collateral == Credits::of_pairs(market.yes),
-            // While it pays out, holders of one contract may come before those of the other.
+            // During the payout, holders of one contract may be paid before those of the other.
             Some(value) => market.collateral == value.payout(market.yes, market.no),
         };
         assert!(covered, "{}: market {id}", Invariant::CollateralCoversPairs);
         if let (Some(bid), Some(ask)) = (market.best(BookSide::Bid), market.best(BookSide::Ask)) {
-            // A crossed book makes every further trade wrong: stopping the shard is the smaller loss.
+            // A crossed book makes every further trade wrong: stopping the shard is the smaller
+            // loss.
             assert!(bid < ask, "{}: market {id} bid {bid} ask {ask}", Invariant::BookIsNotCrossed);
         }
     }
 
-    /// Asserts everything that one shard alone can see, however long it takes: for tests and auditors.
+    /// Asserts every invariant that one shard alone can check, however long it takes: for tests and
+    /// auditors.
     pub fn assert_all(&self) {
         for (id, market) in self.markets() {
             self.assert_market(id);
@@ -156,7 +164,7 @@ impl ShardState {
         self.assert_admins();
     }
 
-    /// I-15.
+    /// Asserts I-15.
     fn assert_admins(&self) {
         let (all, invariant) = (&self.facts.admins, Invariant::AdminsAreKept);
         assert!(all.is_empty() || self.shard == ADMINS_HOME, "{invariant}: {all:?} on shard {}", self.shard);
@@ -164,7 +172,7 @@ impl ShardState {
         assert!(all.len() <= ADMINS_MAX, "{invariant}: {} of them", all.len());
     }
 
-    /// I-12, as far as the market's shard shows it.
+    /// Asserts I-12, as far as the market's shard can check it.
     fn assert_yes(&self, id: MarketId) {
         let Some(market) = self.market(id).filter(|market| market.listing.event.is_some()) else { return };
         let answered = market.resolution.filter(|resolution| resolution.confirmed.is_some());
@@ -174,7 +182,7 @@ impl ShardState {
         }
     }
 
-    /// I-13, as far as a state shows it.
+    /// Asserts I-13, as far as a state can check it.
     fn assert_groups(&self) {
         let invariant = Invariant::GroupsHold;
         let mut resting: std::collections::BTreeMap<_, std::collections::BTreeSet<_>> =
@@ -206,7 +214,7 @@ impl ShardState {
         assert_eq!(self.lookup.unreported, unreported, "{invariant}: look-up");
     }
 
-    /// I-10, as far as a state shows it.
+    /// Asserts I-10, as far as a state can check it.
     fn assert_deposits(&self) {
         let (deposits, id) = (self.deposits(), Invariant::DepositsHaveTheirAdmins);
         let within = deposits.alone.values().all(|sum| (1..=DEPOSITS_ALONE_A_DAY_MAX).contains(&sum.0));
@@ -216,7 +224,7 @@ impl ShardState {
         assert!(last <= deposits.proposed, "{id}: {last} of {}", deposits.proposed);
     }
 
-    /// I-5 and I-8: what the books hold is what the purses say.
+    /// Asserts I-5 and I-8: the books and the purses agree.
     fn assert_purses(&self) {
         let mut used: std::collections::BTreeMap<AccountId, Room> = std::collections::BTreeMap::new();
         for order in self.markets().flat_map(|(_, market)| market.all_orders()) {
@@ -227,7 +235,8 @@ impl ShardState {
             let used = used.remove(&account).unwrap_or_default();
             assert_eq!(purse.held, used.held, "{}: {account}", Invariant::HoldsMatchOrders);
             assert_eq!(purse.live_orders, used.orders, "{}: {account}", Invariant::LiveOrdersAreCounted);
-            // At home the purse has what is not lent; when limits are lowered that may be less than it uses.
+            // At home the purse has what is not lent; after limits are lowered that may be less
+            // than it uses.
             let fits = match self.account(account) {
                 Some(known) => purse.room == known.unlent(),
                 None => used.orders <= purse.room.orders && used.held <= purse.room.held,
@@ -238,7 +247,8 @@ impl ShardState {
         self.assert_own_orders();
     }
 
-    /// I-8 once more: each account's live orders are found market by market, oldest first.
+    /// Asserts I-8 for the own-order lists: each account's live orders are found market by market,
+    /// oldest first.
     fn assert_own_orders(&self) {
         let mut all: std::collections::BTreeMap<AccountId, Vec<(MarketId, OrderId)>> =
             std::collections::BTreeMap::new();
@@ -258,7 +268,7 @@ impl ShardState {
         }
     }
 
-    /// I-11.
+    /// Asserts I-11.
     fn assert_reducing(&self, id: MarketId) {
         let Some(market) = self.market(id) else { return };
         let mut all: std::collections::BTreeMap<(AccountId, Contract), Reducing> = std::collections::BTreeMap::new();

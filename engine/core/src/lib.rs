@@ -1,20 +1,25 @@
-//! The law of the exchange: what each command leads to, and what each event makes true.
+//! The core of the exchange: decides which events a command causes, and applies events to the
+//! state.
 //!
 //! ```text
 //! lfg.commands[s] ─▶ *handle = decide + apply* ─▶ lfg.events[s]
 //!                    *apply* ◀───────────────────  recovery, standbys, auditors
 //! ```
 //!
-//! The words are those of the log, and explained there: what can be asked ([`schemas::Command`], with the answer to each), what can
-//! become true ([`schemas::Event`]), why something is refused ([`schemas::Rejection`], codes in the order in which they are checked), and
-//! what each event means in numbers ([`schemas::effects`]).
-//!
-//! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process drives.
-//! - [`ShardState`]: everything a shard knows. [`ShardState::handle`] decides and applies; [`ShardState::apply`] alone changes it.
-//! - [`Book`]: one market's orders by price and time; usable alone. [`Books`]: those of a whole shard, in one memory.
-//!
-//! Architecture invariant: pure. No clock, randomness, I/O, float, thread or hash-map order; time, order and identity arrive
-//! with the command. `clippy.toml` beside this crate and `tests/architecture.rs` enforce it.
+//! The vocabulary is that of the log and is documented in `schemas`: commands and their answers
+//! ([`schemas::Command`]), events ([`schemas::Event`]), reasons for refusals
+//! ([`schemas::Rejection`], codes in the order in which they are checked), and the numeric effect
+//! of each event ([`schemas::effects`]).
+//! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process
+//!   drives.
+//! - [`Replica`]: one shard with its log position; follows the log or leads it. A process drives
+//!   this type.
+//! - [`ShardState`]: the complete state of a shard. [`ShardState::handle`] decides and applies;
+//!   only [`ShardState::apply`] changes it.
+//! - [`Book`]: one market's orders by price and time; usable alone. [`Books`]: all books of a
+//!   shard, in one memory. Architecture invariant: pure. No clock, randomness, I/O, float, thread
+//!   or hash-map order; time, order and identity arrive with the command. `clippy.toml` beside this
+//!   crate and `tests/architecture.rs` enforce it.
 //!
 //! Architecture invariant: nothing here can fail for a reason outside the log.
 
@@ -46,7 +51,8 @@ pub use state::{
 
 use schemas::{Cause, Timestamp};
 
-/// A command's place: everything that could differ between two runs is here, so the log alone decides the outcome.
+/// A command's place: everything that could differ between two runs is here, so the log alone
+/// decides the outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CommandContext {
     /// Which command: its offset and id.

@@ -1,30 +1,31 @@
-//! Arrays that grow and shrink by parts. However long one is, nothing of it is ever copied but its first part, which is bounded; and pages
-//! that nothing needs go back to the allocator.
+//! Arrays that grow and shrink by parts. However long an array is, only its first part, whose size
+//! is bounded, is ever copied; and unused pages are returned to the allocator.
 //!
 //! ```text
 //! first part: one piece of up to 4 MiB ─▶ page ─▶ page ─▶ …
 //! ```
 //!
-//! What is in the first part is found as in any array. Only what lies behind it costs another load.
+//! Access to the first part costs the same as in any array. Access to the pages costs one more
+//! load.
 
-/// Things in a page, of whatever kind.
+/// Number of values in a page, of any type.
 pub const PAGE: usize = 1 << 10;
 
-/// Bytes of a first part, at most.
+/// Maximum bytes of a first part.
 const FIRST_BYTES: usize = 4 << 20;
 
-/// A first part with fewer things doubles. With so many it is given all that it may have: the system gives memory only once
-/// it is touched, and no more than these are ever copied.
+/// A first part with fewer values doubles. With this many it gets its full size: the system
+/// provides memory only once it is touched, and no more than these are ever copied.
 const SMALL: usize = 1 << 13;
 
-/// Things in a full first part.
+/// Returns the number of values in a full first part.
 pub const fn first_part<T>() -> usize {
     let most = FIRST_BYTES / size_of::<T>();
     let power = 1 << most.ilog2();
     if power > 1 << 16 { 1 << 16 } else { power }
 }
 
-/// Makes room for one more thing in the first part, which has fewer than it may.
+/// Grows a first part that is not full for one more value.
 #[cold]
 pub fn extend_first<T>(first: &mut Vec<T>) {
     let most = first_part::<T>();
@@ -32,19 +33,20 @@ pub fn extend_first<T>(first: &mut Vec<T>) {
     first.reserve_exact(room - first.len());
 }
 
-/// Which page is empty and keeps its memory: one, so that who comes and goes at the border of a page asks for nothing.
+/// The empty page that keeps its memory: one, so that insertions and removals at the border of a
+/// page allocate nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spare(Option<usize>);
 
 impl Spare {
-    /// Something came into a page that was empty.
+    /// Records that an empty page got a value.
     pub fn used(&mut self, page: usize) {
         if self.0 == Some(page) {
             self.0 = None;
         }
     }
 
-    /// A page is empty. Returns the page that gives its memory back: the higher one, if another is empty.
+    /// Records that a page is empty. Returns the page to free: the higher one, if another is empty.
     pub fn emptied(&mut self, page: usize) -> Option<usize> {
         let spare = self.0.unwrap_or(page);
         self.0 = Some(spare.min(page));
@@ -52,7 +54,7 @@ impl Spare {
     }
 }
 
-/// Where a thing is that is not in the first part: its page, and its place there.
+/// Returns the page, and the place in it, of a value that is not in the first part.
 #[inline]
 pub fn behind<T>(at: usize) -> (usize, usize) {
     let behind = at.wrapping_sub(first_part::<T>());
@@ -63,7 +65,7 @@ pub fn behind<T>(at: usize) -> (usize, usize) {
 #[derive(Clone, Debug)]
 pub struct Paged<T> {
     first: Vec<T>,
-    /// All are full but the last that is not empty; behind it one may wait.
+    /// All are full but the last non-empty one; one empty page may follow it.
     pages: Vec<Vec<T>>,
     len: usize,
 }
@@ -88,7 +90,7 @@ impl<T> Paged<T> {
         }
     }
 
-    /// A thing of the first part.
+    /// Returns a value of the first part.
     #[inline]
     pub fn near(&self, at: usize) -> Option<&T> {
         self.first.get(at)
@@ -112,7 +114,7 @@ impl<T> Paged<T> {
         &mut self.pages[page][at]
     }
 
-    /// Brings a thing into the processor's caches.
+    /// Prefetches a value.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         if at < first_part::<T>() {
@@ -154,13 +156,13 @@ impl<T> Paged<T> {
         }
         let (number, at) = behind::<T>(self.len);
         if at == 0 {
-            // One empty page waits for what comes next.
+            // Keep one empty page for the next value.
             self.pages.truncate(number + 1);
         }
         self.pages[number].pop()
     }
 
-    /// Takes a thing out. The last one comes into its place.
+    /// Removes a value. The last one moves to its place.
     ///
     /// # Panics
     /// If there is none.
@@ -173,7 +175,7 @@ impl<T> Paged<T> {
         self.first.iter().chain(self.pages.iter().flatten())
     }
 
-    /// Makes it at least as long as that with things that are made.
+    /// Extends the array to at least this length with generated values.
     #[inline]
     pub fn extend_to(&mut self, len: usize, mut thing: impl FnMut() -> T) {
         while self.len < len {
@@ -201,7 +203,7 @@ impl<T> std::ops::IndexMut<usize> for Paged<T> {
     }
 }
 
-/// What is kept beside each thing of a slab, by its slot. Where no thing is, nothing need be.
+/// Data for each value of a slab, by slot. Vacant slots need no data.
 #[derive(Clone, Debug)]
 pub struct BySlot<T> {
     first: Vec<T>,
@@ -212,7 +214,7 @@ pub struct BySlot<T> {
 #[derive(Clone, Debug)]
 struct Beside<T> {
     things: Vec<T>,
-    /// How many of the slots have a thing.
+    /// Number of slots that have a value.
     used: usize,
 }
 
@@ -223,7 +225,7 @@ impl<T> Default for BySlot<T> {
 }
 
 impl<T: Copy> BySlot<T> {
-    /// Something comes into a vacant slot. `nothing` stands in slots where nothing was yet.
+    /// Sets the data of a vacant slot. `nothing` fills slots that had no data yet.
     #[inline]
     pub fn comes(&mut self, slot: u32, thing: T, nothing: T) {
         match self.first.get_mut(slot as usize) {
@@ -257,7 +259,7 @@ impl<T: Copy> BySlot<T> {
         page.things[at] = thing;
     }
 
-    /// What is in a slot goes; what is kept beside it stays as it is until something else comes, or the page is given back.
+    /// Vacates a slot; its data stays as it is until the slot is used again, or the page is freed.
     #[inline]
     pub fn goes(&mut self, slot: u32) {
         if slot as usize >= first_part::<T>() {

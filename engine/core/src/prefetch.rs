@@ -1,9 +1,10 @@
-//! While one command is handled, what those behind it will touch is brought into the processor's caches.
+//! Prefetches the memory that queued commands will need while one command is handled.
 //!
-//! As `book/prefetch.rs` does for one call of a book, and from the same distance: each command is looked at three times before its
-//! turn, first for where its things are to be found, then for the things, then for what lies behind them.
+//! Works as `book/prefetch.rs` does for one call of a book, and with the same distance: each
+//! command is visited three times before its turn, first for the locations of its entities, then
+//! for the entities, then for what those refer to.
 //!
-//! Architecture invariant: reads only, and nothing that is decided depends on it.
+//! Architecture invariant: reads only, and no decision depends on it.
 
 use schemas::{AccountId, BookSide, Command, NewOrder, OrderId, OrderRef};
 
@@ -11,7 +12,8 @@ use crate::book::APART;
 use crate::state::{MarketView, ShardState};
 
 impl ShardState {
-    /// Call before a command is handled: `behind(n)` is the `n`-th command after it, from 1 to [`LOOKAHEAD`](crate::LOOKAHEAD).
+    /// Prefetches for queued commands. Call before a command is handled: `behind(n)` returns the
+    /// `n`-th command after it, from 1 to [`LOOKAHEAD`](crate::LOOKAHEAD).
     #[inline]
     pub fn prefetch<'a>(&self, behind: impl Fn(usize) -> Option<&'a Command>) {
         if let Some(command) = behind(3 * APART) {
@@ -69,7 +71,8 @@ impl ShardState {
         }
     }
 
-    /// For an order that is about to be decided: its place in the index, its level, or the first order that it meets.
+    /// Prefetches for an order that is decided next: its entry in the index, its level, or the
+    /// first order that it meets.
     #[inline]
     pub(crate) fn prefetch_order(&self, id: OrderId, order: &NewOrder) {
         let Some(market) = self.market(order.market) else { return };
@@ -86,7 +89,7 @@ impl ShardState {
         }
     }
 
-    /// For a trade that was decided and is about to be made true.
+    /// Prefetches for a trade that was decided and is applied next.
     #[inline]
     pub(crate) fn prefetch_maker(&self, market: MarketView<'_>, maker: AccountId) {
         market.positions.prefetch(maker);
@@ -94,12 +97,12 @@ impl ShardState {
     }
 }
 
-/// What a command is about.
+/// The entity that a command refers to.
 enum NamedEntity<'a> {
     NewOrder(&'a NewOrder),
-    /// An order that rests, and whose it is said to be.
+    /// A resting order, and the account that the command gives as its owner.
     Order(AccountId, OrderId),
-    /// Something rarer.
+    /// Something less frequent.
     Other,
 }
 
@@ -113,7 +116,7 @@ fn named(command: &Command) -> NamedEntity<'_> {
     }
 }
 
-/// Where an order rests, if it meets nothing.
+/// Returns the level at which an order rests if it meets nothing.
 #[inline]
 fn place(order: &NewOrder) -> (BookSide, u32) {
     (order.entry.book_side(), u32::from(order.entry.book_price(order.terms.limit()).ticks()))

@@ -1,4 +1,5 @@
-//! Where orders stand in the queues of their prices, for whoever follows a shard. The law itself never asks.
+//! Queue positions of live orders, for programs that follow a shard. The matching rules never use
+//! them.
 
 use schemas::{AccountId, Entry, MarketId, OrderId, Price, Quantity};
 
@@ -8,22 +9,23 @@ use crate::state::ShardState;
 /// A live order in its queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QueuedOrder {
-    /// Which.
+    /// The order's id.
     pub order: OrderId,
-    /// Where.
+    /// The order's market.
     pub market: MarketId,
-    /// For which contract, and whether to buy or sell it.
+    /// The contract, and whether the order buys or sells it.
     pub entry: Entry,
-    /// Its price in the book, in YES.
+    /// The price in the book, in YES.
     pub price: Price,
     /// Contracts left.
     pub remaining: Quantity,
-    /// What fills before it at its price.
+    /// Contracts that fill before it at its price.
     pub ahead: Ahead,
 }
 
 impl ShardState {
-    /// An account's live order in its queue. Another account's is as unknown as one that never was.
+    /// Returns an account's live order in its queue. `None` for an unknown order and for one of
+    /// another account alike.
     pub fn queued_order(&self, account: AccountId, order: OrderId, count: &mut QueueCount) -> Option<QueuedOrder> {
         let (book, resting) = self.facts.books.get(order).filter(|(_, resting)| resting.owner.account == account)?;
         Some(QueuedOrder {
@@ -36,8 +38,9 @@ impl ShardState {
         })
     }
 
-    /// An account's live orders here, in one market or in all: the first `most` after `after`, oldest first. Looks at
-    /// each of its live orders once, besides those that `count` counts.
+    /// Returns an account's live orders here, in one market or in all: the first `most` after
+    /// `after`, oldest first. Visits each of the account's live orders once, besides those that
+    /// `count` counts.
     pub fn queued_orders(
         &self,
         account: AccountId,

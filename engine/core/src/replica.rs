@@ -1,11 +1,12 @@
-//! One shard with its place in the log: follows the log, or leads it.
+//! One shard with its log position: follows the log, or leads it.
 //!
 //! ```text
 //! lfg.events[s] ─▶ read ─▶ *Replica* ─▶ handle ─▶ lfg.events[s] ─▶ read (confirmed)
 //! ```
 //!
-//! A follower applies what it reads. A leader decides ahead of what it has read back: an outcome that it wrote is certain only
-//! once it comes back under the leader's own term, so nothing may leave the shard before that.
+//! A follower applies what it reads. A leader decides ahead of what it has read back: an outcome
+//! that it wrote counts only once it is read back under the leader's own term, so nothing may leave
+//! the shard before that.
 
 use std::collections::VecDeque;
 
@@ -22,23 +23,23 @@ use crate::snapshot::{self, SnapshotError};
 use crate::state::ShardState;
 use crate::{CommandContext, Sums};
 
-/// Outcomes from one published hash of the state to the next. Followers check whatever is published.
+/// Number of outcomes between published state hashes. Followers check every published hash.
 pub const HASH_EVERY: u64 = 1 << 12;
 
-/// A shard's state machine and its place in the log.
+/// A shard's state machine and its log position.
 #[derive(Debug)]
 pub struct Replica {
     state: ShardState,
-    /// What was read.
+    /// Reads the events log and holds the checkpoint.
     reader: LogReader,
     lead: Option<Lead>,
     hash_every: u64,
     unchecked: u64,
-    /// Memory for the events of an outcome, used again from command to command; empty between them.
+    /// Buffer for the events of an outcome, reused between commands; empty between them.
     events: Vec<Event>,
 }
 
-/// How far a leader is ahead of what it has read back.
+/// A leader's work that it has not read back yet.
 #[derive(Debug)]
 struct Lead {
     term: u64,
@@ -51,47 +52,48 @@ struct Lead {
     waiting: VecDeque<QueuedCommand>,
 }
 
-/// A command that waits for its turn.
+/// A command that waits to be handled.
 #[derive(Debug)]
 struct QueuedCommand {
     time: Timestamp,
     record: Result<CommandRecord, RefusedCommand>,
 }
 
-/// A command that is refused without a look at what it asks.
+/// A command that is refused without being decoded completely.
 #[derive(Clone, Copy, Debug)]
 struct RefusedCommand {
-    /// What to answer it under; all zero if it has no id.
+    /// The command id for the answer; all zero if the record has none.
     id: CommandId,
     code: Rejection,
 }
 
-/// What a record of the own events partition was.
+/// How a record of the shard's own events partition was treated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OwnRecord {
-    /// Read before, or a stale writer's.
+    /// Read before, or written by a stale writer.
     Ignored,
-    /// A later build's, and nothing that this one need know.
+    /// Written by a later build, and safe for this build to skip.
     Unknown,
-    /// What readers or leaders halted at is put aside.
+    /// A quarantine: the record at which readers or leaders halted is skipped.
     Quarantine(Quarantine),
-    /// A new writer; the caller knows whether it is itself.
+    /// A new writer. The caller determines whether that is itself.
     Term(Term),
     /// Another writer's outcome, now applied.
     Followed(Outcome),
-    /// Our own outcome: it counts, and may leave the shard.
+    /// This replica's own outcome: it counts, and may leave the shard.
     Confirmed(Outcome),
-    /// Another writer took over while we led. Our state may hold what never counted: drop this replica, recover, follow.
+    /// Another writer took over while this replica led. The state may contain outcomes that never
+    /// counted: drop this replica, recover, then follow.
     Deposed(Term),
 }
 
-/// This shard must stop here and let an operator look. Never retry.
+/// The shard must halt and let an operator look. Never retry.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Halt {
     /// The log breaks its own rules.
     #[error(transparent)]
     Broken(#[from] BrokenLog),
-    /// The log is right and this state is not what the writer's was.
+    /// The log is valid, and this state differs from the writer's.
     #[error(transparent)]
     Diverged(#[from] Divergence),
 }
@@ -104,31 +106,32 @@ pub enum Divergence {
     StateHash {
         /// The shard.
         shard: Shard,
-        /// The outcome that published the hash.
+        /// The sequence of the outcome that published the hash.
         sequence: u64,
     },
-    /// The log has another outcome under our term than the one we wrote.
+    /// The log has another outcome under this replica's term than the one that it wrote.
     #[error("outcome {sequence} of shard {shard} came back changed")]
     Outcome {
         /// The shard.
         shard: Shard,
-        /// The outcome.
+        /// The sequence of the outcome.
         sequence: u64,
     },
 }
 
 impl Replica {
-    /// At the beginning of the log.
+    /// Returns a replica at the beginning of the log.
     pub fn new(shard: Shard, map: ShardMap) -> Self {
         Self::at(ShardState::new(shard, map), Checkpoint::default())
     }
 
-    /// At a snapshot's position. Read on from its [`Checkpoint::start`].
+    /// Returns a replica at a snapshot's position. Continue reading from its [`Checkpoint::start`].
     pub fn restore(shard: Shard, map: ShardMap, snapshot: &[u8]) -> Result<Self, SnapshotError> {
         Self::restore_knowing(VOCABULARY, (shard, map), snapshot)
     }
 
-    /// The same in a build that reads this vocabulary. What it cannot read on from is refused.
+    /// As [`Replica::restore`], in a build that reads the given vocabulary. Refuses a snapshot from
+    /// which that build cannot continue.
     pub fn restore_knowing(reads: u16, shard: (Shard, ShardMap), snapshot: &[u8]) -> Result<Self, SnapshotError> {
         let (state, position) = snapshot::read(shard.0, shard.1, snapshot)?;
         let vocabulary = state.vocabulary();
@@ -143,68 +146,69 @@ impl Replica {
         Self { state, reader, lead: None, hash_every: HASH_EVERY, unchecked: 0, events: Vec::new() }
     }
 
-    /// Reads and decides as a build that knows this vocabulary.
+    /// Makes the replica read and decide as a build that knows this vocabulary.
     #[must_use]
     pub fn knowing(mut self, reads: u16) -> Self {
         self.state.reads = reads;
         Self { reader: self.reader.knowing(reads), ..self }
     }
 
-    /// Publishes a hash with every so many outcomes, not 0, instead of [`HASH_EVERY`].
+    /// Publishes a hash every given number of outcomes (not 0) instead of every [`HASH_EVERY`].
     #[must_use]
     pub fn with_hash_every(self, outcomes: u64) -> Self {
         Self { hash_every: outcomes, ..self }
     }
 
-    /// See [`ShardState::with_outbox_max`].
+    /// Sets the number of kept messages from which an outbox counts as full. See
+    /// [`ShardState::with_outbox_max`].
     #[must_use]
     pub fn with_outbox_max(self, messages: usize) -> Self {
         Self { state: self.state.with_outbox_max(messages), ..self }
     }
 
-    /// How far the log was read.
+    /// Returns the checkpoint: up to where the log was read.
     pub fn position(&self) -> &Checkpoint {
         self.reader.position()
     }
 
-    /// The next offset of the log to read. Before [`Replica::position`] while the log is still to show that it is the
-    /// snapshot's.
+    /// Returns the next offset of the events log to read. It is before [`Replica::position`] until
+    /// the reader has verified that the log is the one of the snapshot.
     pub fn next_offset(&self) -> u64 {
         self.reader.next_offset()
     }
 
-    /// The command of the last outcome that was read; `None` before the first.
+    /// Returns the cause (command) of the last outcome that was read; `None` before the first.
     pub fn last_cause(&self) -> Option<Cause> {
         self.reader.cause()
     }
 
-    /// Hashes of the state that were read and not checked, since another build made them in a way that this one does
-    /// not know.
+    /// Returns the number of state hashes that were read and not checked, because another build
+    /// computed them in a way that this build does not know.
     pub fn unchecked_hashes(&self) -> u64 {
         self.unchecked
     }
 
-    /// The state's hash now.
+    /// Computes the hash of the current state.
     pub fn state_hash(&mut self) -> StateHash {
         self.state.hash()
     }
 
-    /// The state: what was read and, when leading, what was decided since.
+    /// Returns the state: everything that was read and, when leading, everything decided since.
     pub fn state(&self) -> &ShardState {
         &self.state
     }
 
-    /// Reads the next record of the own events partition, following or leading.
+    /// Reads the next record of the shard's own events partition, as follower or leader.
     pub fn read(&mut self, offset: u64, bytes: &[u8]) -> Result<OwnRecord, Halt> {
         match self.reader.read(offset, bytes)? {
             ReadRecord::Ignored => Ok(OwnRecord::Ignored),
             ReadRecord::Unknown => Ok(OwnRecord::Unknown),
             ReadRecord::Quarantine(quarantine) => Ok(OwnRecord::Quarantine(quarantine)),
-            // Another's, or it was about us and came too late.
+            // It concerns another process, or it named this one and came too late.
             ReadRecord::Halted(_) => Ok(OwnRecord::Ignored),
             ReadRecord::Term(term) if self.lead.is_some() => Ok(OwnRecord::Deposed(term)),
             ReadRecord::Term(term) => {
-                // Nobody has decided anything: the vocabulary is whatever the one who begins says.
+                // Nothing was decided yet: the writer of the first term sets the vocabulary.
                 if self.reader.position().sequence == 0 {
                     self.state.begin_log(&term);
                 }
@@ -232,13 +236,13 @@ impl Replica {
         Ok(OwnRecord::Followed(outcome))
     }
 
-    /// Goes on behind the record at `offset`, at which [`Replica::read`] has just failed: a later record says that it
-    /// is put aside.
+    /// Continues after the record at `offset`, at which [`Replica::read`] has just failed: a later
+    /// quarantine record excludes it.
     pub fn pass_over(&mut self, offset: u64) {
         self.reader.pass_over(offset);
     }
 
-    /// Becomes the writer. Call when [`Replica::read`] returned one's own `Term`.
+    /// Becomes the leader. Call when [`Replica::read`] returned one's own `Term`.
     ///
     /// # Panics
     /// If no term was read yet, or this replica leads already.
@@ -256,8 +260,8 @@ impl Replica {
         });
     }
 
-    /// Goes on as a follower. Call when nothing is unconfirmed: then the state is just what was read. Commands that wait are the next
-    /// leader's.
+    /// Becomes a follower again. Call when nothing is unconfirmed: then the state is exactly what
+    /// was read. Drops queued commands; the next leader reads them from the log.
     ///
     /// # Panics
     /// If something is unconfirmed.
@@ -266,15 +270,17 @@ impl Replica {
         self.lead = None;
     }
 
-    /// True between [`Replica::lead`] and [`Replica::resign`].
+    /// Returns true between [`Replica::lead`] and [`Replica::resign`].
     pub fn is_leading(&self) -> bool {
         self.lead.is_some()
     }
 
-    /// Takes the command at `offset` in, to be handled after those that wait already. One that has an outcome or waits is passed over.
+    /// Queues the command at `offset`, to be handled after those queued already. Skips a command
+    /// that has an outcome or is queued.
     ///
     /// # Panics
-    /// If this replica does not lead, or commands are missing before this one: see [`Replica::next_command`].
+    /// If this replica does not lead, or commands before this one are missing: see
+    /// [`Replica::next_command`].
     pub fn accept(&mut self, offset: u64, time: Timestamp, bytes: &[u8]) {
         let next = self.next_command();
         let lead = self.lead.as_mut().expect("only a leader decides");
@@ -290,9 +296,10 @@ impl Replica {
         }
     }
 
-    /// Decides, applies and encodes the outcome of the command that has waited longest. `None` if none waits.
+    /// Decides, applies and encodes the outcome of the oldest queued command. Returns `None` if
+    /// none is queued.
     ///
-    /// It is quickest while [`LOOKAHEAD`](crate::LOOKAHEAD) more commands wait behind it.
+    /// It is fastest while [`LOOKAHEAD`](crate::LOOKAHEAD) more commands are queued after it.
     ///
     /// # Panics
     /// If this replica does not lead.
@@ -317,63 +324,67 @@ impl Replica {
         Some(record)
     }
 
-    /// [`Replica::accept`] and [`Replica::handle_next`] of one command, while none waits. `None` if it has an outcome already.
+    /// Runs [`Replica::accept`] and [`Replica::handle_next`] for one command, while none is queued.
+    /// Returns `None` if the command has an outcome already.
     ///
     /// # Panics
-    /// As they do.
+    /// As those two do.
     pub fn handle(&mut self, offset: u64, time: Timestamp, bytes: &[u8]) -> Option<Vec<u8>> {
         self.accept(offset, time, bytes);
         self.handle_next()
     }
 
-    /// Commands that were taken in and not handled yet.
+    /// Returns the number of queued commands.
     pub fn waiting(&self) -> usize {
         self.lead.as_ref().map_or(0, |lead| lead.waiting.len())
     }
 
-    /// The next offset of the commands partition to consume.
+    /// Returns the next offset of the commands partition to consume.
     pub fn next_command(&self) -> u64 {
         let lead = self.lead.as_ref().map(|lead| lead.next_command + lead.waiting.len() as u64);
         lead.unwrap_or(self.reader.position().next_command)
     }
 
-    /// Outcomes handled and not read back yet.
+    /// Returns the number of outcomes that were handled and not read back yet.
     pub fn unconfirmed(&self) -> usize {
         self.lead.as_ref().map_or(0, |lead| lead.unconfirmed.len())
     }
 
-    /// When an `AdvanceTime` has something to do; a time that is past means now.
+    /// Returns when the next `AdvanceTime` has something to do; a past time means now.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.state.next_due()
     }
 
-    /// Messages sent and not yet acknowledged, in order for each receiver: receiver, number, id of the command that began it.
+    /// Returns messages that were sent and not yet acknowledged, in order for each receiver:
+    /// receiver, number, id of the command that started it.
     pub fn kept_messages(&self) -> impl Iterator<Item = (Shard, u64, CommandId, &Message)> {
         self.state.kept_messages()
     }
 
-    /// The sequence that the state is at: what was read and, when leading, what was decided since.
+    /// Returns the sequence of the state: what was read and, when leading, what was decided since.
     pub fn sequence(&self) -> u64 {
         self.lead.as_ref().map_or(self.reader.position().sequence, |lead| lead.sequence)
     }
 
-    /// The state's bytes now. Together with the position at [`Replica::sequence`], once that is confirmed, they make a snapshot:
-    /// see [`Replica::snapshot_of`].
+    /// Encodes the current state. Together with the position at [`Replica::sequence`], once that is
+    /// confirmed, the bytes make a snapshot: see [`Replica::snapshot_of`].
     pub fn state_bytes(&self) -> Vec<u8> {
         self.state.to_bytes()
     }
 
-    /// A snapshot of `state_bytes` that were taken at the sequence which the log was now read up to.
+    /// Makes a snapshot of `state_bytes` that were taken at the sequence up to which the log has
+    /// now been read.
     pub fn snapshot_of(&self, state_bytes: &[u8]) -> Vec<u8> {
         snapshot::write(&self.state, state_bytes, self.reader.position())
     }
 
-    /// A snapshot of now; `None` while something is unconfirmed.
+    /// Makes a snapshot of the current state; `None` while something is unconfirmed.
     pub fn snapshot(&self) -> Option<Vec<u8>> {
         (self.unconfirmed() == 0).then(|| self.snapshot_of(&self.state_bytes()))
     }
 
-    /// This shard's part in I-1. `taken_in(to)` tells how many of its messages each other shard has taken in.
+    /// Returns this shard's part of invariant I-1. `taken_in(to)` returns how many of its messages
+    /// each other shard has received.
     pub fn sums(&self, taken_in: impl Fn(Shard) -> u64) -> Sums {
         self.state.sums(taken_in)
     }

@@ -1,12 +1,12 @@
-//! A shard's state as bytes, and back.
+//! Encodes and decodes snapshots of a shard's state.
 //!
-//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), and the body. The magic says what the body is; magic
-//! and hash stay for ever. Today's body: shard (u16), number of shards (u16), position, length of the state (u64),
-//! state.
+//! File layout: magic (8 bytes), BLAKE3 of all that follows (32), and the body. The magic
+//! identifies the layout of the body; magic and hash never change their place. The current body:
+//! shard (u16), number of shards (u16), position, length of the state (u64), state.
 //!
 //! | magic      | released with | reader        |
 //! |------------|---------------|---------------|
-//! | `LFGsnapB` | not yet       | [`read_body`] |
+//! | `LFGsnapE` | not yet       | [`read_body`] |
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use schemas::reading::Checkpoint;
@@ -17,78 +17,83 @@ use crate::apply::PRICES;
 use crate::book::BookKey;
 use crate::state::{Groups, MarketPlaces, ShardState, StateFacts, TableObserver};
 
-/// Counts up whenever the layout of the state changes: a snapshot of another layout is foreign, and an engine recovers from the log.
-/// `tests/fuzz_corpus.rs` has a snapshot that stops being restored when that was forgotten.
+/// Increase it whenever the layout of the state changes: a snapshot of another layout is refused,
+/// and an engine recovers from the log. `tests/fuzz_corpus.rs` has a snapshot that cannot be
+/// restored any more when somebody forgot that.
 const MAGIC: &[u8; MAGIC_BYTES] = b"LFGsnapE";
 const MAGIC_BYTES: usize = 8;
 
-/// Makes a state and its position of a body.
+/// Decodes a body to a state and its position.
 type BodyReader = fn(Shard, ShardMap, &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError>;
 
-/// Who reads which layout. The layout of a release stays here, with its reader in `snapshot/`, for as long as a
-/// release may be followed by this one (docs/upgrades.md).
+/// The reader of each layout. The layout of a release stays here, with its reader in `snapshot/`,
+/// for as long as a release may be followed by this one (docs/upgrades.md).
 const READERS: &[(&[u8; MAGIC_BYTES], BodyReader)] = &[(MAGIC, read_body)];
 
-/// About what a purse, a position, an order or a client id takes.
+/// Approximate bytes of a purse, a position, an order or a client id.
 const BYTES_A_THING: usize = 80;
 
-/// Orders between the one that is entered into its account's list and the one whose purse is fetched.
+/// Number of orders between the one that is added to its account's list and the one whose purse is
+/// prefetched.
 const AHEAD: usize = 8;
 
-/// Memory that reading a snapshot may claim: far above any machine's, so that only a length that cannot be true is refused.
+/// Maximum memory, in bytes, that decoding a snapshot may claim: far above any machine's, so that
+/// only an impossible length is refused.
 const DECODE_BYTES_MAX: usize = 1 << 40;
 const HASH_BYTES: usize = 32;
 
-/// A snapshot that cannot serve. Try an older one, or the whole log.
+/// Why a snapshot cannot be used. Try an older one, or the whole log.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// Not a snapshot, or of another version.
+    /// The bytes are not a snapshot, or one of another version.
     #[error("not a snapshot of this version")]
     Foreign,
-    /// Of a shard whose log this build cannot read.
+    /// The snapshot is of a shard whose log this build cannot read.
     #[error("the shard writes vocabulary {vocabulary}, and this build reads {reads}: install build {install} or later")]
     Newer {
-        /// What the shard's log needs.
+        /// The vocabulary that the shard's log needs.
         vocabulary: u16,
-        /// What this build reads.
+        /// The vocabulary that this build reads.
         reads: u16,
-        /// The oldest build known to read it.
+        /// The oldest build known to read the needed vocabulary.
         install: Build,
     },
     /// Bytes were lost or changed.
     #[error("the snapshot's bytes do not match its hash")]
     Damaged,
-    /// Of another shard, or of a log with another number of shards.
+    /// The snapshot is of another shard, or of a log with another number of shards.
     #[error("a snapshot of shard {shard} of {shards}")]
     OtherShard {
-        /// What the snapshot says.
+        /// The shard in the snapshot.
         shard: u16,
-        /// What the snapshot says.
+        /// The number of shards in the snapshot.
         shards: u16,
     },
-    /// The hash is right and the content is not: written by a program that does not agree with this one.
+    /// The hash is right and the content is not: written by a program that does not agree with this
+    /// one.
     #[error("malformed state: {0}")]
     Malformed(String),
 }
 
 impl ShardState {
-    /// The bytes that are this state: equal states have equal bytes.
+    /// Encodes the state: equal states have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Room for what there is, so that it need not be copied while it grows.
+        // Reserve enough, so that the buffer need not be copied while it grows.
         let room = usize::try_from(self.things()).map_or(0, |things| things.saturating_mul(BYTES_A_THING));
         let mut bytes = Vec::with_capacity(room);
         codec::encode_into(&self.facts, &mut bytes);
         bytes
     }
 
-    /// BLAKE3 of [`ShardState::to_bytes`]: tells states of one build apart. Builds agree by [`ShardState::hash`].
+    /// Returns BLAKE3 of [`ShardState::to_bytes`]: distinguishes states of one build. Different
+    /// builds compare [`ShardState::hash`].
     pub fn digest(&self) -> [u8; HASH_BYTES] {
         *blake3::hash(&self.to_bytes()).as_bytes()
     }
 
-    /// The state with these bytes.
+    /// Decodes a state.
     pub fn from_bytes(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        // Unlike a record, a snapshot is as large as it is, and its hash was checked.
+        // Unlike a record, a snapshot has no size limit, and its hash was checked.
         const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
             bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
         let (facts, used): (StateFacts, usize) =
@@ -141,10 +146,11 @@ impl ShardState {
         self.rebuild_own_orders(&owned)
     }
 
-    /// Of all orders, those of each market oldest first.
+    /// Rebuilds the own-order lists, from all orders, those of each market oldest first.
     fn rebuild_own_orders(&mut self, owned: &[Owned]) -> Result<(), SnapshotError> {
         for (at, Owned { account, book, slot, .. }) in owned.iter().enumerate() {
-            // Where each purse is, nobody can guess, but here it is known long before.
+            // The purse of an order is unpredictable for the processor, but known here long before
+            // it is needed.
             let behind = |n: usize| owned.get(at + n).map(|order| order.account);
             behind(2 * AHEAD).into_iter().for_each(|account| self.facts.purses.prefetch_key(account));
             behind(AHEAD).into_iter().for_each(|account| self.facts.purses.prefetch(account));
@@ -157,7 +163,7 @@ impl ShardState {
     }
 }
 
-/// A live order, as its account's list needs it.
+/// A live order, with what its account's list needs.
 struct Owned {
     id: OrderId,
     account: AccountId,
@@ -165,7 +171,7 @@ struct Owned {
     slot: u32,
 }
 
-/// A snapshot's bytes.
+/// Encodes a snapshot.
 pub fn write(state: &ShardState, state_bytes: &[u8], position: &Checkpoint) -> Vec<u8> {
     let mut body = Vec::with_capacity(state_bytes.len() + 128);
     codec::encode_into(&(state.shard.number(), state.map.shards()), &mut body);
@@ -176,7 +182,7 @@ pub fn write(state: &ShardState, state_bytes: &[u8], position: &Checkpoint) -> V
     [MAGIC, hash.as_bytes().as_slice(), &body, state_bytes].concat()
 }
 
-/// The state and position in a snapshot.
+/// Decodes a snapshot to its state and position.
 pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError> {
     let (magic, rest) = bytes.split_first_chunk().ok_or(SnapshotError::Foreign)?;
     let reader = READERS.iter().find(|(known, _)| *known == magic);
@@ -188,7 +194,7 @@ pub fn read(shard: Shard, map: ShardMap, bytes: &[u8]) -> Result<(ShardState, Ch
     read_body(shard, map, body)
 }
 
-/// The reader of today's layout.
+/// Reads the current layout.
 fn read_body(shard: Shard, map: ShardMap, body: &[u8]) -> Result<(ShardState, Checkpoint), SnapshotError> {
     let config = bincode::config::legacy();
     let malformed = |error: bincode::error::DecodeError| SnapshotError::Malformed(error.to_string());

@@ -1,6 +1,7 @@
-//! Terms and the vocabulary, exhaustively: all orders of what two or three engines of an older and a newer build can do
-//! on one shard, up to a number of steps, breadth first, each state once. The replicas are the product's; of the shard
-//! loop around them only its rule of taking over is here.
+//! Checks terms and the vocabulary exhaustively: every order of the steps of two or three engines
+//! of an older and a newer build on one shard, up to a number of steps, breadth first, each state
+//! once. The replicas are the product's; of the shard loop around them, only its take-over rule is
+//! modelled here.
 //!
 //! | step     | what                                                                            |
 //! |----------|---------------------------------------------------------------------------------|
@@ -32,7 +33,7 @@ const NEXT: u16 = FIRST_VOCABULARY + 1;
 const OLDER: Program = Program { reads: FIRST_VOCABULARY, build: Build { major: 1, minor: 0, patch: 0 } };
 const NEWER: Program = Program { reads: NEXT, build: Build { major: 1, minor: 1, patch: 0 } };
 
-/// What bounds the orders besides their length.
+/// Limits on the explored orders besides their length.
 const RAISES_MAX: u8 = 2;
 const RESTARTS_MAX: u8 = 2;
 const TERMS_MAX: usize = 3;
@@ -53,7 +54,7 @@ struct Engine {
     role: Role,
     /// The next record to read.
     next: usize,
-    /// Its last term's place in the log, if it appended one.
+    /// The log position of its last term, if it appended one.
     term: Option<usize>,
     announced: bool,
 }
@@ -61,7 +62,7 @@ struct Engine {
 #[derive(Clone, Debug)]
 struct World {
     events: Vec<Rc<[u8]>>,
-    /// With the broker's time.
+    /// Records with the broker's time.
     commands: Vec<(u64, Rc<[u8]>)>,
     engines: Vec<Engine>,
     raises: u8,
@@ -87,7 +88,8 @@ impl World {
         Self { events, commands, engines, raises: 0, restarts: 0, terms: 0, waited: false }
     }
 
-    /// The last engine, a newer one, leads: so what follows a take-over is reached in fewer steps.
+    /// The last engine, a newer one, leads, so that the states after a take-over are reached in
+    /// fewer steps.
     fn led(engines: u128) -> Self {
         let mut world = Self::new(engines);
         let last = world.engines.len() - 1;
@@ -95,7 +97,7 @@ impl World {
         world.take(last).and_then(|world| world.read(last)).unwrap()
     }
 
-    /// Tells worlds apart. (A BLAKE3 hash, so that all that are known need little memory.)
+    /// Identifies a world. (A BLAKE3 hash, so that all known worlds need little memory.)
     fn fingerprint(&self) -> [u8; 32] {
         let Self { events, commands, engines, raises, restarts, terms, waited } = self;
         let mut hasher = blake3::Hasher::new();
@@ -113,7 +115,7 @@ impl World {
         self.commands.push((time, CommandRecord::new(id, command).encode().into()));
     }
 
-    /// The replica of an engine: what it read and, if it leads, what it decided.
+    /// Returns the replica of an engine: what it read and, if it leads, what it decided.
     fn replica(&self, engine: &Engine) -> Replica {
         let mut replica = fresh(engine.program());
         for (offset, bytes) in self.events.iter().enumerate().take(engine.next) {
@@ -121,7 +123,7 @@ impl World {
             if engine.role == Role::Leading && engine.term == Some(offset) {
                 assert!(matches!(read, OwnRecord::Term(_)));
                 replica.lead();
-                // All that it decided is on the log, whether it counts or not.
+                // Everything that it decided is on the log, whether it counts or not.
                 for (_, outcome) in self.outcomes_of(offset) {
                     let command = usize::try_from(outcome.cause.offset).unwrap();
                     self.decide(&mut replica, command);
@@ -136,14 +138,14 @@ impl World {
         replica.handle(command as u64, Timestamp(*time), bytes)
     }
 
-    /// All outcomes that were written under a term.
+    /// Returns all outcomes that were written under a term.
     fn outcomes_of(&self, term: usize) -> impl Iterator<Item = (usize, Outcome)> {
         let decoded =
             self.events.iter().enumerate().filter_map(|(offset, bytes)| outcome(bytes).map(|one| (offset, one)));
         decoded.filter(move |(_, outcome)| outcome.term == term as u64)
     }
 
-    /// All worlds that are one step away.
+    /// Returns all worlds that are one step away.
     fn steps(&self) -> Vec<Self> {
         let mut all = Vec::new();
         for at in 0..self.engines.len() {
@@ -176,7 +178,8 @@ impl World {
         let this = &mut world.engines[at];
         match read {
             Ok(OwnRecord::Term(term)) if this.role == Role::TakingOver && this.term == Some(this.next) => {
-                // The rule of `ShardLoop`: a term that a raise has overtaken is not led.
+                // The rule of `ShardLoop`: an engine does not lead a term that a raise has
+                // overtaken.
                 let stands = term.vocabulary == replica.state().vocabulary();
                 this.role = if stands { Role::Leading } else { Role::Following };
             }
@@ -251,7 +254,7 @@ impl World {
         Some(world)
     }
 
-    /// What must be true in every world.
+    /// Asserts what must be true in every world.
     fn check(&self, seen: &mut Seen) {
         let raised = self.check_log();
         seen.raised += u64::from(raised.is_some());
@@ -259,7 +262,7 @@ impl World {
         for engine in &self.engines {
             if engine.role == Role::Halted {
                 seen.halted += 1;
-                // It had said nothing that counted when the vocabulary was raised.
+                // It had no counting announcement when the vocabulary was raised.
                 let counting = raised.as_ref().unwrap();
                 assert!(!counting.contains(&engine.id), "engine {} halts though it was counted", engine.id);
                 continue;
@@ -275,7 +278,8 @@ impl World {
         }
     }
 
-    /// Reads the whole log as the newer build does. The parts that counted when the vocabulary was raised, if it was.
+    /// Reads the whole log as the newer build does. Returns the parts that counted when the
+    /// vocabulary was raised, if it was.
     fn check_log(&self) -> Option<BTreeSet<u128>> {
         let mut reader = fresh(NEWER);
         let (mut speaks, mut is_first, mut vocabulary) = (FIRST_VOCABULARY, false, FIRST_VOCABULARY);
@@ -310,7 +314,7 @@ impl World {
     }
 }
 
-/// How many worlds had it, so that it is known that there were such.
+/// Number of worlds with the property, to show that there were some.
 #[derive(Default)]
 struct Seen {
     raised: u64,
@@ -328,7 +332,7 @@ fn outcome(bytes: &[u8]) -> Option<Outcome> {
     }
 }
 
-/// All worlds within so many steps of this one, and how many there are.
+/// Visits all worlds within this many steps of this one. Returns how many there are.
 fn explore(first: World, steps: usize) -> Seen {
     let engines = first.engines.len();
     let mut known = BTreeSet::from([first.fingerprint()]);

@@ -1,11 +1,11 @@
-//! The architecture is a test: what the law must not know, and why.
+//! Tests the architecture: what the core must not use, and why.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A forbidden word in the core's source, and what to use instead.
+/// A forbidden word in the core's source, and its replacement.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("SystemTime", "time arrives with the command: CommandContext::time"),
     ("Instant", "time arrives with the command: CommandContext::time"),
@@ -23,7 +23,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("unsafe", "safe code"),
 ];
 
-/// What the core may depend on, in builds that run.
+/// The allowed dependencies of the core, in builds that run.
 const DEPENDENCIES: &[&str] = &["blake3", "bincode", "prefetch-index", "schemas", "thiserror", "twox-hash"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -72,7 +72,7 @@ fn the_core_depends_on_nothing_but_the_language_of_the_log() {
     assert_eq!(found, DEPENDENCIES);
 }
 
-/// Which of the project's own crates each crate may use, in builds that run: see ARCHITECTURE.md.
+/// The project's own crates that each crate may use, in builds that run: see ARCHITECTURE.md.
 const OWN: &[(&str, &[&str])] = &[
     ("schemas", &[]),
     ("ops/service", &["schemas"]),
@@ -86,7 +86,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("loadtest", &["schemas", "service"]),
 ];
 
-/// The lines of a section of a manifest, each up to its first `=` or `.`.
+/// Returns the lines of a section of a manifest, each up to its first `=` or `.`.
 fn section(manifest: &str, name: &str) -> Vec<String> {
     let Some((_, rest)) = manifest.split_once(&format!("\n[{name}]\n")) else { return Vec::new() };
     let lines = rest.split("\n[").next().unwrap().lines();

@@ -1,8 +1,9 @@
-//! The whole core against a naive model, over random commands. See `model`.
+//! Compares the whole core with a naive model, over random commands. See `model`.
 //!
-//! An account has a purse on each shard where it trades; the model gives it one pot of credits and one set of limits. All messages are
-//! delivered between commands, so both must come to the same; now and then those of a transfer wait for some uses of its client id. What
-//! shows of shards:
+//! An account has a purse on each shard where it trades; the model gives it one balance of credits
+//! and one set of limits. All messages are delivered between commands, so both must agree;
+//! sometimes the messages of a transfer wait for some uses of its client id. Differences that
+//! several shards make:
 //!
 //! | what                                  | on one shard                                | on several                                        |
 //! |---------------------------------------|---------------------------------------------|---------------------------------------------------|
@@ -13,14 +14,15 @@
 //! | timers due at the same time           | markets, switches, orders, sweeps           | so on each shard, one shard after another         |
 //! | command that belongs on another shard | cannot be                                   | refused; an order's client id is remembered there |
 //!
-//! Which requests of a batch, one by one, wait for credits depends on purses. The core tells the model in which order they are decided;
-//! what passes those that wait may only take away.
+//! Which requests of a batch wait for credits depends on the purses. The core gives the model the
+//! order in which they are decided; requests that pass waiting ones may only take away.
 //!
-//! Not tried here: other commands while messages are under way, crashes and lost records (`random.rs`); payouts in slices, since no word says
-//! who comes first; more dead-man switches at once than one command fires; client ids so old that they are forgotten; an account near
-//! its limit of credits whose gains are not at home yet.
+//! Not covered: other commands while messages are in flight, crashes and lost records
+//! (`random.rs`); payouts in slices, because their order is not specified; more dead-man switches
+//! at once than one command fires; client ids so old that they are dropped; an account near its
+//! limit of credits whose gains are not at home yet.
 //!
-//! `PROPTEST_CASES` asks for more cases than the default, and other ones each time.
+//! `PROPTEST_CASES` sets more cases than the default, and other ones each time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -58,7 +60,7 @@ fn the_core_does_what_the_model_says_and_everything_occurs() {
     assert!(coverage.missing().is_empty(), "never seen: {:?}", coverage.missing());
 }
 
-/// Most of the time more than a run brings.
+/// Usually more than a run brings.
 fn books_max() -> impl Strategy<Value = BooksMax> {
     let few = (2_usize..40, 1..=MARKETS).prop_map(|(orders, markets)| BooksMax { orders, markets });
     prop_oneof![9 => Just(BooksMax::default()), 1 => few]
@@ -75,7 +77,7 @@ fn run(
     steps.iter().try_for_each(|step| world.step(step))
 }
 
-/// The same cases every time, unless another number is asked for.
+/// The same cases every time, unless `PROPTEST_CASES` is set.
 fn runner() -> TestRunner {
     // As good here, and a tenth of the time.
     let rng_algorithm = RngAlgorithm::XorShift;

@@ -1,6 +1,7 @@
-//! Everything at its documented limit: full wallets on full shards, the largest orders at the lowest and highest
-//! prices, the largest budgets and transfers, the highest fees and none. After every step all invariants hold, and no
-//! sum overflows; in the end not a micro-credit is missing. The bounds themselves are in docs/sums.md.
+//! Everything at its documented limit: full wallets on full shards, the largest orders at the
+//! lowest and highest prices, the largest budgets and transfers, the highest fees and none. After
+//! every step all invariants hold, and no sum overflows; in the end not a micro-credit is missing.
+//! The bounds themselves are in docs/sums.md.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of accounts")]

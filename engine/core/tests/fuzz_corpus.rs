@@ -1,5 +1,5 @@
-//! The fuzzing targets over their corpus, and over random bytes and random changes of it: what a fuzzer once found stays found, on every
-//! machine and without one.
+//! The fuzzing targets over their corpus, and over random bytes and random changes of it: what a
+//! fuzzer once found stays found, on every machine and without one.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads its corpus")]
 
@@ -114,8 +114,8 @@ fn the_corpus_of_commands_asks_and_recalls() {
     });
 }
 
-/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new snapshots into the
-/// corpus (`UPDATE_EXPECT=1` makes one after each sequence of commands).
+/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new
+/// snapshots into the corpus (`UPDATE_EXPECT=1` makes one after each sequence of commands).
 #[test]
 fn snapshots_of_this_layout_are_restored() {
     if std::env::var_os("UPDATE_EXPECT").is_some() {

@@ -1,4 +1,4 @@
-//! A log on which a later build writes, read by this one; and commands that this one cannot read.
+//! A later build writes the log and this one reads it; and commands that this build cannot read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -81,7 +81,7 @@ fn leader(log: &[Vec<u8>]) -> Replica {
     replica
 }
 
-/// What today's build makes of the commands.
+/// Returns the outcomes of the commands in today's build.
 fn outcomes() -> Vec<Outcome> {
     let mut leader = leader(&[term().encode()]);
     let handle = |(offset, command)| {
@@ -93,7 +93,8 @@ fn outcomes() -> Vec<Outcome> {
     (0..).zip(commands()).map(handle).collect()
 }
 
-/// The log of a later build which does the same, and says more in every way that this one need not know. `change` writes the events.
+/// Returns the log of a later build that does the same, and adds everything that this build may
+/// skip. `change` writes the events.
 fn written(change: impl Fn(&Event) -> Vec<u8>) -> Vec<Vec<u8>> {
     let (mut log, mut chain) = (vec![term().encode()], Chain::default());
     for outcome in outcomes() {
@@ -121,7 +122,7 @@ fn follow(log: &[Vec<u8>]) -> (Replica, Vec<OwnRecord>) {
     (replica, read)
 }
 
-/// A log of one outcome with this hash in it.
+/// Returns a log of one outcome with this hash in it.
 fn hashed(hash: StateHash) -> Vec<Vec<u8>> {
     let term = Term::new(SHARD, map().shards(), EngineId(1), 1);
     let cause = Cause { offset: 0, id: CommandId(1) };
@@ -187,7 +188,7 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
         other => later::event(other, 0, &[]),
     });
     let mut replica = leader(&log);
-    // The name of the order that was refused still stands for its refusal.
+    // The client id of the refused order still stands for its refusal.
     let bytes = CommandRecord::new(CommandId(9), order(2, 1_000)).encode();
     let record = replica.handle(replica.next_command(), Timestamp(99), &bytes).unwrap();
     let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
@@ -213,7 +214,7 @@ fn what_must_be_known_halts_and_names_the_build() {
     }
 }
 
-/// The event that answers a command of these bytes, and its id.
+/// Returns the event that answers a command of these bytes, and its id.
 fn answer(bytes: &[u8]) -> (CommandId, Vec<Event>) {
     let mut leader = leader(&[term().encode()]);
     let record = leader.handle(0, Timestamp(1), bytes).unwrap();
@@ -229,7 +230,7 @@ fn a_command_that_cannot_be_read_is_refused_under_its_own_id() {
     for bytes in [later::command(id, 0), later::command(id, later::NEXT), known[..known.len() - 1].to_vec()] {
         assert_eq!(answer(&bytes), (id, refused.clone()));
     }
-    // Who asked is not known; or the answer is another shard's to give.
+    // The sender is not known; or the answer belongs to another shard.
     let message = Command::Receive { from: SHARD, number: 1, message: Message::Return(Vec::new()) };
     let message = CommandRecord::new(id, message).encode();
     for bytes in [b"\xff nonsense".to_vec(), [message.as_slice(), b"more"].concat(), message[..30].to_vec()] {

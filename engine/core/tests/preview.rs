@@ -1,5 +1,5 @@
-//! What an order would do: every rule that it breaks, the bounds, and that asking changes nothing. That the law then
-//! does just that is shown by `differential.rs`, for every order that it tries.
+//! What an order would do: every rule that it breaks, the bounds, and that asking changes nothing.
+//! That the law then does just that is shown by `differential.rs`, for every order that it tries.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -22,7 +22,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// One shard with accounts 1 to 3 that have credits, and an open market with ticks of 0.01 and fees of 2 %.
+    /// One shard with accounts 1 to 3 that have credits, and an open market with ticks of 0.01 and
+    /// fees of 2 %.
     fn new() -> Self {
         let market = MarketId::of(&"RAIN".parse().unwrap());
         let state = ShardState::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
@@ -185,7 +186,8 @@ fn a_preview_adds_up() {
     let mut exchange = Exchange::new();
     exchange.place(2, Entry::BuyNo, 6_000, 10);
     exchange.place(2, Entry::BuyNo, 5_000, 10);
-    // 10 at 0.40 and 5 at 0.50; 5 rest at 0.50, held for at the worst fee, which is highest at a half.
+    // 10 at 0.40 and 5 at 0.50; 5 rest at 0.50, held for at the worst fee, which is highest at a
+    // half.
     let does = exchange.does(&exchange.limit(1, Entry::BuyYes, 5_000, 15));
     assert_eq!((does.notional, does.fee), (Credits(6_500_000), Credits(48_000 + 25_000)));
     assert_eq!((does.if_yes, does.if_no), (Credits(15_000_000 - 6_573_000), Credits(-6_573_000)));

@@ -1,5 +1,6 @@
-//! Random commands over several shards, with messages in every legal order, repeats, crashes and recoveries. After every step
-//! all invariants of the design hold; at the end everything is paid out and not a micro-credit is missing.
+//! Random commands over several shards, with messages in every legal order, repeats, crashes and
+//! recoveries. After every step all invariants hold; at the end everything is paid out and no
+//! micro-credit is missing.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -20,7 +21,7 @@ use schemas::{
 };
 
 const ACCOUNTS: u64 = 6;
-/// In which orders are placed; one more is never traded.
+/// Number of markets in which orders are placed; one more is never traded.
 const MARKETS: usize = 3;
 const DISPUTE_WINDOW_MS: u64 = 500;
 
@@ -103,7 +104,7 @@ enum Step {
         by: u64,
         transition: Transition,
     },
-    /// Of the market that is never traded.
+    /// Proposes, and perhaps confirms, an answer of the market that is never traded.
     Answer {
         answer: ResolutionAnswer,
         confirmed: bool,
@@ -166,7 +167,7 @@ enum Step {
     Drain,
 }
 
-/// An order as a test wishes for one.
+/// The parameters of a generated order.
 #[derive(Clone, Debug)]
 struct Wish {
     market: usize,
@@ -245,7 +246,7 @@ fn post_only() -> impl Strategy<Value = PostOnly> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let quantity = prop_oneof![8 => 1_u32..=20, 1 => Just(0)].prop_map(|n| Quantity::new(n).unwrap());
-    // Few prices near the middle so that orders meet, a few at the ends of the domain.
+    // A few prices near the middle so that orders cross, a few at the ends of the domain.
     let price =
         prop_oneof![8 => 48_u16..=52, 1 => Just(1_u16), 1 => Just(99)].prop_map(|p| Price::new(p * 100).unwrap());
     let odd = (1_u16..=9_999).prop_map(|p| Price::new(p).unwrap());
@@ -352,9 +353,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct World {
     cluster: Cluster,
-    /// Orders under a client's own name, as they were sent.
+    /// Orders with a client id, as they were sent.
     named: Vec<(Shard, NewOrder)>,
-    /// Transfers with names: giver, receiver, how much, name.
+    /// Transfers with a client id: sender, receiver, amount, client id.
     transfers: Vec<(AccountId, AccountId, Credits, Option<ClientId>)>,
     markets: Vec<MarketId>,
 }
@@ -377,7 +378,7 @@ impl World {
         world
     }
 
-    /// Everybody has something to sell from the start.
+    /// Gives every account something to sell from the start.
     fn mint_pairs(&mut self) {
         let terms = limit(Price::new(5_000).unwrap(), Quantity::new(20).unwrap());
         let instructions = Instructions::default();
@@ -398,7 +399,7 @@ impl World {
         Shard::new(u16::try_from(number % self.cluster.nodes.len()).unwrap()).unwrap()
     }
 
-    /// Any order that the logs know; which one is the test's luck.
+    /// Returns any order that the logs know, by random choice.
     fn order(&self, pick: usize) -> Option<OrderId> {
         let orders: Vec<_> = self
             .cluster
@@ -535,7 +536,8 @@ impl World {
                 self.cluster.submit_bytes(shard, bytes.clone());
             }
             Step::Forged { shard, from, number } => {
-                // Acknowledgements of what was never sent, and receipts that are not the next.
+                // Acknowledgements of messages that were never sent, and messages that are not the
+                // next.
                 let (shard, to) = (self.shard(*shard), self.shard(*from));
                 self.cluster.submit(shard, Command::Acknowledge { to, number: 1_000_000 + number });
             }
@@ -614,7 +616,7 @@ impl World {
         resolution.is_some_and(|resolution| resolution.confirmed.is_some())
     }
 
-    /// I-12, from all that was ever told.
+    /// Asserts I-12, from all recorded events.
     fn check_yes(&self) {
         let in_event = [0, 1, MARKETS].map(|number| self.markets[number]);
         let paid = self.cluster.events().filter_map(|event| match event {
@@ -627,13 +629,13 @@ impl World {
         assert!(yes <= 1, "{yes} markets of an exclusive event are YES");
     }
 
-    /// Ends every market and looks where every credit is.
+    /// Ends every market and accounts for every credit.
     fn wind_up(&mut self) {
         self.cluster.drain();
         for market in self.markets.clone() {
             let home = self.cluster.map.of_market(market);
             self.change(home, market, 1, Transition::Close);
-            // Of the markets of the event one can be YES; the others are NO.
+            // One of the event's markets can be YES; the others are NO.
             for answer in [YesValue::YES, YesValue::NO].map(ResolutionAnswer::Value) {
                 if !self.is_answered(home, market) {
                     self.change(home, market, 1, Transition::Resolve { answer });
@@ -683,7 +685,7 @@ fn event_id() -> MarketEventId {
     MarketEventId::of(&EVENT.parse().unwrap())
 }
 
-/// That of all markets but the third.
+/// Creates the exclusive event of all markets but the third.
 fn create_event(cluster: &mut Cluster) {
     let (name, title) = (EVENT.parse().unwrap(), "Which one?".parse().unwrap());
     let event = Box::new(MarketEvent { id: event_id(), name, title, exclusive: true });
@@ -710,7 +712,7 @@ fn list(cluster: &mut Cluster, number: usize, fee: u32) -> MarketId {
                     ..About::plain("Does it hold?", "YES if it does.", "tests").unwrap()
                 }),
                 opens: None,
-                // The first market closes by itself, if the test waits.
+                // The first market closes by time, if the test waits.
                 expiry: if number == 0 { Timestamp(10_000) } else { schemas::limits::TIME_MAX },
                 tick: if number == 1 { 100 } else { 1 },
                 maker_fee: rate(fee / 2),
@@ -750,8 +752,8 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: None, ..default }
 }
 
-/// A property test proves nothing about what it never reaches: over some thousand random runs every kind of event must
-/// occur, and the refusals that random commands can cause.
+/// A property test proves nothing about what it never reaches: over some thousand random runs every
+/// kind of event must occur, and so must the refusals that random commands can cause.
 #[test]
 fn random_runs_reach_every_kind_of_event() {
     use proptest::strategy::ValueTree;
@@ -885,7 +887,7 @@ fn random_runs_reach_every_kind_of_event() {
         "yes-pending",
         "yes-taken",
     ];
-    // Mostly a few hundred are enough.
+    // Usually a few hundred are enough.
     for round in 0..4_000 {
         if wanted.iter().all(|kind| seen.contains(*kind)) {
             break;

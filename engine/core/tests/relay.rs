@@ -1,8 +1,8 @@
-//! Messages between two shards, exhaustively: every order of what relays and the wire can do with a few messages,
-//! breadth first, each state once, until there is no other. The states are the product's. Of the relay
-//! (`engine/src/shard/relay.rs`) only its rules are here: what is sent is copied, what is taken in or was had before is
-//! acknowledged some time, what is kept is sent again; a restart forgets what was to be acknowledged, and sends all
-//! that is kept.
+//! Checks messages between two shards exhaustively: every order of what relays and the wire can do
+//! with a few messages, breadth first, each state once, until no state is left. The states are the
+//! product's. Of the relay (`engine/src/shard/relay.rs`) only the rules are modelled here: it
+//! copies what is sent, acknowledges at some time what was received or was a repeat, and sends kept
+//! messages again; a restart forgets pending acknowledgements, and sends all kept messages.
 //!
 //! | step        | what                                                                        |
 //! |-------------|-----------------------------------------------------------------------------|
@@ -26,7 +26,7 @@ use schemas::{
 
 const NOW: Timestamp = Timestamp(1_000);
 
-/// What is on its way to a shard.
+/// Packets in flight to a shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Packet {
     Message(u64),
@@ -37,9 +37,9 @@ enum Packet {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct End {
     state: Rc<[u8]>,
-    /// Transfers that its client still asks for.
+    /// Transfers that its client still requests.
     transfers: u64,
-    /// How far the other's messages are to be acknowledged.
+    /// The number up to which the other's messages must be acknowledged.
     pending: Option<u64>,
     wire: BTreeSet<Packet>,
 }
@@ -62,7 +62,7 @@ fn state(world: &World, side: usize) -> ShardState {
     ShardState::from_bytes(shard(side), map(), &world[side].state).unwrap()
 }
 
-/// Each of a shard's commands under the same id and at the same time: so states differ only in what messages did.
+/// Gives each command of a shard the same id and time, so that states differ only through messages.
 fn handle(state: &mut ShardState, command: &Command) -> Vec<Event> {
     let mut events = Vec::new();
     state.handle(CommandContext { cause: Cause { offset: 0, id: CommandId(1) }, time: NOW }, command, &mut events);
@@ -82,7 +82,7 @@ fn begin(transfers: [u64; 2]) -> World {
     })
 }
 
-/// A command at one side; its relay copies what it sent, and notes what it took in.
+/// Runs a command at one side; its relay copies what it sent, and notes what it received.
 fn ask(world: &mut World, side: usize, command: &Command) {
     let mut state = state(world, side);
     let had = state.received_from(shard(1 - side));
@@ -111,7 +111,7 @@ fn deliver(world: &mut World, side: usize, packet: Packet) {
     let command = match packet {
         Packet::Acknowledgement(number) => Command::Acknowledge { to: shard(other), number },
         Packet::Message(number) => {
-            // Of what its sender keeps no more, a copy has the same number; it is not looked into.
+            // A copy of a message that its sender does not keep any more has only its number.
             let sender = state(world, other);
             let kept = sender.kept_messages().find(|(_, kept, ..)| *kept == number);
             let any = || transfer(other, number);
@@ -127,7 +127,7 @@ fn transfer(side: usize, number: u64) -> schemas::Message {
     schemas::Message::Transfer { from, to, amount: amount(number), client_id: None }
 }
 
-/// Each transfer another one, so that one for another would be seen.
+/// Makes each transfer different, so that a mix-up would be seen.
 fn amount(number: u64) -> Credits {
     Credits(1 << (2 * number))
 }
@@ -145,7 +145,7 @@ fn acknowledge(world: &mut World, side: usize) {
     }
 }
 
-/// Everything that can happen next.
+/// Returns everything that can happen next.
 fn steps(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut step = |change: &mut dyn FnMut(&mut World)| {
@@ -188,7 +188,8 @@ fn check(world: &World) {
     assert_eq!(sums.balance(), Credits::ZERO, "{sums:?}");
 }
 
-/// Once the wire loses nothing any more, each message has arrived once, and nobody keeps anything.
+/// Asserts that, once the wire loses nothing any more, each message has arrived once and no message
+/// is kept.
 fn comes_to_rest(mut world: World, transfers: [u64; 2]) {
     for side in [0, 1] {
         while world[side].transfers > 0 {
@@ -213,7 +214,7 @@ fn comes_to_rest(mut world: World, transfers: [u64; 2]) {
     }
 }
 
-/// The number of states there are.
+/// Explores all states and returns their number.
 fn explore(transfers: [u64; 2]) -> usize {
     let first = begin(transfers);
     let (mut known, mut queue) = (BTreeSet::from([first.clone()]), VecDeque::from([first]));

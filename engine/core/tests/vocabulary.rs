@@ -1,4 +1,5 @@
-//! The vocabulary is agreed on the log: parts say what they read, and it is raised once all of them can (ADR 21).
+//! The vocabulary is agreed on the log: parts announce what they read, and it is raised once all of
+//! them can (ADR 21).
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -45,7 +46,7 @@ impl Stage {
         Self { leader, log, commands: 0, now: 1_000 }
     }
 
-    /// The first event of a command's outcome.
+    /// Returns the first event of a command's outcome.
     fn handle(&mut self, command: Command) -> Event {
         let bytes = CommandRecord::new(CommandId(7), command).encode();
         let outcome = self.leader.handle(self.commands, Timestamp(self.now), &bytes).unwrap();
@@ -114,7 +115,7 @@ fn a_part_that_goes_on_in_a_later_build_is_another_part() {
     let later = Program { build: Build { major: 2, ..NEWER.build }, ..NEWER };
     stage.announce(1, later);
     stage.announce(2, NEWER);
-    // The oldest build that is known to read it is enough for whoever has to install one.
+    // The oldest build that is known to read it suffices as advice on what to install.
     assert_eq!(stage.raise(NEXT), raised(NEXT, NEWER.build, Some(ADMIN)));
 }
 
@@ -165,7 +166,7 @@ fn an_older_build_that_begins_behind_the_raise_stops_where_it_is_told() {
     let mut stage = Stage::new(NEWER);
     stage.announce(2, NEWER);
     stage.raise(NEXT);
-    // The last outcome, which a reader looks at again, is none that it cannot read.
+    // The reader verifies the last outcome again, and it can read that one.
     stage.announce(2, NEWER);
     let position = *stage.leader.position();
     assert_eq!(stage.announce(3, OLDER), raised(NEXT, NEWER.build, None));
@@ -192,7 +193,7 @@ fn a_snapshot_of_a_shard_that_cannot_be_read_on_is_refused() {
     assert_eq!(restored.state().digest(), stage.leader.state().digest());
 }
 
-/// Nobody has decided anything yet: the last to begin says what is written.
+/// Nothing was decided yet: the last term to begin sets the vocabulary.
 #[test]
 fn a_log_begins_with_the_vocabulary_of_its_term() {
     let mut follower = Replica::new(SHARD, map()).knowing(NEXT);
@@ -202,7 +203,7 @@ fn a_log_begins_with_the_vocabulary_of_its_term() {
     assert_eq!(follower.state().vocabulary(), NEXT);
     follower.read(1, &term(FIRST)).unwrap();
     assert_eq!(follower.state().vocabulary(), FIRST);
-    // Behind the first outcome a term changes nothing.
+    // After the first outcome a term changes nothing.
     let mut stage = Stage::led_from(NEWER, NEXT);
     stage.announce(2, NEWER);
     let mut follower = stage.follow(NEWER).unwrap();
@@ -210,7 +211,7 @@ fn a_log_begins_with_the_vocabulary_of_its_term() {
     assert_eq!(follower.state().vocabulary(), NEXT);
 }
 
-/// The frame says it, so whoever does not know the kind stops as well.
+/// The frame states the vocabulary, so a reader that does not know the kind stops as well.
 #[test]
 fn a_raise_needs_what_it_raises_to() {
     let mut stage = Stage::new(NEWER);

@@ -1,4 +1,5 @@
-//! A bounded number of seeds, and what they must have reached. `ops/simulate` runs more; `ops/mutants` shows that they see.
+//! A bounded number of seeds, and what they must have reached. `ops/simulate` runs more;
+//! `ops/mutants` shows that they see.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,8 +12,8 @@ const SEEDS: u64 = 300;
 /// Seeds of the test that gives each fault a run to itself.
 const SEEDS_ALONE: u64 = 4;
 
-/// Seeds that failed once, with the fault that they had to themselves, and why. What a seed stands for changes with the
-/// simulation; what it found stays worth a look.
+/// Seeds that failed once, with the fault that they had to themselves, and why. What a seed stands
+/// for changes with the simulation; what it found stays worth a look.
 const FAILED_ONCE: &[(u64, Option<Seen>, &str)] = &[
     (
         3_294,

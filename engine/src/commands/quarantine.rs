@@ -21,8 +21,8 @@ use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, producer_config, q
 
 use super::inspect::{Partition, one_record};
 
-/// How long one poll for the next record takes. [`LOOKS_MAX`] empty polls in a row mean that Kafka is
-/// unreachable.
+/// How long one poll for the next record takes. [`LOOKS_MAX`] empty polls in a row mean that Kafka
+/// is unreachable.
 const PATIENCE: Duration = Duration::from_millis(200);
 const LOOKS_MAX: u32 = 100;
 

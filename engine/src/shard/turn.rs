@@ -131,8 +131,8 @@ impl<L: ShardLog, C: Clock, S: SnapshotStore> ShardLoop<L, C, S> {
         }
     }
 
-    /// The reader skipped commands. Each was acknowledged to its sender, so none may be skipped: the
-    /// loop requests the next one again.
+    /// The reader skipped commands. Each was acknowledged to its sender, so none may be skipped:
+    /// the loop requests the next one again.
     fn gap(&mut self, found: u64) -> Result<(), HaltCause> {
         let next = self.replica.next_command();
         self.gaps += 1;

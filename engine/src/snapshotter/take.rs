@@ -10,8 +10,8 @@ use snapshots::newest_snapshot;
 
 use crate::log::{LogPartition, ShardLog, SnapshotStore};
 
-/// How long one poll for the next record takes at most. [`LOOKS_MAX`] empty polls in a row mean that
-/// the log is unreachable.
+/// How long one poll for the next record takes at most. [`LOOKS_MAX`] empty polls in a row mean
+/// that the log is unreachable.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LOOKS_MAX: u32 = 100;
 

@@ -40,7 +40,7 @@ pub fn halts_alone(engine: &mut Engine, number: u16, why: &str) {
     assert!(ready.contains(r#""missing":[]"#), "{ready}");
     assert!(ready.contains(&format!(r#""halted":{{"shard {number}":"#)) && ready.contains(why), "{ready}");
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
-    let line = engine.log().lines().rfind(|line| line.contains("the shard halts")).unwrap().to_owned();
+    let line = engine.log().lines().rfind(|line| line.contains("the shard halted")).unwrap().to_owned();
     assert!(line.contains(why) && line.contains("hint: ") && line.contains(" offset "), "{line}");
 }
 

@@ -1,4 +1,4 @@
-//! Markets that have left their shard's state, and so the view and Redis: Postgres has what is left of them.
+//! Archived markets: they have left their shard's state, the view and Redis; Postgres keeps them.
 
 use std::cmp::Reverse;
 
@@ -13,11 +13,11 @@ use crate::shapes::PublicTrade;
 use crate::shapes::market::MarketShape;
 use crate::view::topics::MarketTopic;
 
-/// A market and its last figures.
+/// A market with its last figures.
 pub type Archived = (MarketShape, TickerData);
 
 impl Database {
-    /// A market, whether it is archived or not.
+    /// Reads a market, archived or not.
     pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.market);
         let sql = format!(
@@ -28,7 +28,8 @@ impl Database {
         Ok((found.first().map(with_figures).transpose()?, at))
     }
 
-    /// Markets that have paid out, in order of ticker, from the one after `after` on: those that the view may not have.
+    /// Reads settled markets in order of ticker, starting after `after`: those that the view may
+    /// not have.
     pub async fn settled_markets(
         &self,
         after: Option<&Ticker>,
@@ -45,7 +46,8 @@ impl Database {
                 MarketTopic::Event(id) => event = Some(rows::to_i64(id.0)),
             }
         }
-        // What is not wanted is left out of the text: a plan for all cases would use no index.
+        // Filters that are not set are left out of the text: a plan for all cases would use no
+        // index.
         let only = |wanted: bool, condition, otherwise| if wanted { condition } else { otherwise };
         let sql = format!(
             "SELECT {MARKET_COLUMNS} FROM markets WHERE settled AND ticker COLLATE \"C\" > $1 \
@@ -61,7 +63,7 @@ impl Database {
         found.iter().map(market).collect()
     }
 
-    /// A market's last trades, newest first.
+    /// Reads a market's last trades, newest first.
     pub async fn last_trades(
         &self,
         id: MarketId,
@@ -80,7 +82,7 @@ impl Database {
 const LAST_TRADES: &str = "SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades \
     WHERE market_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
 
-/// Nothing of an archived market rests, and nobody holds any of it.
+/// An archived market has no resting orders and no positions.
 fn with_figures(row: &tokio_postgres::Row) -> Result<Archived, DbError> {
     let figures = TickerData {
         best_bid: None,

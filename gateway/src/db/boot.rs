@@ -1,6 +1,6 @@
-//! What the view starts from: one snapshot of Postgres, and the positions that it is as of.
+//! Builds the view from one snapshot of Postgres, with the positions that it is as of.
 //!
-//! An empty database is a good start as well: the view then folds the log from its beginning.
+//! An empty database is valid as well: the view then folds the log from its beginning.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ use crate::view::market_events::MarketEventView;
 use crate::view::trades::RECENT_TRADES_MAX;
 use crate::view::{FoldError, LiveView};
 
-/// Why there is no view.
+/// Why the view cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// Postgres did not give it.
+    /// Postgres failed.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The rows do not fit each other: the projection is broken. Rebuild it.
+    /// The rows contradict each other: the projection is broken. Rebuild it.
     #[error("Postgres's rows do not fit each other: {0}")]
     Inconsistent(#[from] FoldError),
 }
@@ -52,7 +52,8 @@ impl From<tokio_postgres::Error> for BootError {
 }
 
 impl Database {
-    /// The view as of the projection's positions, one a shard. `for_a_store` if one is to have all of it.
+    /// Builds the view as of the projection's positions, one for each shard. `for_a_store`: the
+    /// store gets everything in it.
     pub async fn boot(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
         let _timed = Timed::start(&self.times.boot);
         let booted = self.boot_to_its_end(shards, for_a_store).await;
@@ -65,7 +66,7 @@ impl Database {
     async fn boot_to_its_end(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
-        // Much is read, once, and no client waits.
+        // Reads much, once, and no client waits.
         transaction.batch_execute("SET LOCAL statement_timeout = '15min'").await?;
         let mut positions = vec![Checkpoint::default(); usize::from(shards)];
         for row in transaction.query(POSITIONS, &[&PROJECTION]).await? {
@@ -110,7 +111,7 @@ impl Database {
     }
 }
 
-/// Takes the rows as they come: all of them together may be more than the view made of them.
+/// Processes rows as they arrive: together they may need more memory than the view.
 async fn each(
     transaction: &Transaction<'_>,
     sql: &str,
@@ -140,7 +141,7 @@ fn position(row: &Row) -> Result<Checkpoint, DbError> {
     })
 }
 
-/// NULL is what an older build left: of which log it was, nobody knows.
+/// NULL was written by an older build: the log of the position is unknown.
 fn anchor(row: &Row) -> Result<u64, DbError> {
     rows::unsigned(row.get::<_, Option<i64>>("anchor").ok_or(DbError::Impossible("anchor"))?, "anchor")
 }
@@ -180,13 +181,13 @@ fn admin(row: &Row) -> Result<Admin, DbError> {
     })
 }
 
-/// How a key proves itself.
+/// Reads how a key proves itself.
 fn proof(row: &Row) -> Result<KeyProof, DbError> {
     let proof = row.get::<_, &[u8]>("hash").try_into().map_err(|_| DbError::Impossible("hash"))?;
     Ok(if row.get("ed25519") { KeyProof::Ed25519(proof) } else { KeyProof::Secret(proof) })
 }
 
-/// What [`market`] reads.
+/// The columns that [`market`] reads.
 pub(super) const MARKET_COLUMNS: &str = "id, ticker, question, state, expiry, tick, maker_fee, taker_fee, answer, yes_value, \
      proposed_by, confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, shard, rules, sources, \
      category, tags, event_id, opens_at, \
@@ -291,7 +292,8 @@ fn yes_value(ticks: i32) -> Result<YesValue, DbError> {
 const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity \
      FROM orders_live GROUP BY market_id, contract, side, limit_price";
 
-/// A level of orders of one kind; two kinds (BUY YES and SELL NO) may share a level of the book.
+/// Reads a level of orders of one kind; two kinds (BUY YES and SELL NO) can share a level of the
+/// book.
 fn level(row: &Row) -> Result<BookChange, DbError> {
     let contract: Contract = rows::name(row.get("contract"), "contract")?;
     let side: Side = rows::name(row.get("side"), "side")?;

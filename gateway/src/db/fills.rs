@@ -17,17 +17,17 @@ use crate::shapes::{Fill, Iso, Order, TradeRole};
 pub struct FillRow {
     /// The fill.
     pub fill: Fill,
-    /// Whose order.
+    /// The order.
     pub order: OrderId,
-    /// Where.
+    /// The market.
     pub market: MarketId,
     /// The market's ticker, if the projection has it.
     pub ticker: Option<String>,
     /// Contract and side of the order.
     pub entry: Entry,
-    /// What the trade did to the contracts in the world.
+    /// The trade's effect on outstanding contracts.
     pub kind: TradeKind,
-    /// When.
+    /// The time of the trade.
     pub time: Timestamp,
 }
 
@@ -59,28 +59,29 @@ impl Serialize for FillRow {
     }
 }
 
-/// A fill's place among an account's: an account may be on both sides of a trade.
+/// The key of a fill among an account's: an account may be on both sides of a trade.
 pub type FillPlace = (Timestamp, TradeId, TradeRole);
 
 /// A page of an account's fills, newest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FillsWanted {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// In which market.
+    /// Only of this market.
     pub market: Option<MarketId>,
-    /// Of which order.
+    /// Only of this order.
     pub order: Option<OrderId>,
-    /// The last one of the page before.
+    /// The last fill of the previous page.
     pub after: Option<FillPlace>,
-    /// How many.
+    /// The length of the page.
     pub limit: usize,
 }
 
-/// A page, whether there is more after it, and what it is as of.
+/// A page, whether more follow, and the positions it is as of.
 pub type FillPage = (Vec<FillRow>, bool, Vec<LogPosition>);
 
-/// One query for all filters but that of an order: a filter that is NULL does not filter. Each half walks its own index, newest first.
+/// One query for all filters except an order: a NULL filter does not filter. Each half uses its own
+/// index, newest first.
 const FILLS: &str = "SELECT f.*, m.ticker FROM (\
        (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
           maker_fee AS fee FROM trades \
@@ -94,7 +95,8 @@ const FILLS: &str = "SELECT f.*, m.ticker FROM (\
         ORDER BY created_at DESC, id DESC LIMIT $6)\
      ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
 
-/// The same of one order: each half walks the index of that order's trades, however many others the account has.
+/// The same for one order: each half uses the index of that order's trades, however many others the
+/// account has.
 const FILLS_BY_ORDER: &str = "SELECT f.*, m.ticker FROM (\
        (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
           maker_fee AS fee FROM trades \
@@ -108,8 +110,8 @@ const FILLS_BY_ORDER: &str = "SELECT f.*, m.ticker FROM (\
         ORDER BY created_at DESC, id DESC LIMIT $6)\
      ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
 
-/// A taker's fills come with it, or with its last amendments; a maker's come until its last change. The bounds keep the search in a few
-/// months.
+/// A taker's fills come with it or with its last amendments; a maker's until its last change. The
+/// bounds limit the search to a few months.
 const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, \
        maker_entry AS entry, maker_fee AS fee, NULL::text AS ticker FROM trades \
      WHERE maker_account_id = $1 AND maker_order_id = $2 AND created_at BETWEEN $3 AND $4 \
@@ -119,7 +121,7 @@ const FILLS_OF_ORDER: &str = "SELECT id, market_id, price, quantity, kind, creat
      ORDER BY created_at, id, role LIMIT $5";
 
 impl Database {
-    /// A page of an account's fills.
+    /// Reads a page of an account's fills.
     pub async fn fills(&self, wanted: &FillsWanted) -> Result<FillPage, DbError> {
         let _timed = Timed::start(&self.times.fills);
         let far_end = (Timestamp(u64::MAX), TradeId(u64::MAX), TradeRole::Taker);
@@ -144,7 +146,7 @@ impl Database {
         Ok((fills, more, at))
     }
 
-    /// The first fills of an order, the oldest first.
+    /// Reads the first fills of an order, oldest first.
     pub async fn fills_of(&self, order: &Order, limit: usize) -> Result<Vec<Fill>, DbError> {
         let _timed = Timed::start(&self.times.fills_of_order);
         let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));

@@ -1,7 +1,8 @@
 //! A connection of the pool while a query uses it.
 //!
-//! A query whose client hung up, or whose time is over, would keep its connection from others until it ends. The lease asks Postgres to
-//! cancel it, and returns the connection to the pool once the query has ended and no cancellation is on its way any more.
+//! A query whose client hung up, or whose time is over, would keep its connection from others until
+//! it ends. The lease asks Postgres to cancel it, and returns the connection to the pool once the
+//! query has ended and no cancellation is on its way any more.
 //!
 //! | the query                       | the connection                                       |
 //! |---------------------------------|------------------------------------------------------|
@@ -107,9 +108,11 @@ async fn cancel(connection: &Object, canceller: &Canceller) -> io::Result<bool> 
         return Ok(false);
     };
     token.cancel_query_raw(&mut socket, NoTls).await.map_err(io::Error::other)?;
-    // Postgres closes the socket once it has sent the signal. A signal that is still to come would cancel the next reader's query.
+    // Postgres closes the socket once it has sent the signal. A signal that is still to come would
+    // cancel the next reader's query.
     while socket.read(&mut [0; 64]).await? > 0 {}
-    // Comes after the query on its connection. The signal may cancel this one instead, which shows as well that the query has ended.
+    // Comes after the query on its connection. The signal may cancel this one instead, which shows
+    // as well that the query has ended.
     match connection.simple_query("").await {
         Err(error) if error.is_closed() => Ok(false),
         _ => Ok(true),

@@ -1,7 +1,8 @@
-//! Postgres: the pool, and what every query needs.
+//! Postgres: the pool, and what all queries share.
 //!
-//! The gateway only reads here; its connections are read-only by setting, so that a mistake cannot write. A read has little time, from the
-//! wish for a connection to its last row: then its client is told, and Postgres ends it (`lease.rs`).
+//! The gateway only reads here; its connections are read-only by setting, so a bug cannot write. A
+//! read has a short time from asking for a connection to its last row; then its client gets an
+//! error, and Postgres cancels the query (`lease.rs`).
 
 pub mod boot;
 pub mod rows;
@@ -32,13 +33,13 @@ use lease::{Canceller, Lease};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
 pub use proposals::OpenProposal;
 
-/// What every connection is set to. Postgres ends by itself what a client of a process that died waited for.
+/// The settings of every connection. Postgres ends queries of a process that died by itself.
 const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_only=on -c timezone=UTC";
 
-/// As Postgres shows the time of a statement.
+/// The statement timeout, as Postgres shows it.
 const STATEMENT_TIMEOUT: &str = "1500ms";
 
-/// How long a read may take, with its wait for a connection.
+/// How long a read may take, including the wait for a connection.
 pub const READ_WITHIN: Duration = Duration::from_millis(1_800);
 
 const WAIT_WITHIN: Duration = Duration::from_secs(1);
@@ -47,10 +48,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The name of the Postgres projection in `progress`.
 const PROJECTION: &str = "tables";
 
-/// Postgres did not give what was asked.
+/// Why Postgres did not answer a query.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// `DATABASE_URL` cannot be used. Never retry.
+    /// `DATABASE_URL` is invalid. Never retry.
     #[error("DATABASE_URL: {0}")]
     Url(tokio_postgres::Error),
     /// The pool could not be built. Never retry.
@@ -62,7 +63,7 @@ pub enum DbError {
     /// A query failed. Retry later.
     #[error("Postgres: {}", detailed(.0))]
     Query(#[from] tokio_postgres::Error),
-    /// A row holds what the log cannot have said. Never retry; an operator must look.
+    /// A row has a value that the log cannot contain. Never retry; an operator must act.
     #[error("a row of Postgres has an impossible {0}")]
     Impossible(&'static str),
     /// The tables are not those that this build reads. Never retry; the message says what to do.
@@ -71,22 +72,23 @@ pub enum DbError {
     /// The tables are too far behind the log. Retry later.
     #[error(transparent)]
     Behind(#[from] Behind),
-    /// A connection does not have the settings it must have. Never retry.
+    /// A connection lacks a required setting. Never retry.
     #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
     Settings(String),
-    /// It took longer than a client is kept waiting. Retry later.
+    /// The query took longer than a client may wait. Retry later.
     #[error("no answer of Postgres within {} ms", READ_WITHIN.as_millis())]
     TooLong,
 }
 
 impl DbError {
-    /// True if it may be well later without a hand: Postgres cannot be reached, starts, or has no room for a
-    /// connection.
+    /// Returns true if the error may end by itself: Postgres cannot be reached, is starting, or has
+    /// no room for a connection.
     pub fn may_wait(&self) -> bool {
         match self {
             Self::Pool(PoolError::Backend(error)) | Self::Query(error) => match error.code() {
                 None => true,
-                // Connection exceptions, insufficient resources, operator intervention (starting, shutting down).
+                // Connection exceptions, insufficient resources, operator intervention (starting,
+                // shutting down).
                 Some(state) => ["08", "53", "57"].iter().any(|class| state.code().starts_with(class)),
             },
             Self::Pool(PoolError::Timeout(_)) | Self::TooLong => true,
@@ -95,7 +97,7 @@ impl DbError {
     }
 }
 
-/// The client's own text of a server's error is only "db error".
+/// The client library's own text of a server's error is only "db error".
 fn detailed(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{} ({})", db.message(), db.code().code()))
 }
@@ -106,14 +108,14 @@ pub struct Database {
     pool: Pool,
     args: ReadPoolArgs,
     times: Arc<Times>,
-    /// Whether it answers, as far as the last read or look after it told.
+    /// Whether Postgres answers, by the last read or check.
     answers: ReadinessPart,
     fresh: Option<Fresh>,
     /// Where an abandoned query is cancelled.
     canceller: Canceller,
 }
 
-/// What each kind of query takes.
+/// Durations by kind of query.
 struct Times {
     boot: Histogram,
     orders: Histogram,
@@ -142,7 +144,7 @@ impl Times {
 }
 
 impl Database {
-    /// A pool without a connection yet.
+    /// Creates a pool without a connection.
     pub fn new(url: &str, args: &ReadPoolArgs, answers: ReadinessPart) -> Result<Self, DbError> {
         let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
         let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
@@ -160,25 +162,26 @@ impl Database {
         Ok(Self { pool, args: args.clone(), times, answers, fresh: None, canceller })
     }
 
-    /// From now on nothing is served that is too far behind.
+    /// Refuses answers that are too far behind from now on.
     #[must_use]
     pub fn only(self, fresh: Fresh) -> Self {
         Self { fresh: Some(fresh), ..self }
     }
 
-    /// A connection that has its settings, to tables that are this build's.
+    /// Returns a connection with the required settings, to tables of this build's version.
     async fn connection(&self) -> Result<Object, DbError> {
         let connection = self.pool.get().await?;
         if Object::metrics(&connection).recycle_count > 0 {
             return Ok(connection);
         }
-        // Outside of the pool until it is verified: a client that hangs up meanwhile must not leave it there unverified.
+        // Kept out of the pool until it is verified: a client that hangs up meanwhile must not
+        // leave it there unverified.
         let unverified = Unverified(Some(connection));
         unverified.connection().await
     }
 
-    /// Looks after the pool for as long as the process runs: closes connections that are old or idle, keeps the least
-    /// number open, and asks each kept one for a sign of life.
+    /// Maintains the pool while the process runs: closes old and idle connections, keeps the
+    /// minimum open, and checks the kept ones.
     pub async fn look_after(self, shutdown: Shutdown) {
         loop {
             tokio::select! {
@@ -217,7 +220,7 @@ impl Database {
         gauge!("gateway_pool_waiting").set(status.waiting as f64);
     }
 
-    /// How far the projection is.
+    /// Reads the position of the projection.
     pub async fn progress(&self) -> Result<Vec<LogPosition>, DbError> {
         let rows = self.query(PROGRESS, &[]).await?;
         let at = rows.first().map(coordinates).transpose()?.unwrap_or_default();
@@ -225,7 +228,7 @@ impl Database {
         Ok(at)
     }
 
-    /// The rows of a query that [`positioned`] made, and what they are as of.
+    /// Runs a query made by [`positioned`]. Returns its rows and the positions they are as of.
     async fn read(
         &self,
         sql: &str,
@@ -241,7 +244,7 @@ impl Database {
         Ok((found, at))
     }
 
-    /// The rows of a query, within [`READ_WITHIN`]. If this is dropped before, the query is ended.
+    /// Runs a query within [`READ_WITHIN`]. Dropping the future cancels the query.
     async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
         let found = tokio::time::timeout(READ_WITHIN, self.query_to_its_end(sql, parameters)).await;
         let found = found.unwrap_or(Err(DbError::TooLong));
@@ -261,7 +264,7 @@ impl Database {
         Ok(found?)
     }
 
-    /// Tells readiness and metrics whether Postgres answers.
+    /// Reports to readiness and metrics whether Postgres answers.
     fn note<T>(&self, outcome: &Result<T, DbError>) {
         let answers = !outcome.as_ref().is_err_and(DbError::may_wait);
         self.answers.set(answers);
@@ -269,7 +272,7 @@ impl Database {
     }
 }
 
-/// What is looked at once for each connection.
+/// Checks each new connection once.
 async fn verify(connection: &Object) -> Result<(), DbError> {
     let timeout: String = connection.query_one("SHOW statement_timeout", &[]).await?.get(0);
     if timeout != STATEMENT_TIMEOUT {
@@ -278,7 +281,7 @@ async fn verify(connection: &Object) -> Result<(), DbError> {
     tables::check(connection).await
 }
 
-/// A new connection that is closed unless it turns out well.
+/// A new connection that is closed unless it is verified.
 struct Unverified(Option<Object>);
 
 impl Unverified {
@@ -296,14 +299,17 @@ impl Drop for Unverified {
     }
 }
 
-/// How far the projection is: one row, with one short text, since it comes with each row of a query.
+/// The projection's position: one row with one short text, because it comes with each row of a
+/// query.
 const PROGRESS: &str =
     "SELECT string_agg(shard || ':' || sequence, ',') AS positions FROM progress WHERE projection = 'tables'";
 
-/// A query for the rows of `query`, which have an `id`, and for how far the projection is: one statement sees one snapshot, so the rows
-/// are as of just that. If there is no row, there is one without.
+/// Makes a query for the rows of `query`, which have an `id`, and for the projection's position.
+/// One statement reads one snapshot, so the rows are as of exactly that position. Without rows, one
+/// row has the position alone.
 ///
-/// The order of `query` is not promised behind the join: it decides which rows a `LIMIT` takes, and whoever reads them sorts them again.
+/// The join does not preserve the order of `query`: the order decides which rows a `LIMIT` takes,
+/// and the caller sorts them again.
 fn positioned(query: &str) -> String {
     format!("SELECT at.positions, r.id IS NOT NULL AS found, r.* FROM ({PROGRESS}) at LEFT JOIN ({query}) r ON TRUE")
 }
@@ -317,7 +323,7 @@ fn coordinates(row: &Row) -> Result<Vec<LogPosition>, DbError> {
     Ok(coordinates)
 }
 
-/// One snapshot for all that is read in it.
+/// Starts a transaction in which all reads use one snapshot.
 async fn snapshot(connection: &mut Object) -> Result<deadpool_postgres::Transaction<'_>, DbError> {
     let transaction = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     Ok(transaction.start().await?)
@@ -338,7 +344,7 @@ impl Drop for Timed<'_> {
     }
 }
 
-/// The shards of a log, for results that have a row for each.
+/// Returns a shard's index, for results with a row for each shard.
 fn shard_index(shard: Shard, shards: u16) -> Result<usize, DbError> {
     if shard.number() < shards { Ok(shard.index()) } else { Err(DbError::Impossible("shard")) }
 }

@@ -12,71 +12,72 @@ use uuid::Uuid;
 use super::{Database, DbError, READ_WITHIN, Timed, positioned, rows};
 use crate::shapes::{Fill, Order};
 
-/// An order with what its owner wants to see of the market.
+/// An order with the market's data that its owner wants.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ListedOrder {
     /// The order.
     #[serde(flatten)]
     pub order: Order,
-    /// The market's ticker; null while the projection has not seen the market yet, as of the next two.
+    /// The market's ticker; null while the projection has not seen the market yet, like the next
+    /// two.
     pub ticker: Option<String>,
-    /// What the market asks.
+    /// The market's question.
     pub market_question: Option<String>,
-    /// Where the market stands.
+    /// The market's state.
     pub market_state: Option<String>,
 }
 
-/// Which statuses are wanted.
+/// A filter by status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StatusFilter {
     /// ACTIVE and PARTIALLY_FILLED.
     Live,
-    /// This one.
+    /// This status.
     Is(Status),
 }
 
-/// Which orders are wanted.
+/// A filter of orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OrderFilter {
-    /// Where they stand.
+    /// By status.
     pub status: Option<StatusFilter>,
-    /// In which market.
+    /// By market.
     pub market: Option<MarketId>,
-    /// The command that brought it.
+    /// By the command that placed it.
     pub command: Option<CommandId>,
-    /// The client's own name for it.
+    /// By client id.
     pub client_id: Option<ClientId>,
-    /// Which of its account's groups it is in; with [`StatusFilter::Live`], since only live orders are few.
+    /// By group; with [`StatusFilter::Live`], because live orders are few.
     pub group: Option<GroupId>,
-    /// Its id.
+    /// By id.
     pub id: Option<OrderId>,
 }
 
 /// A page of an account's orders, newest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrdersWanted {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Which.
+    /// The filter.
     pub filter: OrderFilter,
-    /// The last one of the page before.
+    /// The last order of the previous page.
     pub after: Option<(Timestamp, OrderId)>,
-    /// How many.
+    /// The length of the page.
     pub limit: usize,
 }
 
 impl Database {
-    /// A page, whether there is more after it, and what it is as of.
+    /// Reads a page. Returns whether more follow, and the positions it is as of.
     pub async fn orders(&self, wanted: &OrdersWanted) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.orders);
         let mut query = Query::new(wanted.account);
         query.filter(&wanted.filter);
         if let Some((time, id)) = wanted.after {
             let (time, id) = (query.bind(rows::to_time(time)), query.bind(rows::to_i64(id.0)));
-            // The first is the cursor; the second leaves out the months after it.
+            // The first is the cursor; the second excludes the months after it.
             query.and(&format!("(o.created_at, o.id) < ({time}, {id}) AND o.created_at <= {time}"));
         }
-        // One more than wanted tells whether there is a next page.
+        // One more than wanted shows whether there is a next page.
         let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
         let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
         let (found, at) = self.read(&positioned(&sql), &query.parameters()).await?;
@@ -87,7 +88,7 @@ impl Database {
         Ok((orders, more, at))
     }
 
-    /// An order of an account.
+    /// Reads an order of an account.
     pub async fn order(
         &self,
         account: AccountId,
@@ -98,7 +99,7 @@ impl Database {
         Ok((orders.pop(), at))
     }
 
-    /// The same with its first fills, both within the time of one read.
+    /// Reads an order with its first fills, both within the time of one read.
     pub async fn order_with_fills(
         &self,
         account: AccountId,
@@ -114,7 +115,7 @@ impl Database {
         tokio::time::timeout(READ_WITHIN, both).await.unwrap_or(Err(DbError::TooLong))
     }
 
-    /// The newest live orders of an account, as [`Database::orders`].
+    /// Reads the newest live orders of an account, like [`Database::orders`].
     pub async fn live_orders(
         &self,
         account: AccountId,
@@ -125,7 +126,7 @@ impl Database {
     }
 }
 
-/// Codes of refusals that use up no client id.
+/// Rejection codes that do not use up the client id.
 fn free_codes() -> Vec<i32> {
     let free = Rejection::ALL.iter().filter(|rejection| rejection.leaves_client_id_free());
     free.map(|rejection| i32::from(rejection.code())).collect()
@@ -140,9 +141,9 @@ fn listed(row: &Row) -> Result<ListedOrder, DbError> {
     })
 }
 
-/// Text and parameters of one query, put together from fixed parts: never from a client's text.
+/// Text and parameters of one query, built from fixed parts, never from a client's text.
 struct Query {
-    /// Where orders are that may be wanted.
+    /// The tables that may have the orders.
     tables: &'static [&'static str],
     conditions: String,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
@@ -174,7 +175,7 @@ impl Query {
         }
         if let Some(client_id) = filter.client_id {
             self.equal("client_id", Uuid::from_u128(client_id.0));
-            // What was refused and left the id free is not what the id stands for.
+            // A rejection that left the id free is not what the id stands for.
             let free = self.bind(free_codes());
             self.and(&format!("(o.reject_code IS NULL OR o.reject_code <> ALL({free}))"));
         }
@@ -201,7 +202,8 @@ impl Query {
         format!("${}", self.parameters.len())
     }
 
-    /// Each table is asked for a page, and the pages are merged: of both together Postgres would begin with every month.
+    /// Reads a page of each table and merges them: for both together Postgres would start with
+    /// every month.
     fn sql(&self, end: &str) -> String {
         let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
         let page = |table: &&str| format!("(SELECT {columns} FROM {table} o WHERE {conditions} {end})");

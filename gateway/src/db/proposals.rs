@@ -9,28 +9,28 @@ use uuid::Uuid;
 use super::{Database, DbError, Timed, positioned, rows};
 use crate::shapes::{iso, text, text_or_null};
 
-/// A deposit that waits.
+/// A proposed deposit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct OpenProposal {
-    /// Its name.
+    /// Its id.
     #[serde(rename = "proposal_id", serialize_with = "text")]
     pub id: ProposalId,
-    /// Whose credits they would be.
+    /// The account.
     #[serde(serialize_with = "text")]
     pub account_id: AccountId,
-    /// How much.
+    /// The amount.
     #[serde(serialize_with = "text")]
     pub amount: Credits,
     /// The client's own name for it.
     #[serde(serialize_with = "text_or_null")]
     pub client_id: Option<ClientId>,
-    /// Who proposed it.
+    /// The admin who proposed it.
     #[serde(serialize_with = "text")]
     pub proposed_by: AdminId,
-    /// When.
+    /// When it was proposed.
     #[serde(serialize_with = "iso")]
     pub created_at: Timestamp,
-    /// It waits until then.
+    /// When it expires.
     #[serde(serialize_with = "iso")]
     pub expires_at: Timestamp,
 }
@@ -38,11 +38,11 @@ pub struct OpenProposal {
 const OPEN: &str = "SELECT id, account_id, amount, client_id, proposed_by, created_at, expires_at FROM deposit_proposals \
     WHERE status = 'OPEN' AND (expires_at, id) > ($1, $2) ORDER BY expires_at, id LIMIT $3";
 
-/// A page, whether there is more after it, and what it is as of.
+/// A page, whether more follow, and the positions it is as of.
 pub type ProposalPage = (Vec<OpenProposal>, bool, Vec<LogPosition>);
 
 impl Database {
-    /// A page of what waits, the first to expire first.
+    /// Reads a page of proposals, the first to expire first.
     pub async fn open_proposals(
         &self,
         after: Option<(Timestamp, ProposalId)>,

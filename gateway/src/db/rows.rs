@@ -1,4 +1,5 @@
-//! Columns turned into the log's types. Total: a value that the log cannot have said is an error, not a panic.
+//! Converts columns to the log's types. A value that the log cannot contain is an error, never a
+//! panic.
 
 use std::str::FromStr;
 
@@ -14,48 +15,48 @@ use uuid::Uuid;
 use super::DbError;
 use crate::shapes::{Order, OrderKind};
 
-/// A number that is not negative.
+/// Reads a number of 0 or above.
 pub fn unsigned(value: i64, what: &'static str) -> Result<u64, DbError> {
     u64::try_from(value).map_err(|_| DbError::Impossible(what))
 }
 
-/// A shard.
+/// Reads a shard.
 pub fn shard(value: i16) -> Result<Shard, DbError> {
     u16::try_from(value).ok().and_then(Shard::new).ok_or(DbError::Impossible("shard"))
 }
 
-/// A price in ticks.
+/// Reads a price in ticks.
 pub fn price(ticks: i32) -> Result<Price, DbError> {
     u16::try_from(ticks).ok().and_then(Price::new).ok_or(DbError::Impossible("price"))
 }
 
-/// A number of contracts.
+/// Reads a number of contracts.
 pub fn quantity(contracts: i32) -> Result<Quantity, DbError> {
     u32::try_from(contracts).ok().and_then(Quantity::new).ok_or(DbError::Impossible("quantity"))
 }
 
-/// A fee rate in millionths.
+/// Reads a fee rate in millionths.
 pub fn fee_rate(millionths: i32) -> Result<FeeRate, DbError> {
     u32::try_from(millionths).ok().and_then(FeeRate::new).ok_or(DbError::Impossible("fee rate"))
 }
 
-/// A time.
+/// Reads a time.
 pub fn timestamp(time: OffsetDateTime) -> Result<Timestamp, DbError> {
     u64::try_from(time.unix_timestamp_nanos() / 1_000_000).map(Timestamp).map_err(|_| DbError::Impossible("time"))
 }
 
-/// A time as a query's parameter.
+/// Converts a time to a query's parameter.
 pub fn to_time(time: Timestamp) -> OffsetDateTime {
     let nanos = i128::from(time.as_millis()) * 1_000_000;
     OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::macros::datetime!(9999-12-31 23:59:59 UTC))
 }
 
-/// One of a type's names.
+/// Reads a name of a type.
 pub fn name<T: FromStr>(text: &str, what: &'static str) -> Result<T, DbError> {
     text.parse().map_err(|_| DbError::Impossible(what))
 }
 
-/// An id as a query's parameter: all of the log's ids fit a signed column.
+/// Converts an id to a query's parameter: all of the log's ids fit a signed column.
 pub fn to_i64(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
 }
@@ -65,7 +66,7 @@ pub const ORDER_COLUMNS: &str = "o.id, o.command_id, o.account_id, o.market_id, 
      o.expires_at, o.post_only, o.self_trade, o.cancel_on_pause, o.reduce_only, o.group_id, o.limit_price, o.budget, o.quantity, o.filled, o.status, o.reject_code, o.cancel_reason, o.notional, o.fees, o.client_id, \
      o.created_at, o.updated_at";
 
-/// An order.
+/// Reads an order.
 pub fn order(row: &Row) -> Result<Order, DbError> {
     let (contract, side) = (name(row.get("contract"), "contract")?, name(row.get("side"), "side")?);
     let rejection = row.get::<_, Option<i32>>("reject_code").map(rejection).transpose()?;

@@ -1,4 +1,4 @@
-//! Asks Postgres for the version of its tables: see [`service::tables`].
+//! Checks the version of Postgres' tables: see [`service::tables`].
 
 use service::tables::{VERSION, judge};
 use tokio_postgres::error::SqlState;
@@ -10,7 +10,7 @@ fn built() -> i32 {
     env!("LFG_TABLES_VERSION").parse().expect("build.rs writes a number")
 }
 
-/// Fails unless the tables are of this build's version.
+/// Fails unless the tables have this build's version.
 pub async fn check(client: &tokio_postgres::Client) -> Result<(), DbError> {
     let found: Option<i32> = match client.query_one(VERSION, &[]).await {
         Ok(row) => row.get(0),

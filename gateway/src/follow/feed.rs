@@ -1,23 +1,25 @@
-//! Hands the records of one shard from the tail to the follower, so that a gateway reads each record of the log once.
+//! Passes the records of one shard from the tail to the follower, so that a gateway reads each
+//! record of the log once.
 //!
 //!   tail ─▶ *feed* ─▶ follower
 //!
-//! The tail never waits here. A follower that is too slow loses the feed and reads the log itself, until it has come as far.
+//! The tail never waits here. A follower that is too slow loses the feed and reads the log itself
+//! until it has caught up.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that wait for the follower, at most.
+/// The most bytes that wait for the follower.
 const BYTES_MAX: usize = 16 << 20;
 
-/// What a record takes beside its bytes.
+/// Overhead of a record, in bytes.
 const RECORD_OVERHEAD: usize = 64;
 
 /// A record: its offset and its bytes.
 pub type FedRecord = (u64, Box<[u8]>);
 
-/// Records between the tail and a follower.
+/// The records between the tail and a follower.
 #[derive(Default)]
 pub struct FollowerFeed {
     state: Mutex<State>,
@@ -26,9 +28,10 @@ pub struct FollowerFeed {
 
 #[derive(Default)]
 struct State {
-    /// The offset that the tail reads next; `None` before it reads, and when it reads the shard no more.
+    /// The offset that the tail reads next; `None` before it starts and after it stopped reading
+    /// the shard.
     next: Option<u64>,
-    /// The follower takes what comes.
+    /// True while the follower takes records.
     wanted: bool,
     records: VecDeque<FedRecord>,
     bytes: usize,
@@ -41,12 +44,12 @@ impl State {
 }
 
 impl FollowerFeed {
-    /// The tail reads the shard, and `next` comes first.
+    /// Notes that the tail starts to read the shard at `next`.
     pub fn opens(&self, next: u64) {
         self.state().next = Some(next);
     }
 
-    /// The tail has read a record. One that it reads again is none.
+    /// Adds a record that the tail has read. Ignores one that the tail reads again.
     pub fn put(&self, offset: u64, bytes: &[u8]) {
         let mut state = self.state();
         if state.next.is_none_or(|next| offset < next) {
@@ -70,7 +73,7 @@ impl FollowerFeed {
         }
     }
 
-    /// The tail reads the shard no more.
+    /// Notes that the tail no longer reads the shard.
     pub fn closes(&self) {
         let mut state = self.state();
         state.next = None;
@@ -79,8 +82,8 @@ impl FollowerFeed {
         self.filled.notify_one();
     }
 
-    /// From now on every record is kept for [`FollowerFeed::take`]. The offset of the first of them; `None` if the tail does not
-    /// read the shard.
+    /// Keeps every record from now on for [`FollowerFeed::take`]. Returns the offset of the first;
+    /// `None` if the tail does not read the shard.
     pub fn begin(&self) -> Option<u64> {
         let mut state = self.state();
         state.drop_all();
@@ -88,7 +91,8 @@ impl FollowerFeed {
         state.next
     }
 
-    /// What has come, as soon as there is something, nothing after `timeout`. `None` once the feed is lost.
+    /// Waits for records and takes them; returns none after `timeout`. `None` once the feed is
+    /// lost.
     pub fn take(&self, timeout: Duration) -> Option<VecDeque<FedRecord>> {
         let waits = |state: &mut State| state.wanted && state.records.is_empty();
         let waited = self.filled.wait_timeout_while(self.state(), timeout, waits);
@@ -97,7 +101,7 @@ impl FollowerFeed {
         state.wanted.then(|| std::mem::take(&mut state.records))
     }
 
-    // Every change of it is whole, whoever panicked.
+    // No change is left half done by a panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

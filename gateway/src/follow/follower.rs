@@ -1,4 +1,4 @@
-//! One follower: its thread, and what others see of it.
+//! One follower: its thread, and its state for readers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -19,31 +19,32 @@ use tokio::time::Instant;
 use super::Unavailable;
 use super::feed::FollowerFeed;
 
-/// How long to wait for a record before looking at the shutdown.
+/// How long to wait for a record before checking for the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long records may wait for others: a preview is as of its position, and nobody waits for an outcome here.
+/// How long records may wait to be processed together: previews are as of their position, and no
+/// request waits for an outcome here.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Why a shard is followed no further. Never retry: an operator must look.
+/// Why a shard is no longer followed. Never retry: an operator must act.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
-    /// The log does not have what comes next.
+    /// The log does not have the next record.
     #[error(transparent)]
     Cut(#[from] Cut),
     /// The log breaks its rules, or does not lead to the state that its writer had.
     #[error(transparent)]
     Halt(#[from] Halt),
-    /// Kafka refuses to let it be read.
+    /// Kafka refuses access.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// The program does not hold what it takes for granted, or the log does not.
+    /// An assumption of the program does not hold.
     #[error("following panicked at offset {0}: {1}")]
     Panicked(u64, String),
 }
 
 impl FollowError {
-    /// What an operator does.
+    /// Returns what an operator does about it.
     fn hint(&self) -> &'static str {
         match self {
             Self::Halt(Halt::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. })) => {
@@ -61,9 +62,9 @@ impl FollowError {
     }
 }
 
-/// Where a follower stands.
+/// The stage of a follower.
 enum FollowerStage {
-    /// Reading what was on the log when it began; `None` before it knows where to begin.
+    /// Reads what was on the log at the start; `None` before the starting position is known.
     CatchingUp(Option<Box<Replica>>),
     Following(Box<Replica>),
     Halted,
@@ -83,32 +84,32 @@ impl FollowerStage {
 pub struct Follower {
     shard: Shard,
     stage: RwLock<FollowerStage>,
-    /// How far it is; `u64::MAX` once it has halted, so that nobody waits for more.
+    /// Its sequence; `u64::MAX` once it has halted, so that no request waits for it.
     sequence: watch::Sender<u64>,
     feed: FollowerFeed,
     part: ReadinessPart,
 }
 
-/// Where a follower's records come from.
+/// The source of a follower's records.
 enum FollowerReads {
-    /// From the log, until it is where the feed begins; `None` as long as there is no feed.
+    /// The log, until the follower has reached the feed; `None` while there is no feed.
     Log(Box<EventsTail>, Option<u64>),
-    /// From the tail.
+    /// The tail.
     Feed,
 }
 
-/// What a follower reads.
+/// The inputs of a follower.
 pub struct Source {
     /// The log.
     pub log: LogArgs,
-    /// Where engines keep their snapshots, if that is known.
+    /// Where engines keep their snapshots, if known.
     pub snapshots: Option<Snapshots>,
     /// When to end.
     pub shutdown: Shutdown,
 }
 
 impl Follower {
-    /// Not started yet.
+    /// Creates a follower without a thread.
     pub fn new(shard: Shard, readiness: &Readiness) -> Self {
         gauge!("gateway_follower_halted", "shard" => shard.to_string()).set(0.0);
         let part = readiness.side(format!("follower of shard {shard}"));
@@ -116,7 +117,7 @@ impl Follower {
         Self { shard, stage, sequence, feed: FollowerFeed::default(), part }
     }
 
-    /// What the tail reads of the shard.
+    /// Returns the feed of the shard.
     pub fn feed(&self) -> &FollowerFeed {
         &self.feed
     }
@@ -134,7 +135,7 @@ impl Follower {
         })
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub fn read<T>(&self, look: impl FnOnce(&ShardState) -> T) -> Result<(T, LogPosition), Unavailable> {
         match &*self.stage() {
             FollowerStage::CatchingUp(_) => Err(Unavailable::CatchingUp(self.shard)),
@@ -146,7 +147,7 @@ impl Follower {
         }
     }
 
-    /// Waits until it is at least this far.
+    /// Waits until the follower has reached this sequence.
     pub async fn reach(&self, sequence: u64, deadline: Instant) -> Result<(), Unavailable> {
         let mut reached = self.sequence.subscribe();
         let far_enough = reached.wait_for(|reached| *reached >= sequence);
@@ -155,7 +156,8 @@ impl Follower {
         if waited { Ok(()) } else { Err(Unavailable::NotReached(self.shard)) }
     }
 
-    // A poisoned lock is used on: whoever panicked with it was the thread, which halts the follower then.
+    // A poisoned lock stays in use: only the follower's thread writes, and it halts the follower
+    // after a panic.
     fn stage(&self) -> RwLockReadGuard<'_, FollowerStage> {
         self.stage.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,7 +203,7 @@ impl Follower {
                     }
                     match self.next_offset() >= fed_from {
                         true => reads = FollowerReads::Feed,
-                        // The tail may not have begun.
+                        // The tail may not have started.
                         false if fed_from == u64::MAX => *feed = None,
                         false => {}
                     }
@@ -225,7 +227,7 @@ impl Follower {
         self.write().replica().map_or(0, |replica| replica.next_offset())
     }
 
-    /// Folds the log's next record, if one comes. False if asked to end meanwhile.
+    /// Folds the log's next record, if one arrives. Returns false if asked to end meanwhile.
     fn read_log(&self, source: &Source, tail: &EventsTail, meters: &Meters) -> Result<bool, FollowError> {
         match tail.next_or_wait(PATIENCE) {
             Ok(None) => {}
@@ -243,7 +245,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// Folds what the tail has read meanwhile. False if the feed is lost.
+    /// Folds what the tail has read. Returns false if the feed is lost.
     fn read_feed(&self, source: &Source, meters: &Meters) -> Result<bool, FollowError> {
         let Some(records) = self.feed.take(PATIENCE) else { return Ok(false) };
         if !records.is_empty() {
@@ -264,7 +266,7 @@ impl Follower {
         }
     }
 
-    /// From when on the follower answers: once it has all that was on the log when it began.
+    /// Marks the follower as ready once it has everything that was on the log at the start.
     fn has_reached(&self, goal: u64) -> bool {
         let mut stage = self.write();
         match &mut *stage {
@@ -279,7 +281,7 @@ impl Follower {
         }
     }
 
-    /// Folds a record. What the rule of reading refuses is given back, to be asked about.
+    /// Folds a record. Returns the fault if the read rule refuses it.
     fn take(&self, (offset, bytes): (u64, &[u8]), meters: &Meters) -> Result<Result<(), BrokenLog>, FollowError> {
         let mut stage = self.write();
         let Some(replica) = stage.replica() else { return Ok(Ok(())) };
@@ -295,7 +297,7 @@ impl Follower {
         Ok(Ok(()))
     }
 
-    /// Goes on behind a record that admins have put aside.
+    /// Continues after a record that admins have quarantined.
     fn pass_over(&self, source: &Source, broken: BrokenLog) -> Result<(), FollowError> {
         let (shard, offset) = (self.shard, broken.offset);
         let asked = patiently(source, || Ok(quarantine::of_record(&source.log, shard, offset)?))?;
@@ -314,7 +316,7 @@ impl Follower {
     }
 }
 
-/// Asks Kafka again while it is out of reach. `None` if asked to end meanwhile.
+/// Asks Kafka again while it cannot be reached. Returns `None` if asked to end meanwhile.
 fn patiently<T>(source: &Source, ask: impl Fn() -> Result<T, FollowError>) -> Result<Option<T>, FollowError> {
     while !source.shutdown.is_triggered() {
         match ask() {
@@ -328,7 +330,7 @@ fn patiently<T>(source: &Source, ask: impl Fn() -> Result<T, FollowError>) -> Re
     Ok(None)
 }
 
-/// Refuses a log that does not have what comes after what the reader has.
+/// Refuses a log that does not have the record after the reader's position.
 fn cut(tail: &EventsTail, reader: &LogReader) -> Result<(), FollowError> {
     match tail.cut([reader])?.into_iter().next() {
         Some(cut) => Err(cut.into()),
@@ -336,13 +338,13 @@ fn cut(tail: &EventsTail, reader: &LogReader) -> Result<(), FollowError> {
     }
 }
 
-/// The end of the log now.
+/// Returns the current end of the log.
 fn goal(tail: &EventsTail, reader: &LogReader) -> Result<u64, FollowError> {
     cut(tail, reader)?;
     Ok(tail.end(reader.shard())?)
 }
 
-/// How far a shard is followed.
+/// Metrics of a follower.
 struct Meters {
     sequence: Gauge,
     records: Counter,

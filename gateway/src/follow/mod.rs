@@ -1,10 +1,13 @@
-//! The shards as the law sees them, order by order: what previews, queue positions and the state of groups are computed from.
+//! Replicas of the shards, order by order: previews, queue positions and the state of groups are
+//! computed from them.
 //!
 //!   snapshots, lfg.events[s], then the tail ─▶ *follower s* ─▶ previews, queue positions, groups
 //!
-//! A follower is a thread with the pure core's replica of one shard. It reads the log itself until it is as far as the tail,
-//! and then what the tail has read, by the log's rule of reading like every other reader. It writes nothing, and no other part of the gateway rests on it: a follower that
-//! cannot go on halts alone, gives its memory back, and what was asked of it is refused by the shard's name.
+//! A follower is a thread with the core's replica of one shard. It reads the log itself until it
+//! has caught up with the tail, and then takes what the tail reads, by the read rule like every
+//! reader. It writes nothing, and no other part of the gateway depends on it: a follower that
+//! cannot continue halts alone, frees its memory, and requests that need it are refused with the
+//! shard's name.
 
 mod feed;
 mod follower;
@@ -31,37 +34,37 @@ pub struct Followers {
 /// Why a follower does not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// This process follows no shard.
+    /// This process does not follow the shard.
     #[error("this gateway follows no books")]
     Off,
-    /// It is still reading what was on the log when it began.
+    /// It still reads what was on the log at the start.
     #[error("the follower of shard {0} is still reading the log")]
     CatchingUp(Shard),
     /// It has halted.
     #[error("the follower of shard {0} has halted")]
     Halted(Shard),
-    /// It is not as far as was asked for.
+    /// It has not reached the wanted position.
     #[error("the follower of shard {0} has not reached the position")]
     NotReached(Shard),
 }
 
 impl Followers {
-    /// No followers.
+    /// Creates no followers.
     pub fn off() -> Self {
         Self { shards: Vec::new() }
     }
 
-    /// One for each shard, not started yet. Each is named in `readiness` if it halts.
+    /// Creates one follower for each shard, not started yet. A halted one is named in `readiness`.
     pub fn new(shards: u16, readiness: &Readiness) -> Self {
         Self { shards: Shard::all(shards).map(|shard| Arc::new(Follower::new(shard, readiness))).collect() }
     }
 
-    /// What the tail hands on of a shard; `None` if it is not followed.
+    /// Returns the feed of a shard; `None` if it is not followed.
     pub fn feed(&self, shard: Shard) -> Option<&FollowerFeed> {
         self.shards.get(shard.index()).map(|follower| follower.feed())
     }
 
-    /// Starts the threads. `snapshots`: where to begin, if not at the beginning of the log.
+    /// Starts the threads, from the newest of `snapshots` or from the beginning of the log.
     pub fn start(
         &self,
         log: &LogArgs,
@@ -75,12 +78,12 @@ impl Followers {
         self.shards.iter().map(start).collect()
     }
 
-    /// Looks at a shard's state, and says at which position that is. Short, and never across an await.
+    /// Reads a shard's state with its position. Must be short, and never held across an await.
     pub fn read<T>(&self, shard: Shard, look: impl FnOnce(&ShardState) -> T) -> Result<(T, LogPosition), Unavailable> {
         self.follower(shard)?.read(look)
     }
 
-    /// Waits until the followers are at least this far.
+    /// Waits until the followers have reached these positions.
     pub async fn reach(&self, wanted: &[LogPosition], deadline: Instant) -> Result<(), Unavailable> {
         for at in wanted {
             self.follower(at.shard)?.reach(at.sequence, deadline).await?;

@@ -1,7 +1,8 @@
-//! A preview as all followers together can give it: the market's shard says what the order would do and which rules it
-//! breaks, the account's home what it would lend, the account's other purses what a recall would bring.
+//! Previews, combined from several followers: the market's shard says what the order would do and
+//! which rules it breaks, the account's home what it would lend, and the account's other purses
+//! what a recall would return.
 //!
-//! Each shard is looked at once, one after the other: an answer names the position of each.
+//! Each shard is read once, one after the other; an answer contains the position of each.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +13,36 @@ use schemas::{AccountId, Credits, NewOrder, Rejection, Shard, Timestamp};
 
 use super::{Followers, Unavailable};
 
-/// Where what the order's purse lacks would come from.
+/// The source of the credits that the order's purse lacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Funding {
-    /// It lacks nothing.
+    /// Nothing is lacking.
     Enough,
-    /// The account's home lends it.
+    /// The account's home lends them.
     FromHome,
-    /// The account's home has it given back by purses on other shards.
+    /// The account's home recalls them from purses on other shards.
     AfterRecall,
-    /// Other requests of the account wait for the same: what is left for this one is not known.
+    /// Other requests of the account wait for the same credits, so the rest is unknown.
     Waits,
-    /// It would be refused.
+    /// The order would be rejected.
     Refused(Rejection),
-    /// A shard that would be asked is not followed.
+    /// A shard that is needed is not followed.
     Unknown,
 }
 
-/// What is known of an order that was not sent.
+/// The preview of an order.
 pub struct Previewed {
     /// What its market's shard says.
     pub preview: Preview,
-    /// Where what it lacks would come from.
+    /// The source of the credits that it lacks.
     pub funding: Funding,
-    /// What its account can spend, in all its purses; `None` if one of their shards is not followed.
+    /// What its account can spend in all its purses; `None` if one of their shards is not followed.
     pub available: Option<Credits>,
-    /// The positions of all this: the market's shard first.
+    /// The positions of all this, the market's shard first.
     pub at: Vec<LogPosition>,
 }
 
-/// An account's purses, as far as they were seen.
+/// An account's purses, as far as they were read.
 #[derive(Default)]
 struct Purses {
     known: BTreeMap<Shard, Option<Purse>>,
@@ -56,14 +57,15 @@ impl Purses {
     }
 }
 
-/// What a home tells.
+/// What the account's home says.
 struct Home {
     lending: Option<Lending>,
-    /// Shards with a purse that it lends to.
+    /// Shards with a purse that the home lends to.
     lent: Vec<Shard>,
 }
 
-/// What an order would do, and what it would be refused for. Unavailable only if its market's shard is.
+/// Returns what an order would do, and why it would be rejected. Fails only if its market's shard
+/// is not available.
 pub fn preview(
     followers: &Followers,
     map: ShardMap,
@@ -75,7 +77,7 @@ pub fn preview(
     let mut purses = Purses { complete: true, ..Purses::default() };
     let ((preview, purse, mut told), at) = followers.read(shard, |state| {
         let preview = state.preview(order, now);
-        // Where both are the same shard, both are as of one position.
+        // If both are the same shard, both are as of one position.
         let told = (home == shard).then(|| ask_home(state, shard, account, &preview));
         (preview, state.purse(account).copied(), told)
     })?;

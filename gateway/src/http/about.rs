@@ -8,6 +8,7 @@ use schemas::{
     About, AdminId, Command, Event, FeeRate, Listing, MarketAddition, MarketEdit, MarketId, MarketLimits, Sources, Tags,
 };
 
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -21,7 +22,6 @@ use crate::http::problem::Problem;
 use crate::http::queries::find;
 use crate::shapes::market::{Clarified, MarketShape};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// The default tick size, in ticks: the finest.
 const TICK_DEFAULT: u16 = 1;
@@ -159,7 +159,7 @@ fn read_addition(mut fields: Fields) -> Result<MarketAddition, Problem> {
     fields.finish(built)
 }
 
-fn answer(market: MarketShape, by: AdminId, settled: &crate::told::CommandResult) -> Answer<MarketChanged> {
+fn answer(market: MarketShape, by: AdminId, settled: &crate::command_result::CommandResult) -> Answer<MarketChanged> {
     let command_id = settled.command.to_string();
     Answer::one(MarketChanged { market, by: Some(by), command_id }, settled.at())
 }

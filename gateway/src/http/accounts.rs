@@ -5,6 +5,7 @@ use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
 
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::{KeyAccess, ReadAccess, RevokeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -14,7 +15,6 @@ use crate::http::new_key::{KeyShape, Material, NewKey, key_id, scopes};
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// The longest grace period of a replaced key, in seconds.
 const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;

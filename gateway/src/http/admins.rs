@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
 
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::{AnyAdmin, HeadAdmin};
 use crate::http::command::{CommandFailure, submit};
@@ -16,7 +17,6 @@ use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, rejection_kind};
 use crate::shapes::{iso_or_null, text};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// An admin as other admins see it.
 #[derive(Serialize)]

@@ -1,5 +1,5 @@
-//! A request's place among those in progress: taken once its body is here, given up while it waits for a position, and
-//! kept until its answer is out.
+//! A request's place among those in progress. It is taken after the body was read, returned while
+//! the request waits for a position, and kept until the answer is written.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +15,11 @@ use crate::shares::{Asker, Owner, Rank, Share};
 use crate::state::Shared;
 
 tokio::task_local! {
-    /// Of the request that the present task serves.
+    /// The place of the request that the current task serves.
     static ADMITTED: Arc<Admitted>;
 }
 
-/// See the module.
+/// A request with a place.
 pub struct Admitted {
     state: Shared,
     asker: Asker,
@@ -27,7 +27,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Takes a place, if there is one for this client.
+    /// Takes a place, if one is available for this client.
     pub fn take(state: &Shared, asker: Asker) -> Result<Arc<Self>, Problem> {
         let place = Mutex::new(Some(place(state, asker)?));
         Ok(Arc::new(Self { state: Arc::clone(state), asker, place }))
@@ -38,8 +38,8 @@ impl Admitted {
         ADMITTED.scope(Arc::clone(self), serving).await
     }
 
-    /// The answer, which has the place from here on. Where the bytes of all answers to this client are too many, a read
-    /// is refused; what a command did is always told.
+    /// Attaches the place to the answer. If too many bytes of this client's answers are unread, a
+    /// read is refused; the result of a command is always sent.
     pub fn answer(&self, response: Response, is_read: bool) -> Result<Response, Problem> {
         let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         let size = response.body().size_hint().exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
@@ -55,21 +55,22 @@ fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     state.requests.take(asker, 1).ok_or_else(|| Problem::new(kinds::OVERLOADED))
 }
 
-/// Returns who sent the request that the current task serves. The gateway's own tasks have no limit but that of all.
+/// Returns who sent the request that the current task serves. The gateway's own tasks have no limit
+/// but that of all.
 pub fn asker() -> Asker {
     let own = Asker { owner: Owner::Many, rank: Rank::Urgent, via: None };
     ADMITTED.try_with(|admitted| admitted.asker).unwrap_or(own)
 }
 
-/// A place among those who wait for a position.
+/// Takes a place among the requests that wait for a position.
 pub fn to_wait(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     let full = || Problem::new(kinds::OVERLOADED).detail("too many requests wait for a position");
     state.waits.take(asker, 1).ok_or_else(full)
 }
 
-/// Waits for a position while others may have the place of the request that the present task serves.
+/// Waits for a position, and returns the request's place meanwhile.
 pub async fn apart<T>(waiting: impl Future<Output = T>) -> Result<T, Problem> {
-    // Subscriptions wait as well, and are bounded by their connections.
+    // Subscriptions wait as well; the limit of connections bounds them.
     let Ok(admitted) = ADMITTED.try_with(Arc::clone) else { return Ok(waiting.await) };
     let mut waiting = pin!(waiting);
     if let Some(done) = waiting.as_mut().now_or_never() {
@@ -84,7 +85,7 @@ pub async fn apart<T>(waiting: impl Future<Output = T>) -> Result<T, Problem> {
     Ok(waited)
 }
 
-/// A body, and what is kept until it is out.
+/// A body with what is kept until it is written.
 struct Kept {
     body: Body,
     _kept: (Option<Share>, Option<Share>),

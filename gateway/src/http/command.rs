@@ -7,10 +7,10 @@ use schemas::{Command, CommandId, Shard};
 use serde_json::{Map, Value, json};
 
 use crate::answers::refusal;
+use crate::command_result::{CommandResult, OrderName, ResultPart};
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
 use crate::submit::SubmitError;
-use crate::told::{CommandResult, OrderName, ResultPart};
 
 /// A command without the wanted result.
 pub enum CommandFailure {
@@ -116,7 +116,7 @@ pub fn look_at(path: impl Into<String>) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::answers;
-    use crate::told::tests::{named, resumed, settled, settled_of};
+    use crate::command_result::tests::{named, resumed, settled, settled_of};
     use crate::view::tests::{SHARD, outcome};
     use schemas::{ClientId, Event, Rejection};
 

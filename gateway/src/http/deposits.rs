@@ -8,6 +8,7 @@ use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, Pr
 use serde::Serialize;
 
 use crate::answers::{Deposit, deposited};
+use crate::command_result::ResultPart;
 use crate::db::OpenProposal;
 use crate::http::answer::{Answer, ListPage};
 use crate::http::auth::{AnyAdmin, MoneyAdmin};
@@ -20,7 +21,6 @@ use crate::http::problem::{Problem, rejection_kind};
 use crate::http::wallet::Movement;
 use crate::shapes::{iso_or_null, text, text_or_null};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// The path of the list of pending proposals.
 const PROPOSALS: &str = "/v1/wallet/deposits/proposals";

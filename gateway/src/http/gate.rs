@@ -1,8 +1,9 @@
-//! What every request goes through, each step bounded in time, and in number for each client (`shares`).
+//! The middleware of every request. Each step is bounded in time, and in number for each client
+//! (`shares`).
 //!
 //!   head, body (receive) ─▶ the wanted position ─▶ signature ─▶ a place (admission) ─▶ handler ─▶ the place goes with the answer
 //!
-//! A client that sends slowly, or waits, holds no place of those in progress.
+//! A client that sends slowly or waits has no place among the requests in progress.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -40,7 +41,7 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = admitted(&state, request, next).await;
-    // All that is answered is of this moment, and much of it one client's alone.
+    // Every answer is as of this moment, and many belong to one client.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
     tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
@@ -50,10 +51,11 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
 
 static SECONDS: Seconds = Seconds(RwLock::new(BTreeMap::new()));
 
-/// How long requests take: one histogram for each route, method and status, made when it is first answered.
+/// Durations of requests: one histogram for each route, method and status, created with the first
+/// answer.
 struct Seconds(RwLock<BTreeMap<String, Vec<Answered>>>);
 
-/// A method, a status, and how long such answers of a route took.
+/// A method, a status, and the histogram of such answers of a route.
 type Answered = (&'static str, u16, Histogram);
 
 impl Seconds {
@@ -72,7 +74,7 @@ impl Seconds {
     }
 }
 
-/// What frees resources of the account's, or saves it: for these a key finds a place where others find none.
+/// Returns true for requests that free an account's resources: keys may use the reserve for them.
 fn is_urgent(method: &Method, route: Option<&MatchedPath>) -> bool {
     let cancels = ["/v1/orders", "/v1/orders/{id}", "/v1/groups/{group}"];
     let route = route.map_or("", MatchedPath::as_str);
@@ -88,7 +90,7 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         Err(refused) => return refused,
     };
     let served = async {
-        // A malformed query string is told by the handler, which knows the route's parameters.
+        // The handler reports a malformed query string, because it knows the route's parameters.
         let at_least = QueryString::parse(&parts.uri, state.map).at_least;
         view_reaches(state, asker, &at_least).await?;
         verify(state, &mut parts, &bytes)?;
@@ -101,18 +103,18 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     served.await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// An answer within the time, whatever becomes of its handler.
+/// Runs the handler within its time. A panic becomes a 500.
 async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Result<Response, Problem> {
     match AssertUnwindSafe(timeout(REQUEST_WITHIN, handler)).catch_unwind().await {
         Ok(Ok(response)) => Ok(response),
-        // What a command has done by now is not known here.
+        // The result of the command is unknown here.
         Ok(Err(_)) if is_read => Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)),
         Ok(Err(_)) => Err(Problem::new(kinds::OUTCOME_UNKNOWN)),
         Err(_) => Err(Problem::new(kinds::INTERNAL)),
     }
 }
 
-/// Keys and markets are looked up in the view: it must be as new as the client asks as well.
+/// Waits until the view has reached the positions: keys and markets are looked up there.
 async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) -> Result<(), Problem> {
     let out_of_reach = || state.halted.out_of_reach(at_least, |shard| state.live.view().sequence(shard));
     if let Some(shard) = out_of_reach() {
@@ -121,7 +123,7 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) ->
     if state.live.view().has_reached(at_least) {
         return Ok(());
     }
-    // No gateway can have told of it, nor will this one read as much in time.
+    // No gateway can have reported it, and this one will not read that far in time.
     let is_far =
         |at: &LogPosition| at.sequence.saturating_sub(state.live.view().sequence(at.shard)) > POSITION_AHEAD_MAX;
     if at_least.iter().any(is_far) {
@@ -136,14 +138,15 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) ->
     }
 }
 
-/// As [`reaches`], and until it has all that this gateway knows of the account: an account sees its own writes without asking.
+/// Like [`reaches`], and waits for everything that this gateway knows of the account, so that an
+/// account sees its own writes without asking.
 pub async fn reaches_own(
     state: &Everything,
     progress: &ReadModelProgress,
     account: AccountId,
     at_least: &[LogPosition],
 ) -> Result<(), Problem> {
-    // What is known when the request comes; what comes later may be waited for by later requests.
+    // As of the request's arrival; later requests may wait for what comes later.
     let own = state.live.view().touched(account);
     reaches(progress, at_least).await?;
     if own.is_empty() {
@@ -155,7 +158,8 @@ pub async fn reaches_own(
     })
 }
 
-/// The same of followers: what is read of an account on these shards is to have all that this gateway knows of it there.
+/// The same for followers: a read of an account on these shards includes everything that this
+/// gateway knows of it there.
 pub async fn own_is_followed(
     state: &Everything,
     account: AccountId,
@@ -166,7 +170,7 @@ pub async fn own_is_followed(
     state.followers.reach(&own, Instant::now() + POSITION_WITHIN).await
 }
 
-/// Waits, a bounded time, until a read model is as new as the client asks.
+/// Waits, for a bounded time, until a read model has reached the positions.
 pub async fn reaches(progress: &ReadModelProgress, at_least: &[LogPosition]) -> Result<(), Problem> {
     if at_least.is_empty() {
         return Ok(());
@@ -175,7 +179,7 @@ pub async fn reaches(progress: &ReadModelProgress, at_least: &[LogPosition]) -> 
     reached.map_err(|NotReached| Problem::new(kinds::POSITION_NOT_REACHED))
 }
 
-/// As [`reaches`], of the followers of the books.
+/// Like [`reaches`], for the followers of the books.
 pub async fn followers_reach(state: &Everything, at_least: &[LogPosition]) -> Result<(), Problem> {
     let reach = state.followers.reach(at_least, Instant::now() + POSITION_WITHIN);
     apart(reach).await?.map_err(unavailable)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use service::clock::now;
 
 use crate::answers::instructed;
+use crate::command_result::{CommandResult, ResultPart};
 use crate::http::answer::{Answer, ListPage};
 use crate::http::auth::{CancelAccess, ReadAccess, TradeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -21,7 +22,6 @@ use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
 use crate::state::Shared;
-use crate::told::{CommandResult, ResultPart};
 
 /// A group as its account's home counts it.
 #[derive(Serialize)]

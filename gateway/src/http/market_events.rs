@@ -4,6 +4,7 @@ use axum::extract::State;
 use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
 use serde::Serialize;
 
+use crate::command_result::ResultPart;
 use crate::http::answer::{Answer, ListPage};
 use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -14,7 +15,6 @@ use crate::http::problem::{Problem, kinds};
 use crate::shapes::market::MarketEventShape;
 use crate::shapes::text;
 use crate::state::Shared;
-use crate::told::ResultPart;
 use crate::view::market_events::MarketEventView;
 
 /// A market event and the admin who created it.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use schemas::{AdminId, Command, Event, ResolutionAnswer as MarketsAnswer, Transition};
 use serde::Serialize;
 
+use crate::command_result::ResultPart;
 use crate::http::about;
 use crate::http::answer::Answer;
 use crate::http::auth::MarketsAdmin;
@@ -16,7 +17,6 @@ use crate::http::queries::find;
 use crate::shapes::market::MarketShape;
 use crate::shapes::text_or_null;
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// A market, the command that changed it, and the admin who asked for it.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome};
+use crate::command_result::ResultPart;
 use crate::config::OUTCOME_WITHIN;
 use crate::db::ListedOrder;
 use crate::http::answer::Answer;
@@ -20,7 +21,6 @@ use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// `POST /v1/orders`
 pub async fn place(

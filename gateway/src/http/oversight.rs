@@ -5,6 +5,7 @@ use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, Marke
 use serde::Serialize;
 
 use crate::answers::instructed;
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::{MarketsAdmin, MoneyAdmin};
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -16,7 +17,6 @@ use crate::http::queries::find;
 use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
 use crate::shapes::text;
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 fn account_id(segment: &str) -> Result<AccountId, Problem> {
     parse::account_id(segment).map_err(|_| Problem::new(kinds::ACCOUNT_UNKNOWN))

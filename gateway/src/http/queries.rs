@@ -1,5 +1,5 @@
-//! What clients read of the present: trades, tickers, wallets and positions from Redis, markets, books and best prices from the view;
-//! of markets that are archived, from Postgres.
+//! Reads of the present: tickers, wallets and positions from Redis; markets, books, trades and best
+//! prices from the view; archived markets from Postgres.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -25,7 +25,7 @@ use crate::state::Shared;
 use crate::view::topics::MarketTopic;
 use crate::view::trades::RECENT_TRADES_MAX;
 
-/// Redis did not answer: for the log in full, for the client that it may try again.
+/// Redis did not answer: logs the error in full, and tells the client that it may try again.
 fn unreadable(error: ReadError) -> Problem {
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
@@ -34,14 +34,14 @@ fn unreadable(error: ReadError) -> Problem {
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
-/// As [`reaches`]: a shard that is being rebuilt is not merely behind.
+/// Like [`reaches`], and fails for a shard that is being rebuilt.
 async fn reaches_models(state: &Shared, at_least: &[LogPosition]) -> Result<(), Problem> {
     let Err(behind) = reaches(&state.read_models_progress, at_least).await else { return Ok(()) };
     state.read_models.complete(at_least).await.map_err(unreadable)?;
     Err(behind)
 }
 
-/// As [`reaches_own`], for the same reason.
+/// Like [`reaches_own`], for the same reason.
 async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Result<(), Problem> {
     let behind = reaches_own(state, &state.read_models_progress, account, at_least).await;
     if behind.is_err() {
@@ -50,7 +50,7 @@ async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogP
     behind
 }
 
-/// What an account has in all its purses, and what it may do.
+/// An account's total over all its purses, and its restrictions.
 #[derive(Serialize)]
 pub struct WalletAnswer {
     #[serde(serialize_with = "text")]
@@ -88,7 +88,7 @@ pub async fn wallet(
     Ok(Answer::many(answer, at))
 }
 
-/// An account's contracts of one market.
+/// An account's contracts in one market.
 #[derive(Serialize)]
 pub struct PositionItem {
     #[serde(serialize_with = "text")]
@@ -101,7 +101,7 @@ pub struct PositionItem {
     no_reserved: u64,
 }
 
-/// All positions of an account; as many as it has markets.
+/// All positions of an account: one for each of its markets.
 #[derive(Serialize)]
 pub struct PositionList {
     items: Vec<PositionItem>,
@@ -149,7 +149,7 @@ pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<
     let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
     let event = event.map(|known| MarketTopic::Event(known.event.id));
     let topics: Vec<MarketTopic> = [listed, category, tag, event].into_iter().flatten().collect();
-    // Those that are archived are among them; taken before the view, which may let one go meanwhile.
+    // Includes archived markets. Read before the view, which may archive one meanwhile.
     let settled = match wanted {
         Some(state) if !state.is_final() => Vec::new(),
         _ => {
@@ -164,7 +164,7 @@ pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<
         items.extend(settled.into_iter().filter(|market| view.market(market.listing.market).is_none()));
     }
     items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
-    // One that has left the view since it was found is there twice.
+    // A market that was archived in between is found twice.
     items.dedup_by_key(|market| market.listing.market);
     items.retain(|market| reached.as_ref().is_none_or(|reached| market.listing.ticker <= *reached));
     let more = items.len() > limit;
@@ -175,13 +175,14 @@ pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<
     Ok(Answer::many(ListPage { items, next }, at))
 }
 
-/// Markets that are looked at while the view's lock is held.
+/// Markets that are examined under the view's lock at a time.
 const STEP: usize = 128;
 
-/// Steps for one page. A page that finds less than it may by then ends there, with the place where the next one begins.
+/// Steps for one page. A page that is not full by then ends there, with a cursor.
 const STEPS_MAX: usize = 64;
 
-/// Up to `limit` markets of the view, where the search stopped if it did before its end, and what they are at least as of.
+/// Returns up to `limit` markets of the view, where the search stopped if it did not finish, and
+/// the positions they are at least as of.
 async fn live_markets(
     state: &Shared,
     topics: &[MarketTopic],
@@ -199,12 +200,12 @@ async fn live_markets(
         }
         tokio::task::yield_now().await;
     }
-    // A full page has its own end.
+    // A full page has its own cursor.
     let stopped = from.filter(|_| found.len() < limit);
     (found, stopped, at)
 }
 
-/// A market and its home, by id or ticker.
+/// Finds a market and its home, by id or ticker.
 pub fn find(state: &Shared, name: &str) -> Result<(MarketShape, Shard), Problem> {
     let view = state.live.view();
     let market = view.market_named(name).map(|live| live.market.clone());
@@ -213,19 +214,19 @@ pub fn find(state: &Shared, name: &str) -> Result<(MarketShape, Shard), Problem>
     Ok((market, shard))
 }
 
-/// A market that the view has no more, by id or ticker.
+/// Finds a market that has left the view, by id or ticker.
 fn archived(state: &Shared, name: &str) -> Option<MarketId> {
     state.live.view().archived_named(name)
 }
 
-/// As the read models, of an archived market: Postgres may be behind the view.
+/// The problem of an archived market that Postgres does not have yet: it may be behind the view.
 async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, TickerData, Vec<LogPosition>), Problem> {
     let (found, at) = state.database.market(id).await.map_err(|error| history::unreadable(&error))?;
     let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
     Ok((market, figures, at))
 }
 
-/// A market at a glance.
+/// A market with its current figures.
 #[derive(Serialize)]
 pub struct MarketSummary {
     #[serde(flatten)]
@@ -233,7 +234,7 @@ pub struct MarketSummary {
     ticker_data: TickerData,
 }
 
-/// Adds the best prices, which are the view's. What both are at least as of.
+/// Adds the best prices of the view. Returns the positions that both are at least as of.
 fn with_best_prices(
     state: &Shared,
     id: MarketId,
@@ -266,7 +267,7 @@ pub async fn market(
     let id = market.listing.market;
     let (mut ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
     let at = with_best_prices(&state, id, &mut ticker_data, at)?;
-    // Redis may have let an archived market go before the view does.
+    // Redis may archive a market before the view does.
     if ticker_data.created_at == Timestamp(0)
         && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
     {
@@ -302,10 +303,10 @@ pub async fn book(
     Ok(PreparedAnswer { fields, at }.into_response())
 }
 
-// A page of trades is answered from the view alone.
+// The view has as many trades as a page.
 const _: () = assert!(parse::PAGE_MAX <= RECENT_TRADES_MAX);
 
-/// Nothing of an archived market rests.
+/// The book of an archived market is empty.
 #[derive(Serialize)]
 struct ArchivedBook {
     #[serde(serialize_with = "text")]

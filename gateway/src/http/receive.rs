@@ -1,8 +1,7 @@
-//! What comes in: the head is looked at, the body is read, both before the request takes a place among those in
-//! progress.
+//! Checks the head and reads the body, before the request takes a place among those in progress.
 //!
-//! Whatever is refused, the connection stays in step: the rest of the body is read and thrown away, or the answer says
-//! that the connection ends.
+//! A refusal keeps the connection in step: the rest of the body is read and discarded, or the
+//! answer announces that the connection ends.
 
 use std::time::Duration;
 
@@ -19,13 +18,15 @@ use crate::http::problem::{Problem, kinds};
 use crate::shares::Asker;
 use crate::state::Shared;
 
-/// Bytes beyond the limit that are read and thrown away, so that a client that is still sending gets to see the answer.
+/// Bytes beyond the limit that are read and discarded, so that a client that is still sending sees
+/// the answer.
 const DISCARD_MAX: usize = 4 * 1024 * 1024;
 
-/// How long they may take.
+/// How long discarding may take.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// Reads the body of a request whose head is valid. It has a place among incoming bodies only while it is read.
+/// Reads the body of a request with a valid head. It has a place among incoming bodies only while
+/// it is read.
 pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Bytes, Response> {
     if let Err(problem) = check(parts) {
         return Err(refused(problem, parts.version, discard(body).await));
@@ -59,7 +60,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     !values.all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// The bytes of a body, if they are not too many; or why not, and whether all of it was read.
+/// Reads a bounded body. An error says whether the whole body was read.
 async fn read(body: Body) -> Result<Bytes, (Problem, bool)> {
     let (mut kept, mut seen, mut chunks) = (Vec::new(), 0, body.into_data_stream());
     while let Some(chunk) = chunks.next().await {
@@ -78,7 +79,7 @@ async fn read(body: Body) -> Result<Bytes, (Problem, bool)> {
     if seen <= BODY_MAX { Ok(kept.into()) } else { Err((Problem::new(kinds::BODY_TOO_LARGE), true)) }
 }
 
-/// Throws a body away. True if that was all of it.
+/// Discards a body. Returns true if it was read to its end.
 async fn discard(body: Body) -> bool {
     let mut chunks = body.into_data_stream();
     let all = async {
@@ -94,7 +95,7 @@ async fn discard(body: Body) -> bool {
     timeout(DISCARD_WITHIN, all).await.unwrap_or(false)
 }
 
-/// A refusal. HTTP/2 ends the stream by itself.
+/// Makes a refusal. HTTP/2 ends the stream by itself.
 fn refused(problem: Problem, version: Version, whole: bool) -> Response {
     let mut response = problem.into_response();
     if !whole && version < Version::HTTP_2 {

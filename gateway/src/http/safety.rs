@@ -6,6 +6,7 @@ use schemas::{AccountId, Command, Event, MarketId, OrderRef, PurseInstruction, T
 use serde::Serialize;
 
 use crate::answers::instructed;
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::CancelAccess;
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -15,7 +16,6 @@ use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::shapes::{iso_or_null, text_or_null};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// `DELETE /v1/orders`: with `client_id` one order of a `market`; otherwise all orders, or all of
 /// one `market`.

@@ -5,6 +5,7 @@ use schemas::{AccountId, ClientId, Command, Credits, Rejection};
 use serde::Serialize;
 
 use crate::answers::{Moved, transferred};
+use crate::command_result::ResultPart;
 use crate::http::answer::Answer;
 use crate::http::auth::TransferAccess;
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -14,7 +15,6 @@ use crate::http::problem::Problem;
 use crate::http::signed::MustName;
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
-use crate::told::ResultPart;
 
 /// A completed transfer.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use schemas::ids::LogPosition;
 use schemas::{AdminId, Command, Event, PartInfo, Rejection, Shard, Timestamp};
 use serde::Serialize;
 
+use crate::command_result::CommandResult;
 use crate::http::answer::Answer;
 use crate::http::auth::{AnyAdmin, HeadAdmin};
 use crate::http::extract::{JsonBody, QueryString};
@@ -15,7 +16,6 @@ use crate::http::problem::Problem;
 use crate::shapes::text;
 use crate::state::Shared;
 use crate::submit::{Gather, SubmitError};
-use crate::told::CommandResult;
 use crate::view::parts::ShardParts;
 
 /// A part that has announced itself.
@@ -176,7 +176,7 @@ impl Gather for Raise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::told::tests::settled;
+    use crate::command_result::tests::settled;
     use crate::view::tests::{SHARD, outcome};
     use schemas::Build;
 

@@ -1,11 +1,15 @@
-//! One script, which reads any keys of one moment: how it is called.
+//! Calls the one script that reads any keys at one moment.
 //!
-//! | Redis                                          | what is read of several shards                                     |
+//!
+//! Redis
+//! reads of several shards
+//!
 //! |------------------------------------------------|--------------------------------------------------------------------|
 //! | one server, or one behind Sentinel             | one call                                                           |
 //! | a cluster: by its URL, or by what it refused   | one call a shard, in one pipeline: shards' keys are in other slots |
 //!
-//! The script is called by its hash. A server that does not know it (it started anew, or another one has taken over) gets its text.
+//! The script is called by its hash. A server that does not know it (it restarted, or another has
+//! taken over) gets its text.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +21,7 @@ use fred::types::{ClusterHash, CustomCommand, Value};
 
 const READ: &str = include_str!("read.lua");
 
-/// Keys and how each is read, in turn with it.
+/// Keys, with how each is read, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WantedKeys {
     keys: Vec<String>,
@@ -38,7 +42,7 @@ impl WantedKeys {
         self.how.push(how);
     }
 
-    /// What a command takes behind the script.
+    /// The arguments of a command after the script.
     fn into_words(self, script: &str) -> Vec<String> {
         let head = [script.to_owned(), self.keys.len().to_string()];
         head.into_iter().chain(self.keys).chain(self.how).collect()
@@ -54,14 +58,14 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Makes the script known to the server.
+    /// Loads the script on the server.
     pub(super) async fn load(redis: &Pool) -> Result<Self, Error> {
         let client = redis.next();
         let hash = client.script_load(READ).await?;
         Ok(Self { hash, apart: Arc::new(AtomicBool::new(client.is_clustered())) })
     }
 
-    /// Reads what is wanted of each shard; the answers are in the order of the keys.
+    /// Reads keys of each shard; the answers are in the order of the keys.
     pub(super) async fn read(&self, client: &Client, wanted: Vec<WantedKeys>) -> Result<Vec<Vec<Value>>, Error> {
         if wanted.len() == 1 || !self.apart.load(Ordering::Relaxed) {
             match self.together(client, &wanted).await {
@@ -103,7 +107,8 @@ async fn pipeline(
 ) -> Result<Vec<Vec<Value>>, Error> {
     let pipeline = client.pipeline();
     for wanted in wanted {
-        // The first key, behind the script and the number of keys, says which server has it.
+        // The first key, after the script and the number of keys, decides which server gets the
+        // call.
         let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
         pipeline.custom::<(), _>(command, wanted.clone().into_words(script)).await?;
     }

@@ -1,9 +1,9 @@
 //! Redis: tickers, purses and positions, as `projections` writes them.
 //!
-//! The names of keys and fields are projections' to give (documented there, in `redis/keys.rs`); what is read of them is
-//! repeated here, because programs share nothing but the log's language. What is read of a shard comes from one script call
-//! together with the shard's progress, so it has an exact position; what is read of all shards comes from one call, too, unless
-//! Redis is a cluster ([`call`]).
+//! The projections define the names of keys and fields (documented there, in `redis/keys.rs`); the
+//! names that are read are repeated here, because programs share nothing but the log's language.
+//! The data of a shard comes from one script call together with the shard's progress, so it has an
+//! exact position. A read of all shards is one call as well, unless Redis is a cluster ([`call`]).
 
 mod call;
 mod wallet;
@@ -36,16 +36,17 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const RECONNECT_MIN_MS: u32 = 50;
 const RECONNECT_MAX_MS: u32 = 1_000;
 
-/// Between two attempts to connect for the first time.
+/// Interval between attempts to connect for the first time.
 const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
-/// The same where an operator must look.
+/// The same where an operator must act.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Redis did not give what was asked. Retry later, except for `Evicts` and `Impossible`: an operator must look.
+/// Why Redis did not answer. Retry later, except for `Evicts` and `Impossible`: an operator must
+/// act.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It cannot be reached, or failed.
+    /// Redis cannot be reached, or failed.
     #[error("Redis: {0}")]
     Redis(#[from] fred::error::Error),
     /// There was no connection yet since the start; the text says why.
@@ -54,10 +55,10 @@ pub enum ReadError {
     /// The shard is being rebuilt, or was never written.
     #[error("the read model of shard {0} is not complete")]
     Incomplete(Shard),
-    /// It is too far behind the log.
+    /// Redis is too far behind the log.
     #[error(transparent)]
     Behind(#[from] Behind),
-    /// It drops keys by itself; the message says what to do.
+    /// Redis evicts keys; the message says what to do.
     #[error("{0}")]
     Evicts(String),
     /// A value that the projection does not write.
@@ -66,7 +67,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// True if it may be well later without a hand: Redis cannot be reached, or starts.
+    /// Returns true if the error may end by itself: Redis cannot be reached, or is starting.
     pub fn may_wait(&self) -> bool {
         use fred::error::ErrorKind::{Auth, Config, InvalidArgument, InvalidCommand, Url};
         let by_hand =
@@ -84,23 +85,23 @@ pub struct ReadModels {
     fresh: Option<Fresh>,
 }
 
-/// What Redis is asked by, or why there is nothing yet.
+/// The connections and the script, or why there are none yet.
 type Connected = Result<(Pool, Script), Arc<str>>;
 
-/// What is read of a shard: as of a position, one value for each key.
+/// The values of a shard, as of a position: one for each key.
 struct ShardValues {
     at: LogPosition,
     values: std::vec::IntoIter<Value>,
 }
 
 impl ShardValues {
-    /// What is under the next key.
+    /// Takes the value of the next key.
     fn next<T: fred::types::FromValue>(&mut self) -> Result<T, ReadError> {
         Ok(self.values.next().unwrap_or(Value::Null).convert()?)
     }
 }
 
-/// What moves in a market, at a glance. Prices in YES.
+/// A market's current figures. Prices in YES.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct TickerData {
     /// The highest bid.
@@ -109,43 +110,43 @@ pub struct TickerData {
     /// The lowest ask.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
     pub best_ask: Option<Price>,
-    /// Of the last trade.
+    /// The price of the last trade.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
     pub last_price: Option<Price>,
-    /// When that was.
+    /// The time of the last trade.
     #[serde(serialize_with = "iso_or_null")]
     pub last_time: Option<Timestamp>,
-    /// Contracts traded; in years more than a JSON number holds.
+    /// Contracts traded; over years more than a JSON number holds.
     #[serde(serialize_with = "text")]
     pub volume: u64,
-    /// Credits that back the pairs in the world.
+    /// Credits that back the outstanding pairs.
     #[serde(serialize_with = "text")]
     pub collateral: Credits,
-    /// YES contracts in the world; as many as NO, until the payout.
+    /// Outstanding YES contracts; as many as NO, until the payout.
     pub open_interest: u64,
     /// When the market was listed.
     #[serde(serialize_with = "iso")]
     pub created_at: Timestamp,
 }
 
-/// An account's contracts of one market.
+/// An account's contracts in one market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Holding {
     /// YES contracts.
     pub yes: u64,
     /// NO contracts.
     pub no: u64,
-    /// YES contracts that resting sells reserve.
+    /// YES contracts reserved by resting sells.
     pub yes_reserved: u64,
-    /// NO contracts that resting sells reserve.
+    /// NO contracts reserved by resting sells.
     pub no_reserved: u64,
 }
 
 type RedisHash = HashMap<String, String>;
 
 impl ReadModels {
-    /// Connects in the background, for as long as it takes. Afterwards connections are made again by themselves whenever they break.
-    /// Fails if the URL is none.
+    /// Connects in the background, for as long as it takes. Broken connections reconnect by
+    /// themselves. Fails if the URL is invalid.
     pub fn connect(url: &str, prefix: &str, shutdown: Shutdown) -> Result<Self, ReadError> {
         let config = Config::from_url(url)?;
         let (sender, connected) = watch::channel(Err("connecting".into()));
@@ -154,10 +155,10 @@ impl ReadModels {
         Ok(Self { connected, prefix: prefix.to_owned(), seconds, fresh: None })
     }
 
-    /// Waits so long at most until there is a connection.
+    /// Waits for a connection, for a bounded time.
     pub async fn settle(&self, within: Duration) {
         let mut connected = self.connected.clone();
-        // Whether there is one or not, the gateway goes on.
+        // The gateway continues in both cases.
         let _ = tokio::time::timeout(within, connected.wait_for(Result::is_ok)).await;
     }
 
@@ -165,7 +166,7 @@ impl ReadModels {
         self.connected.borrow().clone().map_err(ReadError::NotConnected)
     }
 
-    /// From now on nothing is served that is too far behind.
+    /// Refuses answers that are too far behind from now on.
     #[must_use]
     pub fn only(self, fresh: Fresh) -> Self {
         Self { fresh: Some(fresh), ..self }
@@ -175,7 +176,8 @@ impl ReadModels {
         format!("{}:{{{shard}}}:{rest}", self.prefix)
     }
 
-    /// What `add` wants of each of `shards`, and their progress; in one call, if Redis can.
+    /// Reads the keys that `add` wants of each shard, with their progress; in one call, if Redis
+    /// can.
     async fn read_raw(
         &self,
         shards: impl IntoIterator<Item = Shard>,
@@ -217,13 +219,13 @@ impl ReadModels {
         Ok(found)
     }
 
-    /// The same of one shard.
+    /// The same for one shard.
     async fn read_one(&self, shard: Shard, add: impl Fn(&mut WantedKeys)) -> Result<ShardValues, ReadError> {
         let mut found = self.read([shard], |_, wanted| add(wanted)).await?;
         found.pop().ok_or(ReadError::Incomplete(shard))
     }
 
-    /// How far each of `shards` is; 0 for one that is being rebuilt.
+    /// Reads the position of each shard; 0 for one that is being rebuilt.
     pub async fn progress(&self, shards: u16) -> Result<Vec<LogPosition>, ReadError> {
         let read = self.read_raw(Shard::all(shards), |_, _| {}).await?;
         let at = |(shard, progress, _): (Shard, Option<String>, _)| {
@@ -239,7 +241,7 @@ impl ReadModels {
         self.read(positions.iter().map(|at| at.shard), |_, _| {}).await.map(drop)
     }
 
-    /// An account's wallet, and what it may do.
+    /// Reads an account's wallet and restrictions.
     pub async fn wallet(
         &self,
         shards: u16,
@@ -248,7 +250,7 @@ impl ReadModels {
     ) -> Result<(Wallet, AccountStatus, Vec<LogPosition>), ReadError> {
         let add = |shard, wanted: &mut WantedKeys| {
             wanted.hash(self.key(shard, &format!("purse:{account}")));
-            // What is one for the account is on its home alone.
+            // What exists once for the account is on its home alone.
             if shard == home {
                 wanted.hash(self.key(shard, &format!("account:{account}")));
             }
@@ -264,7 +266,7 @@ impl ReadModels {
         Ok((wallet, standing.ok_or(ReadError::Incomplete(home))?, positions))
     }
 
-    /// A market's ticker, but for its best prices: see [`crate::view::book`].
+    /// Reads a market's figures, without its best prices: see [`crate::view::book`].
     pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, LogPosition), ReadError> {
         let add = |wanted: &mut WantedKeys| wanted.hash(self.key(home, &format!("market:{market}")));
         let mut found = self.read_one(home, add).await?;
@@ -286,7 +288,7 @@ impl ReadModels {
         Ok((data, found.at))
     }
 
-    /// An account's positions in all markets.
+    /// Reads an account's positions in all markets.
     pub async fn positions(
         &self,
         shards: u16,
@@ -302,12 +304,12 @@ impl ReadModels {
     }
 }
 
-/// Connects, and goes on until that is done. What an operator has to mend is told once for each cause.
+/// Connects, and retries until it succeeds. Logs what an operator must fix once for each cause.
 async fn keep_connecting(config: Config, sender: watch::Sender<Connected>, shutdown: Shutdown) {
     loop {
         let error = match connect(config.clone()).await {
             Ok(connected) => {
-                // Nobody reads it any more if the process ends.
+                // There is no reader any more when the process ends.
                 let _ = sender.send(Ok(connected));
                 return;
             }
@@ -350,18 +352,18 @@ async fn connect(config: Config) -> Result<(Pool, Script), ReadError> {
     match script.await {
         Ok(script) => Ok((redis, script)),
         Err(error) => {
-            // Its connections would be made again by themselves, beside those of the next attempt.
+            // Otherwise its connections would reconnect beside those of the next attempt.
             let _ = redis.quit().await;
             Err(error)
         }
     }
 }
 
-/// Fails if Redis drops keys by itself.
+/// Fails if Redis evicts keys.
 async fn verify_eviction(redis: &Pool) -> Result<(), ReadError> {
     let info: Result<String, fred::error::Error> = redis.next().info(Some(InfoKind::Memory)).await;
     let info = match info {
-        // A hosted Redis may keep it to itself.
+        // A hosted Redis may not report it.
         Err(error) if error.details().starts_with("NOPERM") || error.details().starts_with("ERR unknown") => {
             String::new()
         }
@@ -370,8 +372,9 @@ async fn verify_eviction(redis: &Pool) -> Result<(), ReadError> {
     eviction::judge(eviction::policy_of(&info)).map_err(ReadError::Evicts)
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`; missing or `rebuilding:…` while the shard is being rebuilt, up to where
-/// its log ended when that began: then its keys are not the present.
+/// Parses `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`. It is missing, or `rebuilding:…`
+/// with the log's end at that time, while the shard is being rebuilt: then its keys are out of
+/// date.
 fn reached(shard: Shard, progress: Option<&str>) -> Result<LogPosition, ReadError> {
     let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
     let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());
@@ -391,7 +394,7 @@ fn time(millis: i64) -> Result<Timestamp, ReadError> {
     u64::try_from(millis).map(Timestamp).map_err(|_| ReadError::Impossible("time"))
 }
 
-/// Of the fields `MARKET:PART`.
+/// Adds fields `MARKET:PART`.
 fn add_holdings(hash: &RedisHash, holdings: &mut BTreeMap<MarketId, Holding>) -> Result<(), ReadError> {
     for (field, contracts) in hash {
         let Some((market, part)) = field.split_once(':') else { continue };

@@ -1,34 +1,36 @@
-//! What Redis has of an account: its purses, one on each shard where it trades, and what it may do. Pure.
+//! An account in Redis: its purses, one on each shard where it trades, and its restrictions. Pure.
 
 use schemas::{AccountLimits, Credits, Timestamp};
 
 use super::{ReadError, RedisHash, integer, time};
 
-/// What an account has: the sum of its purses, one on each shard where it trades.
+/// An account's wallet: the sum of its purses, one on each shard where it trades.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wallet {
-    /// What can be spent.
+    /// Credits that can be spent.
     pub available: Credits,
-    /// What live buy orders hold.
+    /// Credits that live buy orders hold.
     pub held: Credits,
-    /// What purses sent less what purses received: below 0 if a shard that received is read further than the one that sent.
+    /// Credits that purses sent, minus those that purses received: negative if the receiving shard
+    /// is read further than the sending one.
     pub in_transit: Credits,
     /// Live orders.
     pub live_orders: u64,
 }
 
 impl Wallet {
-    /// All of it: exact, however far each shard is read.
+    /// The total: exact, however far each shard is read.
     pub fn total(&self) -> Credits {
         self.available + self.held + self.in_transit
     }
 
-    /// Adds the purse of one shard; a hash that is not there is an empty one.
+    /// Adds the purse of one shard; a missing hash is an empty purse.
     pub(super) fn add(&mut self, purse: &RedisHash) -> Result<(), ReadError> {
         let number = |field| integer(purse, field).map(|value| value.unwrap_or(0));
         self.available += Credits(number("available")?);
         self.held += Credits(number("held")?);
-        // Counted modulo 2^64: what ever moved may be more, what is on its way is not.
+        // Counted modulo 2^64: the total that ever moved may be larger, the amount in transit is
+        // not.
         let moved = number("sent")?.wrapping_sub(number("received")?);
         self.in_transit = Credits(self.in_transit.0.wrapping_add(moved));
         self.live_orders += u64::try_from(number("live_orders")?).map_err(|_| ReadError::Impossible("live_orders"))?;
@@ -36,12 +38,12 @@ impl Wallet {
     }
 }
 
-/// What an account may do, as its home tells.
+/// An account's restrictions, from its home.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AccountStatus {
-    /// It can only cancel, and receive credits.
+    /// True if it can only cancel and receive credits.
     pub frozen: bool,
-    /// What it may have in all markets together.
+    /// Its limits over all markets.
     pub limits: AccountLimits,
     /// When its dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
@@ -85,11 +87,11 @@ mod tests {
             (wallet.available.0, wallet.held.0, wallet.in_transit.0, wallet.live_orders, wallet.total().0)
         };
         assert_eq!(sum(&[&home, &away]), (80, 20, 0, 2, 100));
-        // The purse away is not read as far as to have received, and nothing is there yet.
+        // The other purse is not read up to the receipt, so nothing has arrived yet.
         assert_eq!(sum(&[&home, &[]]), (70, 0, 30, 0, 100));
-        // The home is not read as far as to have sent.
+        // The home is not read up to the sending.
         assert_eq!(sum(&[&[("available", "100")], &away]), (110, 20, -30, 2, 100));
-        // All that ever moved is more than a number holds.
+        // More than a number holds has moved in total.
         let (most, least) = (i64::MAX.to_string(), i64::MIN.to_string());
         let turned = [("available", "70"), ("sent", least.as_str()), ("received", "5")];
         let there = [("available", "10"), ("sent", "4"), ("received", most.as_str())];

@@ -144,7 +144,8 @@ pub struct Order {
     pub status: Status,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked for.
+    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked
+    /// for.
     pub cancel_reason: Option<CancelReason>,
     /// What the filled contracts cost or brought, before fees.
     pub notional: Credits,
@@ -180,7 +181,8 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that `command` brought, right after it was taken in. `rest` is what follows in answer to the same command.
+    /// An order that `command` brought, right after it was taken in. `rest` is what follows in
+    /// answer to the same command.
     pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
         let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
@@ -249,8 +251,8 @@ pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
     (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
-/// The fills of an order that came in, or changed, just before `rest`: it is the taker of the trades that follow, up to the next
-/// request of a batch.
+/// The fills of an order that came in, or changed, just before `rest`: it is the taker of the
+/// trades that follow, up to the next request of a batch.
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {

@@ -1,6 +1,7 @@
-//! Takes checkpoints: a thread of its own, which the tail never waits for.
+//! Writes checkpoints in a thread of its own; the tail never waits for it.
 //!
-//! Under the view's lock what changed is taken as copies, which share what is large; encoding and writing go on outside.
+//! Copies what changed under the view's lock (copies share large data), and encodes and writes
+//! outside of it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,25 +13,25 @@ use service::{Readiness, Shutdown};
 use super::{Store, StoreError};
 use crate::live::Live;
 
-/// Between two checkpoints at most, as long as anything changes.
+/// The longest interval between two checkpoints while anything changes.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
-/// Changed things from which on a checkpoint is taken at once: what one holds the lock for.
+/// The number of changes that causes a checkpoint at once. It bounds how long the lock is held.
 pub const CHANGED_MAX: usize = 16_384;
 
-/// Between two looks at how much has changed.
+/// Interval between two checks of the number of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The name of the part that is degraded while checkpoints fail.
 const PART: &str = "store";
 
-/// See the module.
+/// The inputs of the thread.
 pub struct Checkpoints {
     /// The view.
     pub live: Arc<Live>,
-    /// Where they go.
+    /// The store.
     pub store: Arc<Store>,
-    /// Told if they fail.
+    /// Reports failed checkpoints.
     pub readiness: Readiness,
     /// When to end.
     pub shutdown: Shutdown,
@@ -61,7 +62,7 @@ impl Checkpoints {
             Ok(()) => histogram!("gateway_checkpoint_seconds").record(start.elapsed()),
             Err(error) => {
                 counter!("gateway_checkpoints_failed_total").increment(1);
-                // What goes on failing is told by the part.
+                // A repeated failure is reported by the degraded part alone.
                 if !self.readiness.degraded().contains_key(PART) {
                     tracing::error!(%error, "a checkpoint failed; what it lacks is folded from the log after a restart");
                 }
@@ -72,7 +73,8 @@ impl Checkpoints {
     }
 }
 
-/// Writes what changed since the last one. What could not be written is of the next.
+/// Writes what changed since the last checkpoint. Changes that could not be written stay for the
+/// next one.
 pub fn checkpoint(live: &Live, store: &Store) -> Result<(), StoreError> {
     let Some(batch) = live.change(crate::view::LiveView::take_changes)? else { return Ok(()) };
     let written = store.write(&batch);

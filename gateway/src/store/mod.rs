@@ -1,9 +1,12 @@
-//! The view on this machine's disk, as of the last checkpoint: what a start needs neither Postgres nor Redis for.
+//! The view on this machine's disk, as of the last checkpoint, so that a start needs neither
+//! Postgres nor Redis.
 //!
 //!   view ─▶ [`checkpoints`] ─▶ *store* ─▶ the next start; keys, books and trades that memory does not hold
 //!
-//! One file for each topic prefix, which one process has open at a time. Each checkpoint is one transaction, with the positions that it is as
-//! of: a crash leaves the last whole one. It is no truth: whatever is wrong with it, it is set aside and made anew from Postgres.
+//! One file for each topic prefix, which only one process may open at a time. Each checkpoint is
+//! one transaction that includes its positions, so a crash leaves the last whole checkpoint. The
+//! store is only a cache of the log: a store that cannot be used is set aside and rebuilt from
+//! Postgres.
 
 pub mod checkpoints;
 mod tables;
@@ -27,25 +30,25 @@ use crate::view::market_events::MarketEventView;
 use crate::view::{LiveView, Moving};
 use tables::{ADMINS, ARCHIVED, EVENTS, FORMAT, KEYS, KEYS_OF, MARKETS, META, MOVING, POSITIONS};
 
-/// Memory for pages of the file.
+/// Memory for pages of the file, in bytes.
 const CACHE: usize = 64 << 20;
 
-/// Why the store did not give or take something.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it. Never retry: each gateway needs a folder of its own.
+    /// Another process uses the file. Never retry: each gateway needs a folder of its own.
     #[error("{path} is in use by another process; hint: give each gateway a --state of its own", path = .0.display())]
     InUse(PathBuf),
-    /// The disk did not do it. Retry later.
+    /// The disk failed. Retry later.
     #[error("{path}: {1}", path = .0.display())]
     Disk(PathBuf, std::io::Error),
-    /// It holds what this build has not written. It is made anew at the next start.
+    /// The file contains what this build has not written. The next start rebuilds it.
     #[error("the store is damaged: {0}")]
     Damaged(String),
-    /// The database inside did not do it. Retry later.
+    /// The embedded database failed. Retry later.
     #[error("the store: {0}")]
     Database(redb::Error),
-    /// A fold was left in the middle, so the view is no longer what the log says. Never retry.
+    /// An outcome was folded only in part, so the view differs from the log. Never retry.
     #[error("no checkpoint is taken any more, since a shard could not be folded; hint: see the shard that has halted")]
     HalfFolded,
 }
@@ -64,12 +67,12 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
     }
 }
 
-/// Bytes that are no value of their table.
+/// The bytes of a row are not a value of its table.
 fn undecodable(table: &str) -> impl Fn(DecodeError) -> StoreError {
     move |error| StoreError::Damaged(format!("{table}: {error}"))
 }
 
-/// See the module.
+/// The store of one gateway.
 #[derive(Debug)]
 pub struct Store {
     database: Database,
@@ -77,8 +80,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store in `folder` of the log with this prefix, and the view that it has; `None` if it has none yet. What cannot be used is set
-    /// aside, with a warning.
+    /// Opens the store in `folder` for the log with this prefix, with its view; `None` if it has
+    /// none yet. Sets aside a file that cannot be used, with a warning.
     pub fn open(folder: &Path, prefix: &str, shards: u16) -> Result<(Arc<Self>, Option<LiveView>), StoreError> {
         fs::create_dir_all(folder).map_err(|error| StoreError::Disk(folder.to_owned(), error))?;
         let path = folder.join(format!("{prefix}.redb"));
@@ -95,7 +98,8 @@ impl Store {
     }
 
     fn open_file(path: &Path, shards: u16) -> Result<(Arc<Self>, Option<LiveView>), StoreError> {
-        // Nobody else reads it: it has what proves keys, if only as hashes. The database takes an empty file for a new one.
+        // Only the owner may read it: it contains hashes of keys. The database treats an empty file
+        // as a new one.
         let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         drop(made.map_err(|error| StoreError::Disk(path.to_owned(), error))?);
         let database = guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
@@ -113,7 +117,7 @@ impl Store {
         view.map(|view| (store, view))
     }
 
-    /// Makes all tables of a file that has none; refuses those of another format.
+    /// Creates all tables in an empty file; refuses a file of another format.
     fn claim(&self, shards: u16) -> Result<(), StoreError> {
         let mut write = self.database.begin_write()?;
         write.set_quick_repair(true);
@@ -136,7 +140,7 @@ impl Store {
         Ok(write.commit()?)
     }
 
-    /// The view as of the last checkpoint, without what is read when it is asked for.
+    /// Loads the view as of the last checkpoint, without the data that is read on demand.
     pub fn view(self: &Arc<Self>, shards: u16) -> Result<Option<LiveView>, StoreError> {
         let read = self.database.begin_read()?;
         let mut positions = Vec::new();
@@ -160,7 +164,7 @@ impl Store {
         for row in read.open_table(MARKETS)?.iter()? {
             view.list_stored(tables::market(row?.1.value()).map_err(undecodable("markets"))?);
         }
-        // Nothing of it is to be written again.
+        // The loaded data counts as stored.
         drop(view.take_changes()?);
         Ok(Some(view))
     }
@@ -169,7 +173,7 @@ impl Store {
     pub fn write(&self, batch: &CheckpointBatch) -> Result<(), StoreError> {
         guarded(|| {
             let mut write = self.database.begin_write()?;
-            // A start after a crash must not walk the whole file.
+            // A start after a crash must not scan the whole file.
             write.set_quick_repair(true);
             tables::put(&write, batch)?;
             Ok(write.commit()?)
@@ -180,7 +184,7 @@ impl Store {
         guarded(|| read(&self.database.begin_read()?))
     }
 
-    /// Keys with this id: one, but for chance.
+    /// Reads all keys with this id: one, in practice.
     pub fn keys(&self, id: ApiKeyId) -> Result<Vec<(AccountId, Arc<ApiKey>)>, StoreError> {
         self.read(|read| {
             let mut found = Vec::new();
@@ -193,7 +197,7 @@ impl Store {
         })
     }
 
-    /// An account's keys, by their ids.
+    /// Reads an account's keys, by id.
     pub fn keys_of(&self, account: AccountId) -> Result<Vec<Arc<ApiKey>>, StoreError> {
         self.read(|read| {
             let keys = read.open_table(KEYS)?;
@@ -208,7 +212,7 @@ impl Store {
         })
     }
 
-    /// What moves in a live market.
+    /// Reads a live market's book and trades.
     pub fn moving(&self, id: MarketId) -> Result<Moving, StoreError> {
         self.read(|read| {
             let bytes = read.open_table(MOVING)?.get(id.0)?;
@@ -217,23 +221,23 @@ impl Store {
         })
     }
 
-    /// True of a market that had left by the last checkpoint.
+    /// Returns true if a market was archived by the last checkpoint.
     pub fn is_archived(&self, id: MarketId) -> Result<bool, StoreError> {
         self.read(|read| Ok(read.open_table(ARCHIVED)?.get(id.0)?.is_some()))
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn keys_len(&self) -> Result<u64, StoreError> {
         self.read(|read| Ok(read.open_table(KEYS)?.len()?))
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The database panics at pages that nobody wrote.
+/// The database panics at pages that were never written.
 fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let done = catch_unwind(AssertUnwindSafe(act));
     done.unwrap_or_else(|payload| Err(StoreError::Damaged(panic_text(&*payload))))

@@ -1,4 +1,5 @@
-//! The tables of the store, and the bytes of their rows: those that the log's language has for the same things.
+//! The tables of the store, and the encoding of their rows. Values of the log keep the log's
+//! encoding.
 
 use std::sync::Arc;
 
@@ -18,31 +19,31 @@ use crate::view::dirty::CheckpointBatch;
 use crate::view::market_events::MarketEventView;
 use crate::view::trades::RecentTrades;
 
-/// Of the tables and their rows. Another one is not read: the store is made anew.
+/// The format of the tables and rows. A store of another format is rebuilt.
 pub const FORMAT: u32 = 1;
 
-/// [`FORMAT`], and the shards of the log.
+/// [`FORMAT`], and the number of shards.
 pub const META: TableDefinition<'_, (), (u32, u16)> = TableDefinition::new("meta");
-/// A position for each shard.
+/// The checkpoint position of each shard.
 pub const POSITIONS: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("positions");
 /// Keys by id and account.
 pub const KEYS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("keys");
-/// Ids of keys by account.
+/// Key ids by account.
 pub const KEYS_OF: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("keys_of");
 /// Admins.
 pub const ADMINS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("admins");
-/// What live markets are.
+/// Descriptions and states of live markets.
 pub const MARKETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("markets");
 /// Books and last trades of live markets.
 pub const MOVING: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("moving");
 /// Market events.
 pub const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
-/// Markets that have left.
+/// Archived markets.
 pub const ARCHIVED: TableDefinition<'_, u64, ()> = TableDefinition::new("archived");
 
 pub use schemas::codec::decode_exact as decode;
 
-/// Makes all tables, empty.
+/// Creates all tables.
 pub fn create(write: &WriteTransaction) -> Result<(), StoreError> {
     write.open_table(POSITIONS)?;
     write.open_table(KEYS)?;
@@ -55,7 +56,7 @@ pub fn create(write: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts a batch into the tables.
+/// Writes a batch into the tables.
 pub fn put(write: &WriteTransaction, batch: &CheckpointBatch) -> Result<(), StoreError> {
     let mut bytes = Vec::new();
     let mut positions = write.open_table(POSITIONS)?;

@@ -1,4 +1,4 @@
-//! Admins as the log tells of them, and the comparison with what somebody presents. Pure.
+//! Admins as the log has them, and the check of presented keys. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,39 +6,40 @@ use schemas::{Admin, AdminId, AdminRoles, KeyProof, Timestamp};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Every admin that is not revoked.
+/// All admins that are not revoked.
 #[derive(Clone, Debug, Default)]
 pub struct Admins(BTreeMap<AdminId, Admin>);
 
 impl Admins {
-    /// An admin is this from now on.
+    /// Adds or replaces an admin.
     pub fn set(&mut self, admin: Admin) {
         self.0.insert(admin.id, admin);
     }
 
-    /// There is no such admin any more.
+    /// Removes an admin.
     pub fn revoke(&mut self, admin: AdminId) {
         self.0.remove(&admin);
     }
 
-    /// True as long as there is none.
+    /// Returns true if there is no admin.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All, by their ids, also those whose time is over.
+    /// Returns all admins by id, expired ones included.
     pub fn iter(&self) -> impl Iterator<Item = &Admin> {
         self.0.values()
     }
 
-    /// Whose key this is, and what it may do, if its time is not over. Takes the same time whatever the key is.
+    /// Returns the admin who holds a key, and its roles, unless it has expired. Takes the same time
+    /// for every key.
     pub fn holder(&self, key: &str, now: Timestamp) -> Option<(AdminId, AdminRoles)> {
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         let mut holder = None;
         for admin in self.0.values() {
             let known = match &admin.proof {
                 KeyProof::Secret(known) => known,
-                // It is never presented.
+                // A public key is never presented.
                 KeyProof::Ed25519(_) => continue,
             };
             if bool::from(known.ct_eq(&hash)) {

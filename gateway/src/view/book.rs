@@ -1,7 +1,8 @@
-//! A market's book as levels: how many contracts rest at each price. Pure.
+//! A market's book as price levels: how many contracts rest at each price. Pure.
 //!
-//! A side is kept in pages of neighbouring prices. A copy of a book shares its pages, and a page that is shared is copied when it changes: so
-//! whoever reads a book takes a copy under the view's lock, at a cost that does not follow from its levels, and walks it outside.
+//! A side consists of pages of neighbouring prices. A copy of a book shares its pages, and a shared
+//! page is copied when it changes. So a reader copies a book under the view's lock at a cost
+//! independent of its levels, and reads the copy outside of the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,19 +10,19 @@ use std::sync::Arc;
 use schemas::effects::BookChange;
 use schemas::{BookSide, Price};
 
-/// Prices of one page: small enough to be copied for one change, large enough that a side is a few pages.
+/// Prices of one page: few enough to copy for one change, enough that a side has few pages.
 const PAGE_TICKS: u16 = 64;
 
-/// Levels of one market, in YES. Cheap to copy.
+/// The levels of one market, in YES. Cheap to copy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BookLevels {
     bids: Levels,
     asks: Levels,
-    /// The outcome that changed it last; 0 if none did since the view began.
+    /// The sequence of the outcome that changed it last; 0 if none has since the view started.
     changed: u64,
 }
 
-/// Levels of one side by page, each in order of price.
+/// The levels of one side by page, in order of price.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Levels(BTreeMap<u16, Arc<Vec<(Price, i64)>>>);
 
@@ -36,7 +37,7 @@ impl Levels {
         found.unwrap_or(0)
     }
 
-    /// A level may be below zero until all changes of its outcome are made.
+    /// A level may be negative until all changes of its outcome are made.
     fn add(&mut self, price: Price, more: i64) {
         let page = Arc::make_mut(self.0.entry(Self::page_of(price)).or_default());
         match page.binary_search_by_key(&price, |(at, _)| *at) {
@@ -60,18 +61,18 @@ impl Levels {
     }
 }
 
-/// A level and how many contracts rest there now; 0 means it is gone.
+/// A level with its contracts; 0 means that the level is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Level {
-    /// Which side.
+    /// The side.
     pub side: BookSide,
-    /// In YES.
+    /// The price in YES.
     pub price: Price,
-    /// Contracts.
+    /// The contracts.
     pub quantity: i64,
 }
 
-/// More contracts left a level than were there: the log and the view disagree.
+/// A level would become negative: the log and the view disagree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{side} level {price} would hold {quantity} contracts")]
 pub struct NegativeLevel {
@@ -81,7 +82,7 @@ pub struct NegativeLevel {
 }
 
 impl BookLevels {
-    /// One with these levels, of which each price is there once, as the outcome `changed` left it.
+    /// Creates a book with these levels, each price once, as the outcome `changed` left it.
     pub fn of(changed: u64, bids: Vec<(Price, i64)>, asks: Vec<(Price, i64)>) -> Self {
         let side = |levels: Vec<(Price, i64)>| {
             let mut side = Levels::default();
@@ -91,9 +92,11 @@ impl BookLevels {
         Self { bids: side(bids), asks: side(asks), changed }
     }
 
-    /// Adds all changes of one outcome and gives the levels that they touched, with what is there now.
+    /// Applies all changes of one outcome, and returns the changed levels with their new
+    /// quantities.
     ///
-    /// A level is judged after all of them, since the order of changes within an outcome does not matter.
+    /// A level is checked after all of them, because the order of changes within an outcome does
+    /// not matter.
     pub fn apply(&mut self, changes: &[BookChange]) -> Result<Vec<Level>, NegativeLevel> {
         let mut touched = BTreeSet::new();
         for change in changes {
@@ -114,17 +117,18 @@ impl BookLevels {
         Ok(Level { side, price, quantity })
     }
 
-    /// Notes which outcome changed it.
+    /// Notes the outcome that changed it.
     pub fn changed_by(&mut self, sequence: u64) {
         self.changed = sequence;
     }
 
-    /// The outcome that changed it last: two copies of a market's book with the same one are equal.
+    /// Returns the outcome that changed it last: two copies of a market's book with the same one
+    /// are equal.
     pub fn changed(&self) -> u64 {
         self.changed
     }
 
-    /// Best first: the highest bid, the lowest ask.
+    /// Returns the levels of a side, best first: the highest bid, the lowest ask.
     pub fn levels(&self, side: BookSide) -> Box<dyn Iterator<Item = (Price, i64)> + '_> {
         let levels = self.side(side).rising();
         match side {
@@ -133,12 +137,12 @@ impl BookLevels {
         }
     }
 
-    /// The best price of a side.
+    /// Returns the best price of a side.
     pub fn best(&self, side: BookSide) -> Option<Price> {
         self.levels(side).next().map(|(price, _)| price)
     }
 
-    /// How many levels there are on both sides.
+    /// Returns the number of levels of both sides.
     pub fn len(&self) -> usize {
         [&self.bids, &self.asks].into_iter().flat_map(|side| side.0.values()).map(|page| page.len()).sum()
     }

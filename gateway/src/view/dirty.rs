@@ -1,4 +1,4 @@
-//! What changed in the view since the store had it. Pure.
+//! What changed in the view since the last checkpoint. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,37 +10,37 @@ use super::Moving;
 use super::market_events::MarketEventView;
 use crate::shapes::market::MarketShape;
 
-/// Ids of what changed.
+/// The ids of everything that changed.
 #[derive(Debug, Default)]
 pub struct Dirty {
-    /// A shard's position has moved.
+    /// True if a shard's position moved.
     pub positions: bool,
     /// Keys.
     pub keys: BTreeSet<(ApiKeyId, AccountId)>,
-    /// Any admin.
+    /// True if any admin changed.
     pub admins: bool,
-    /// What markets are.
+    /// Market descriptions and states.
     pub markets: BTreeSet<MarketId>,
     /// Books and trades.
     pub moving: BTreeSet<MarketId>,
     /// Market events.
     pub events: BTreeSet<MarketEventId>,
-    /// Markets that have left.
+    /// Archived markets.
     pub archived: BTreeSet<MarketId>,
 }
 
 impl Dirty {
-    /// How much there is.
+    /// Returns the number of changes.
     pub fn len(&self) -> usize {
         self.keys.len() + self.markets.len() + self.moving.len() + self.events.len() + self.archived.len()
     }
 
-    /// True if there is nothing to write.
+    /// Returns true if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         !self.positions && !self.admins && self.len() == 0
     }
 
-    /// What a batch had is to be written after all.
+    /// Adds the changes of a batch that could not be written.
     pub fn add(&mut self, batch: &CheckpointBatch) {
         self.positions = true;
         self.admins |= batch.admins.is_some();
@@ -52,7 +52,7 @@ impl Dirty {
     }
 }
 
-/// Copies of what changed, as of these positions. `None` is gone.
+/// Copies of everything that changed, as of these positions. `None` stands for a removed item.
 #[derive(Debug, Default)]
 pub struct CheckpointBatch {
     /// One for each shard.
@@ -61,12 +61,12 @@ pub struct CheckpointBatch {
     pub keys: BTreeMap<(ApiKeyId, AccountId), Option<Arc<ApiKey>>>,
     /// All admins, if any changed.
     pub admins: Option<Vec<Admin>>,
-    /// What markets are.
+    /// Market descriptions and states.
     pub markets: BTreeMap<MarketId, Option<MarketShape>>,
     /// Books and trades.
     pub moving: BTreeMap<MarketId, Option<Moving>>,
     /// Market events.
     pub events: Vec<MarketEventView>,
-    /// Markets that have left.
+    /// Archived markets.
     pub archived: Vec<MarketId>,
 }

@@ -1,7 +1,8 @@
-//! API keys as the log tells of them, and the comparison with what a client presents. Pure.
+//! API keys as the log has them, and the check of what a client presents. Pure.
 //!
-//! Where a store has keys, only those that changed since it had them are held here, and a bounded mirror of those that it was asked for.
-//! A change stands before what the store says, also a revocation: it is held until the store has it.
+//! With a store, memory holds only keys that changed since the last checkpoint, and a bounded
+//! mirror of keys that were read from the store. A change takes precedence over the store, also a
+//! revocation: it is kept until the store has it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,24 +16,25 @@ use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Keys that are held of those that a store has.
+/// The most keys of the store that are mirrored.
 pub const KEYS_IN_USE_MAX: usize = 65_536;
 
-/// Keys of one generation of the mirror; two are kept.
+/// Keys of one generation of the mirror; it has two.
 const GENERATION: usize = KEYS_IN_USE_MAX / 2;
 
-/// Keys, as far as they are held here.
+/// The keys in memory.
 #[derive(Debug, Default)]
 pub struct Keys {
-    /// All keys; with a store, those that changed since it had them. `None` is revoked.
+    /// All keys; with a store, those that changed since the last checkpoint. `None` is a revoked
+    /// key.
     changed: BTreeMap<(ApiKeyId, AccountId), Option<Arc<ApiKey>>>,
     /// The same by account.
     of_account: BTreeSet<(AccountId, ApiKeyId)>,
-    /// What the store said, if there is one.
+    /// The mirror of the store, if there is one.
     mirror: Option<Mutex<Mirror>>,
 }
 
-/// Keys that a store was asked for lately.
+/// Keys that were read from the store recently.
 #[derive(Debug, Default)]
 struct Mirror {
     newer: HashMap<ApiKeyId, KeysOfId>,
@@ -62,19 +64,19 @@ impl Mirror {
     }
 }
 
-/// All keys with one id, and whose they are. An id is free on its account's shard only, so two accounts might share one. (They do not: ids
-/// are 63 random bits.)
+/// All keys with one id and their accounts. An id is unique only on its account's shard, so two
+/// accounts could have the same one. (They do not in practice: ids are 63 random bits.)
 #[derive(Clone, Debug, Default)]
 pub struct KeysOfId(pub Vec<(AccountId, Arc<ApiKey>)>);
 
-/// Who presented a valid key.
+/// The holder of a valid key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyHolder {
     /// The account.
     pub account: AccountId,
     /// The key.
     pub key: ApiKeyId,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
     terms: Arc<KeyTerms>,
 }
@@ -85,28 +87,28 @@ impl KeyHolder {
         Self { account, key: key.id, scopes: key.scopes, terms }
     }
 
-    /// True if it may act in this market.
+    /// Returns true if the key may act in this market.
     pub fn may_enter(&self, market: MarketId) -> bool {
         self.terms.markets.as_ref().is_none_or(|markets| markets.contains(market))
     }
 
-    /// True if it may act in any market.
+    /// Returns true if the key may act in every market.
     pub fn may_enter_all(&self) -> bool {
         self.terms.markets.is_none()
     }
 
-    /// True if its orders may be worth anything.
+    /// Returns true if the key has no limit of notional.
     pub fn may_any_worth(&self) -> bool {
         self.terms.notional.is_none()
     }
 
-    /// True if an order is within what it may be worth.
+    /// Returns true if an order is within the key's limit of notional.
     pub fn may_place(&self, order: &NewOrder) -> bool {
         self.terms.notional.is_none_or(|most: Credits| worth(order) <= most)
     }
 }
 
-/// What an order is worth to a key that is bound to a notional.
+/// Returns the notional of an order, for keys with a limit.
 ///
 /// | order | is worth                                                                                            |
 /// |-------|-----------------------------------------------------------------------------------------------------|
@@ -125,25 +127,25 @@ fn worth(order: &NewOrder) -> Credits {
 }
 
 impl Keys {
-    /// None changed, and a store has the others.
+    /// Creates keys of which a store has all.
     pub fn behind_a_store() -> Self {
         Self { mirror: Some(Mutex::default()), ..Self::default() }
     }
 
-    /// A key is valid from now on.
+    /// Adds a key.
     pub fn add(&mut self, account: AccountId, key: ApiKey) {
         self.of_account.insert((account, key.id));
         self.changed.insert((key.id, account), Some(Arc::new(key)));
     }
 
-    /// A key is worthless from a time on. It must be [known](Keys::known).
+    /// Sets when a key expires. The key must be [known](Keys::known).
     pub fn end_at(&mut self, account: AccountId, key: ApiKeyId, expires: Timestamp) {
         if let Some(ending) = self.known(key).and_then(|keys| keys.of(account).cloned()) {
             self.add(account, ApiKey { expires: Some(expires), ..ApiKey::clone(&ending) });
         }
     }
 
-    /// A key is worthless from now on.
+    /// Revokes a key.
     pub fn revoke(&mut self, account: AccountId, key: ApiKeyId) {
         if self.mirror.is_some() {
             self.of_account.insert((account, key));
@@ -154,7 +156,7 @@ impl Keys {
         }
     }
 
-    /// All keys with this id; `None` if the store is to be asked ([`Keys::with_stored`]).
+    /// Returns all keys with this id; `None` if the store must be read ([`Keys::with_stored`]).
     pub fn known(&self, id: ApiKeyId) -> Option<KeysOfId> {
         let stored = match &self.mirror {
             Some(mirror) => mirror.lock().get(id)?,
@@ -163,7 +165,7 @@ impl Keys {
         Some(self.changed_since(id, stored))
     }
 
-    /// All keys with this id, of which the store has just these. They are kept for a while.
+    /// Returns all keys with this id, given those of the store, and mirrors these.
     pub fn with_stored(&self, id: ApiKeyId, stored: KeysOfId) -> KeysOfId {
         if let Some(mirror) = &self.mirror {
             mirror.lock().put(id, stored.clone());
@@ -178,7 +180,7 @@ impl Keys {
         KeysOfId(keys)
     }
 
-    /// The keys that an account has, of which the store has just these, by their ids: a few.
+    /// Returns an account's keys by id, given those of the store: a few.
     pub fn all_of(&self, account: AccountId, stored: Vec<Arc<ApiKey>>) -> Vec<Arc<ApiKey>> {
         let mut all: BTreeMap<ApiKeyId, Arc<ApiKey>> = stored.into_iter().map(|key| (key.id, key)).collect();
         for &(_, id) in self.of_account.range((account, ApiKeyId(0))..=(account, ApiKeyId(u64::MAX))) {
@@ -190,12 +192,12 @@ impl Keys {
         all.into_values().collect()
     }
 
-    /// A key as it was changed; `None` if it is revoked.
+    /// Returns a changed key; `None` if it is revoked.
     pub fn change(&self, id: ApiKeyId, account: AccountId) -> Option<Arc<ApiKey>> {
         self.changed.get(&(id, account)).cloned().flatten()
     }
 
-    /// The store has this change, unless `is_changed` again.
+    /// Forgets a change that the store now has, unless `is_changed` again.
     pub fn stored(&mut self, id: ApiKeyId, account: AccountId, is_changed: bool) {
         if let Some(mirror) = &self.mirror {
             mirror.lock().remove(id);
@@ -206,26 +208,28 @@ impl Keys {
         }
     }
 
-    /// How many are held here, with those that are revoked and not yet stored.
+    /// Returns the number of keys in memory, including revoked ones that are not stored yet.
     pub fn len(&self) -> usize {
         self.changed.len()
     }
 }
 
 impl KeysOfId {
-    /// Who holds the key, if the secret is right and its time has not come. Takes the same time whatever the secret is.
+    /// Returns the holder of a key if the secret is right and the key has not expired. Takes the
+    /// same time for every secret.
     pub fn holder(&self, presented: &PresentedKey, now: Timestamp) -> Option<KeyHolder> {
         let hash = presented.hash();
         let is_right = |key: &ApiKey| match &key.proof {
             KeyProof::Secret(known) => bool::from(known.ct_eq(&hash)),
-            // It is never presented: its requests are signed.
+            // Requests of such a key are signed; it is never presented.
             KeyProof::Ed25519(_) => false,
         };
         let (account, key) = self.0.iter().find(|(_, key)| is_right(key))?;
         key.is_live(now).then(|| KeyHolder::of(*account, key))
     }
 
-    /// Who may have signed a request in this key's name, with their public keys. Whether one of them did, the signature says.
+    /// Returns who may have signed a request with this key id, with their public keys. The
+    /// signature decides.
     pub fn signers(&self, now: Timestamp) -> Vec<(KeyHolder, [u8; 32])> {
         let signer = |(account, key): &(AccountId, Arc<ApiKey>)| match key.proof {
             KeyProof::Ed25519(public_key) => Some((KeyHolder::of(*account, key), public_key)),
@@ -234,13 +238,13 @@ impl KeysOfId {
         self.0.iter().filter(|(_, key)| key.is_live(now)).filter_map(signer).collect()
     }
 
-    /// The one of an account.
+    /// Returns the key of an account.
     pub fn of(&self, account: AccountId) -> Option<&Arc<ApiKey>> {
         self.0.iter().find(|(owner, _)| *owner == account).map(|(_, key)| key)
     }
 }
 
-/// An account's key as it is shown once and then presented: `lfg_<16 hex: id>_<64 hex: secret>`.
+/// An account's key as shown once and then presented: `lfg_<16 hex: id>_<64 hex: secret>`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PresentedKey {
     /// The public part.
@@ -256,24 +260,24 @@ impl std::fmt::Debug for PresentedKey {
 }
 
 impl PresentedKey {
-    /// A new key.
+    /// Generates a key.
     pub fn random() -> Self {
         Self { id: ApiKeyId(rand::random::<u64>() >> 1), secret: rand::random() }
     }
 
-    /// `None` if the text has not the form of a key.
+    /// Parses a key. Returns `None` if the text does not have a key's form.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix("lfg_")?.split_once('_')?;
         let id = u64::from_be_bytes(from_hex(id)?);
         Some(Self { id: ApiKeyId(id), secret: from_hex(secret)? })
     }
 
-    /// The text form, with the secret: for the one answer that shows it.
+    /// Formats the key with its secret, for the one answer that shows it.
     pub fn reveal(&self) -> String {
         format!("lfg_{:016x}_{}", self.id.0, to_hex(&self.secret))
     }
 
-    /// What the log may know of the secret.
+    /// Returns the hash of the secret, which the log may store.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.secret).into()
     }

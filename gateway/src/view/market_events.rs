@@ -1,4 +1,4 @@
-//! Market events: named groups of markets. Each lives on one shard, its markets on any.
+//! Market events: named groups of markets. Each has one home shard; its markets live on any shard.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,14 +6,14 @@ use super::is_id;
 use schemas::text::Label;
 use schemas::{MarketEvent, MarketEventId, MarketId, Shard};
 
-/// A market event as it stands.
+/// A market event with its current state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketEventView {
-    /// What it was created with.
+    /// The event as created.
     pub event: MarketEvent,
-    /// The market that holds its YES.
+    /// The market that has its YES.
     pub yes: Option<MarketId>,
-    /// Its home.
+    /// Its home shard.
     pub shard: Shard,
 }
 
@@ -25,24 +25,25 @@ pub struct MarketEvents {
 }
 
 impl MarketEvents {
-    /// One that was created.
+    /// Adds a market event.
     pub fn add(&mut self, known: MarketEventView) {
         self.names.insert(known.event.name.clone(), known.event.id);
         self.events.insert(known.event.id, known);
     }
 
-    /// Its YES changes hands. False if there is no such event.
+    /// Sets the market that has the event's YES. Returns false if there is no such event.
     pub fn hold(&mut self, event: MarketEventId, yes: Option<MarketId>) -> bool {
         let known = self.events.get_mut(&event);
         known.map(|known| known.yes = yes).is_some()
     }
 
-    /// One by its id.
+    /// Finds one by id.
     pub fn get(&self, id: MarketEventId) -> Option<&MarketEventView> {
         self.events.get(&id)
     }
 
-    /// One by its id or name. Digits alone are an id: a name of before that has no letter is found by its id only.
+    /// Finds one by id or name. Digits alone are an id: an old name without a letter is found by
+    /// its id only.
     pub fn named(&self, name: &str) -> Option<&MarketEventView> {
         if is_id(name) {
             return self.events.get(&name.parse().ok()?);
@@ -50,7 +51,7 @@ impl MarketEvents {
         self.events.get(self.names.get(&name.parse::<Label>().ok()?)?)
     }
 
-    /// In order of name, from the one after `after` on.
+    /// Returns events in order of name, starting after `after`.
     pub fn after(&self, after: Option<&Label>) -> impl Iterator<Item = &MarketEventView> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);

@@ -1,13 +1,14 @@
-//! What the gateway knows from the log: keys, markets, books and recent trades.
+//! The gateway's view of the log: keys, markets, books and recent trades.
 //!
 //!   lfg.events[*] ─▶ tail ─▶ *view* ─▶ authentication, fee rates, books, WebSocket snapshots, what an account's reads wait for
 //!                             │ ▲
 //!                             ▼ │ the store, if there is one: what is not in use
 //!
-//! Each market and each key lives on one shard, so shards can be folded in any interleaving. With a [store](crate::store) the view holds what
-//! changed since the last checkpoint and what is in use; [`crate::live`] brings the rest. But for that it is pure.
+//! Each market and each key lives on one shard, so shards can be folded in any interleaving. With a
+//! [store](crate::store), memory holds what changed since the last checkpoint and what is in use,
+//! and [`crate::live`] loads the rest. Apart from that the view is pure.
 //!
-//! Absent: purses, positions and orders. Those are asked of Redis and Postgres.
+//! Not here: purses, positions and orders. Redis and Postgres have them.
 
 pub mod admins;
 pub mod book;
@@ -44,11 +45,11 @@ use topics::{MarketIndex, MarketTopic};
 use touched::Touched;
 use trades::RecentTrades;
 
-/// The state of all shards that the gateway needs for every request.
+/// The state of all shards that every request may need.
 #[derive(Debug)]
 pub struct LiveView {
     positions: Vec<Checkpoint>,
-    /// What is written on each shard, and by whom it is read.
+    /// The vocabulary of each shard, and the parts that read it.
     parts: Vec<ShardParts>,
     keys: Keys,
     admins: Admins,
@@ -56,22 +57,23 @@ pub struct LiveView {
     tickers: BTreeMap<Ticker, MarketId>,
     topics: MarketIndex,
     market_events: MarketEvents,
-    /// Markets that have left their shard's state: Postgres has what is left of them. Where there is a store, only those that it does not have yet.
+    /// Archived markets, which Postgres keeps. With a store, only those that it does not have yet.
     archived: BTreeSet<MarketId>,
     touched: Touched,
-    /// What has the rest.
+    /// The store, if there is one.
     store: Option<Arc<Store>>,
-    /// What changed since the store had it; `None` if nobody asks.
+    /// Changes since the last checkpoint; `None` without a store.
     dirty: Option<Dirty>,
-    /// Times that something left the memory: what was read of the store before is too old.
+    /// Counts how often data was dropped from memory: data read from the store before is out of
+    /// date.
     generation: u64,
-    /// An outcome is not yet folded to its end.
+    /// True while an outcome is being folded.
     folding: bool,
-    /// Markets whose books are here, in the order in which it is asked whether they are still used.
+    /// Markets whose books are in memory, in the order in which they are checked for use.
     loaded: VecDeque<MarketId>,
 }
 
-/// A market and what moves in it.
+/// A market with its book and trades.
 #[derive(Debug)]
 pub struct LiveMarket {
     /// Its listing and state.
@@ -80,7 +82,7 @@ pub struct LiveMarket {
     is_used: AtomicBool,
 }
 
-/// What moves in a market. Cheap to copy.
+/// A market's book and trades. Cheap to copy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Moving {
     /// Its levels.
@@ -90,25 +92,25 @@ pub struct Moving {
 }
 
 impl LiveMarket {
-    /// Its book and trades; `None` if the store is to be asked.
+    /// Its book and trades; `None` if they must be loaded from the store.
     pub fn moving(&self) -> Option<&Moving> {
         self.is_used.store(true, Ordering::Relaxed);
         self.moving.as_deref()
     }
 }
 
-/// What one outcome changed that somebody may be watching.
+/// The changes of one outcome that clients can subscribe to.
 #[derive(Debug, Default)]
 pub struct ViewChanges {
-    /// Levels of books, as they are now.
+    /// Changed levels of books, with their new quantities.
     pub books: BTreeMap<MarketId, Vec<Level>>,
     /// Trades, in order of matching.
     pub trades: BTreeMap<MarketId, Vec<PublicTrade>>,
-    /// Keys that are worthless from now on.
+    /// Revoked keys.
     pub revoked: Vec<(AccountId, ApiKeyId)>,
 }
 
-/// The log says what cannot follow from what the view has. Never retry: the view was built from something else.
+/// The log contradicts the view. Never retry: the view was built from something else.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
     /// An event of a market that was never created.
@@ -117,27 +119,27 @@ pub enum FoldError {
     /// An event of a market event that was never created.
     #[error("an event of market event {0}, which was never created")]
     MarketEventUnknown(MarketEventId),
-    /// A source or a tag that a market has already, or one too many.
+    /// A duplicate source or tag, or too many of them.
     #[error("market {0} has more than a market may have")]
     Texts(MarketId),
     /// A level below zero.
     #[error("market {0}: {1}")]
     Level(MarketId, NegativeLevel),
-    /// A book that was not brought from the store.
+    /// A book that was not loaded from the store.
     #[error("the book of market {0} is not in memory")]
     NotLoaded(MarketId),
-    /// The store did not give what is folded into.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// True of what can only be an id: digits alone.
+/// Returns true if a name can only be an id: digits alone.
 fn is_id(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl LiveView {
-    /// The view at `positions`, one for each shard, before anything is added.
+    /// Creates a view at `positions`, one for each shard, without content.
     pub fn at(positions: &[Checkpoint]) -> Self {
         Self {
             positions: positions.to_vec(),
@@ -158,18 +160,19 @@ impl LiveView {
         }
     }
 
-    /// The same of which a store is to have everything that is added.
+    /// The same, of which a store will get everything that is added.
     pub fn for_a_store(positions: &[Checkpoint]) -> Self {
         Self { dirty: Some(Dirty { positions: true, admins: true, ..Dirty::default() }), ..Self::at(positions) }
     }
 
-    /// The same of which a store has the keys, archived markets, books and trades. Add the rest.
+    /// The same, of which a store has the keys, archived markets, books and trades. The caller adds
+    /// the rest.
     pub fn stored(positions: &[Checkpoint], store: Arc<Store>) -> Self {
         let (keys, dirty) = (Keys::behind_a_store(), Some(Dirty::default()));
         Self { keys, dirty, store: Some(store), ..Self::at(positions) }
     }
 
-    /// Makes an outcome true.
+    /// Folds an outcome.
     pub fn apply(&mut self, shard: Shard, outcome: &Outcome) -> Result<ViewChanges, FoldError> {
         self.folding = true;
         let mut changes = ViewChanges::default();
@@ -257,7 +260,7 @@ impl LiveView {
         Ok(())
     }
 
-    /// What a market is, or where it stands, changes.
+    /// Changes a market's description or state.
     fn describe(&mut self, id: MarketId, change: impl FnOnce(&mut MarketShape) -> Option<()>) -> Result<(), FoldError> {
         let live = self.markets.get_mut(&id).ok_or(FoldError::MarketUnknown(id))?;
         self.topics.remove(&live.market);
@@ -298,7 +301,7 @@ impl LiveView {
         self.insert(market, Some(Box::default()));
     }
 
-    /// Adds a market as the store has it, which has its book, too.
+    /// Adds a market from the store, which has its book as well.
     pub fn list_stored(&mut self, market: MarketShape) {
         self.insert(market, None);
     }
@@ -310,7 +313,7 @@ impl LiveView {
         self.markets.insert(id, LiveMarket { market, moving, is_used: AtomicBool::new(true) });
     }
 
-    /// A market leaves the view, or never came into it.
+    /// Archives a market.
     pub fn archive(&mut self, id: MarketId) {
         if let Some(live) = self.markets.remove(&id) {
             let listing = &live.market.listing;
@@ -325,11 +328,11 @@ impl LiveView {
         });
     }
 
-    /// True of a market that has left.
+    /// Returns true if a market is archived.
     pub fn is_archived(&self, id: MarketId) -> bool {
         static LINE: Seldom = Seldom::new();
         let in_store = |store: &Arc<Store>| {
-            // Whoever asks is told that there is no such market, as it is where nothing can be known of it.
+            // The answer is then that there is no such market, as for anything unknown.
             let asked = store.is_archived(id).inspect_err(|error| {
                 if let Some(kept_back) = LINE.pass() {
                     tracing::error!(%error, kept_back, "the store cannot say which markets are archived");
@@ -340,7 +343,7 @@ impl LiveView {
         self.archived.contains(&id) || self.store.as_ref().is_some_and(in_store)
     }
 
-    /// A market that has left, by its id or ticker, of which the id is the hash.
+    /// Finds an archived market by id, or by ticker: the id is the ticker's hash.
     pub fn archived_named(&self, name: &str) -> Option<MarketId> {
         let id = if is_id(name) { name.parse().ok() } else { name.parse::<Ticker>().ok().as_ref().map(MarketId::of) };
         id.filter(|id| self.is_archived(*id))
@@ -356,40 +359,41 @@ impl LiveView {
         Ok(moving)
     }
 
-    /// Adds what rested at a level when the view was built.
+    /// Adds the quantity of a level while the view is built.
     pub fn restore_level(&mut self, level: effects::BookChange) -> Result<(), FoldError> {
         let book = &mut self.moving_mut(level.market)?.book;
         book.apply(&[level]).map(|_| ()).map_err(|error| FoldError::Level(level.market, error))
     }
 
-    /// Adds a trade from before the view was built; the oldest first.
+    /// Adds a trade while the view is built, oldest first.
     pub fn restore_trade(&mut self, market: MarketId, trade: PublicTrade) -> Result<(), FoldError> {
         self.moving_mut(market)?.trades.push(trade);
         Ok(())
     }
 
-    /// The keys.
+    /// Returns the keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// The admins.
+    /// Returns the admins.
     pub fn admins(&self) -> &Admins {
         &self.admins
     }
 
-    /// The admins, to change them.
+    /// Returns the admins to change them.
     pub fn admins_mut(&mut self) -> &mut Admins {
         self.note(|dirty| dirty.admins = true);
         &mut self.admins
     }
 
-    /// A market.
+    /// Returns a market.
     pub fn market(&self, id: MarketId) -> Option<&LiveMarket> {
         self.markets.get(&id)
     }
 
-    /// A market by its id or ticker. Digits alone are an id: a ticker of before that has no letter finds nothing.
+    /// Finds a market by id or ticker. Digits alone are an id: an old ticker without a letter is
+    /// not found.
     pub fn market_named(&self, name: &str) -> Option<&LiveMarket> {
         if is_id(name) {
             return self.market(name.parse().ok()?);
@@ -397,8 +401,9 @@ impl LiveView {
         self.market(*self.tickers.get(&name.parse::<Ticker>().ok()?)?)
     }
 
-    /// Up to `limit` markets that are listed under all of these topics, in order of ticker, from the one after `after` on. Looks at no more
-    /// than `steps` markets: if there may be more, the last one that was looked at comes with them.
+    /// Returns up to `limit` markets that meet all criteria, in order of ticker, starting after
+    /// `after`. Examines at most `steps` markets: if there may be more, the last examined ticker is
+    /// returned as well.
     pub fn markets_under(
         &self,
         topics: &[MarketTopic],
@@ -419,7 +424,7 @@ impl LiveView {
         (found, more.cloned())
     }
 
-    /// The tickers of the topic with the fewest, or all.
+    /// Returns the tickers of the criterion with the fewest markets, or all tickers.
     fn tickers_under<'a>(
         &'a self,
         topics: &'a [MarketTopic],
@@ -434,53 +439,53 @@ impl LiveView {
         }
     }
 
-    /// How far a read of an account must be to show all that is known of it here.
+    /// Returns the positions that a read of an account must have reached.
     pub fn touched(&self, account: AccountId) -> Vec<LogPosition> {
         self.touched.of(account)
     }
 
-    /// Market events.
+    /// Returns the market events.
     pub fn market_events(&self) -> &MarketEvents {
         &self.market_events
     }
 
-    /// How many markets there are.
+    /// Returns the number of markets.
     pub fn markets_len(&self) -> usize {
         self.markets.len()
     }
 
-    /// What is written on a shard, and by whom it is read.
+    /// Returns the vocabulary of a shard and the parts that read it.
     pub fn parts(&self, shard: Shard) -> Option<&ShardParts> {
         self.parts.get(shard.index())
     }
 
-    /// A leader began a term on a shard.
+    /// Folds a new term of a shard.
     pub fn term(&mut self, shard: Shard, term: &Term) {
         self.parts[shard.index()].term(term);
     }
 
-    /// How far a shard is folded; 0 for one that is not there.
+    /// Returns the sequence of a shard; 0 for one that does not exist.
     pub fn sequence(&self, shard: Shard) -> u64 {
         self.positions.get(shard.index()).map_or(0, |position| position.sequence)
     }
 
-    /// How far every shard is folded.
+    /// Returns the position of every shard.
     pub fn positions(&self) -> Vec<LogPosition> {
         let shards = u16::try_from(self.positions.len()).map_or(0, |n| n);
         Shard::all(shards).map(|shard| LogPosition { shard, sequence: self.sequence(shard) }).collect()
     }
 
-    /// Where the log is read on behind the last outcome that was folded.
+    /// Sets where reading continues after the last folded outcome.
     pub fn reached(&mut self, shard: Shard, position: Checkpoint) {
         self.positions[shard.index()] = position;
     }
 
-    /// Where the log of each shard is read on.
+    /// Returns where reading continues on each shard.
     pub fn read_from(&self) -> &[Checkpoint] {
         &self.positions
     }
 
-    /// True if the view is at least this far.
+    /// Returns true if the view has reached these positions.
     pub fn has_reached(&self, wanted: &[LogPosition]) -> bool {
         wanted.iter().all(|at| self.sequence(at.shard) >= at.sequence)
     }
@@ -664,7 +669,7 @@ pub mod tests {
     fn digits_are_an_id_and_never_a_ticker() {
         let mut view = view_with_market();
         let rain = listing("RAIN").market;
-        // A listing of before, when tickers needed no letter.
+        // A listing from when tickers needed no letter.
         let events = [rain.to_string(), "2030".to_owned()];
         let events = events.map(|ticker| Event::MarketCreated { listing: listing(&ticker), by: AdminId(1) });
         view.apply(SHARD, &outcome(2, events.into())).unwrap();
@@ -718,7 +723,7 @@ pub mod tests {
         assert_eq!(in_state(MarketState::Voided, 1), (Vec::new(), None));
         let (found, more) = in_state(MarketState::Created, 100);
         assert_eq!((found.len(), more), (9, Some("M-009".to_owned())));
-        // Those of a category that are in no such state are walked, so many at a time.
+        // Markets of a category without such a state are examined, a bounded number at a time.
         let category = MarketTopic::Category("tests".parse().unwrap());
         let both = [MarketTopic::State(MarketState::Created), category];
         assert_eq!(names(view.markets_under(&both, Some(&"M-495".parse().unwrap()), 9, 100)).0.len(), 5);

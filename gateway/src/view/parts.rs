@@ -1,7 +1,8 @@
-//! What is written on a shard, and which parts have said that they read it. Pure.
+//! The vocabulary of a shard, and the parts that have announced that they read it. Pure.
 //!
-//! Postgres has none of it. So it is known from where the view begins: a term, a raise, and each announcement name the
-//! vocabulary, and each part announces itself every few minutes, this gateway at once.
+//! Postgres has none of this. The view learns it from its starting position on: terms, raises and
+//! announcements contain the vocabulary, and each part announces itself every few minutes, this
+//! gateway at its start.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use schemas::frame::FIRST_VOCABULARY;
 use schemas::limits::PART_COUNTS_MS;
 use schemas::{Event, PartId, PartInfo, Term, Timestamp};
 
-/// See the module.
+/// The vocabulary and the parts of one shard.
 #[derive(Debug, Default)]
 pub struct ShardParts {
     vocabulary: Option<u16>,
@@ -17,7 +18,7 @@ pub struct ShardParts {
 }
 
 impl ShardParts {
-    /// Takes an event in.
+    /// Folds an event.
     pub fn apply(&mut self, event: &Event, now: Timestamp) {
         match event {
             Event::PartAnnounced { part, vocabulary } => {
@@ -31,23 +32,24 @@ impl ShardParts {
         }
     }
 
-    /// A leader began. It may have been overtaken by a raise, so what was raised stays.
+    /// Folds a new term. A raise may have overtaken it, so a raised vocabulary stays.
     pub fn term(&mut self, term: &Term) {
         self.vocabulary = self.vocabulary.max(Some(term.vocabulary));
     }
 
-    /// The shard's vocabulary, once anything told it.
+    /// Returns the shard's vocabulary, once known.
     pub fn vocabulary(&self) -> Option<u16> {
         self.vocabulary
     }
 
-    /// True if commands for the shard may be written in this vocabulary. As long as nothing told it, only in the first.
+    /// Returns true if commands for the shard may be written in this vocabulary. While the shard's
+    /// is unknown, only the first may.
     #[allow(dead_code, reason = "every command that a gateway writes is of the first vocabulary; see docs/upgrades.md")]
     pub fn speaks(&self, vocabulary: u16) -> bool {
         self.vocabulary.unwrap_or(FIRST_VOCABULARY) >= vocabulary
     }
 
-    /// The parts that have announced themselves, and when they did last.
+    /// Returns the parts that have announced themselves, with the time of their last announcement.
     pub fn all(&self) -> impl Iterator<Item = &(PartInfo, Timestamp)> {
         self.parts.values()
     }

@@ -1,4 +1,5 @@
-//! What goes between the view and its store: what is brought from it, what changed since it had it, and what may leave the memory.
+//! The exchange between the view and its store: what to load, what changed since the last
+//! checkpoint, and what memory may drop.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +10,12 @@ use super::dirty::{CheckpointBatch, Dirty};
 use super::{LiveView, Moving};
 use crate::store::StoreError;
 
-/// Markets whose books and trades are held at most, where a store has all; more only between two checkpoints.
+/// The most markets whose books and trades are in memory when a store has all; more only between
+/// two checkpoints.
 pub const LOADED_MAX: usize = 65_536;
 
 impl LiveView {
-    /// What of the store has to be brought before this outcome can be folded.
+    /// Returns what must be loaded from the store before this outcome can be folded.
     pub fn missing(&self, outcome: &Outcome) -> (BTreeSet<MarketId>, BTreeSet<ApiKeyId>) {
         let (mut markets, mut keys) = (BTreeSet::new(), BTreeSet::new());
         if self.store.is_none() {
@@ -32,12 +34,12 @@ impl LiveView {
         (markets, keys)
     }
 
-    /// Times that something left the memory.
+    /// Returns how often data was dropped from memory.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The store has this of a market, as of a generation. Of no use if there was another since.
+    /// Adds a market's data from the store, as of a generation. Ignored if data was dropped since.
     pub fn load(&mut self, id: MarketId, moving: Moving, generation: u64) {
         let live = self.markets.get_mut(&id).filter(|live| live.moving.is_none() && generation == self.generation);
         if let Some(live) = live {
@@ -47,13 +49,14 @@ impl LiveView {
         }
     }
 
-    /// How much changed since the store had it.
+    /// Returns the number of changes since the last checkpoint.
     pub fn changed(&self) -> usize {
         self.dirty.as_ref().map_or(0, Dirty::len)
     }
 
-    /// Copies of what changed, which counts as stored from here on: [`LiveView::stored_changes`], or [`LiveView::keep_changes`]. Fails once an
-    /// outcome was folded by half: no position is right then.
+    /// Takes copies of all changes, which count as stored from here on, until
+    /// [`LiveView::stored_changes`] or [`LiveView::keep_changes`]. Fails once an outcome was folded
+    /// only in part: no position is right then.
     pub fn take_changes(&mut self) -> Result<Option<CheckpointBatch>, StoreError> {
         if self.folding {
             return Err(StoreError::HalfFolded);
@@ -74,7 +77,7 @@ impl LiveView {
         }))
     }
 
-    /// The store has these: what of it is not in use is let go.
+    /// Confirms that the store has these changes, and drops what is not in use.
     pub fn stored_changes(&mut self, batch: &CheckpointBatch) {
         let Some(dirty) = &self.dirty else { return };
         for &(id, account) in batch.keys.keys() {
@@ -98,7 +101,7 @@ impl LiveView {
         self.generation += 1;
     }
 
-    /// The store does not have these: they are of the next batch.
+    /// Returns changes that could not be written: they are part of the next batch.
     pub fn keep_changes(&mut self, batch: &CheckpointBatch) {
         self.note(|dirty| dirty.add(batch));
     }
@@ -114,7 +117,7 @@ mod tests {
     use crate::store::Store;
     use crate::view::tests::{SHARD, listing, outcome, placed};
 
-    /// As a checkpoint does that is written.
+    /// Takes and confirms all changes, as a checkpoint does.
     fn store_all(view: &mut LiveView) {
         let batch = view.take_changes().unwrap().unwrap_or_default();
         view.stored_changes(&batch);
@@ -129,7 +132,7 @@ mod tests {
         for number in 0..LOADED_MAX + 100 {
             view.list(MarketShape::listed(listing(&ticker(number)), SHARD));
         }
-        // Each has one chance.
+        // Every book has one second chance.
         store_all(&mut view);
         let has_book = |view: &LiveView, number| view.market_named(&ticker(number)).unwrap().moving.is_some();
         assert!((0..LOADED_MAX + 100).all(|number| has_book(&view, number)));
@@ -144,7 +147,7 @@ mod tests {
         };
         let missing = |view: &LiveView, number| view.missing(&order(number)).0.into_iter().collect::<Vec<_>>();
         assert_eq!((missing(&view, 0), missing(&view, 1)), (vec![], vec![listing(&ticker(1)).market]));
-        // What was read before something left is not taken.
+        // Data that was read before something was dropped is not used.
         view.load(listing(&ticker(1)).market, Moving::default(), view.generation() - 1);
         assert!(!has_book(&view, 1));
         view.load(listing(&ticker(1)).market, Moving::default(), view.generation());

@@ -1,4 +1,5 @@
-//! Which markets are listed under what: a state, a category, a tag, a market event. A page of one costs no look at the others.
+//! Indexes of markets by state, category, tag and market event. A page of one index does not read
+//! the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -8,10 +9,10 @@ use schemas::{MarketEventId, MarketState};
 
 use crate::shapes::market::MarketShape;
 
-/// What a market is listed under.
+/// A criterion that markets are listed by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum MarketTopic {
-    /// Where it stands.
+    /// Its state.
     State(MarketState),
     /// Its category.
     Category(Label),
@@ -22,7 +23,7 @@ pub enum MarketTopic {
 }
 
 impl MarketTopic {
-    /// True if a market is listed under it.
+    /// Returns true if the market meets the criterion.
     pub fn has(&self, market: &MarketShape) -> bool {
         let about = &market.listing.about;
         match self {
@@ -34,7 +35,7 @@ impl MarketTopic {
     }
 }
 
-/// Tickers by topic, in order.
+/// Tickers by criterion, in order.
 #[derive(Debug, Default)]
 pub struct MarketIndex(BTreeMap<MarketTopic, BTreeSet<Ticker>>);
 
@@ -46,14 +47,14 @@ fn topics(market: &MarketShape) -> impl Iterator<Item = MarketTopic> {
 }
 
 impl MarketIndex {
-    /// A market is listed.
+    /// Adds a market.
     pub fn add(&mut self, market: &MarketShape) {
         for topic in topics(market) {
             self.0.entry(topic).or_default().insert(market.listing.ticker.clone());
         }
     }
 
-    /// A market is listed no more.
+    /// Removes a market.
     pub fn remove(&mut self, market: &MarketShape) {
         for topic in topics(market) {
             if let Some(tickers) = self.0.get_mut(&topic) {
@@ -65,12 +66,12 @@ impl MarketIndex {
         }
     }
 
-    /// How many are listed under a topic.
+    /// Returns the number of markets under a criterion.
     pub fn count(&self, topic: &MarketTopic) -> usize {
         self.0.get(topic).map_or(0, BTreeSet::len)
     }
 
-    /// Those under a topic, in order, from the one after `after` on.
+    /// Returns the tickers under a criterion, in order, starting after `after`.
     pub fn after(&self, topic: &MarketTopic, after: Option<&Ticker>) -> impl Iterator<Item = &Ticker> {
         let from = after.map_or(Unbounded, Excluded);
         self.0.get(topic).into_iter().flat_map(move |tickers| tickers.range::<Ticker, _>((from, Unbounded)))

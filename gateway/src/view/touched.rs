@@ -1,8 +1,10 @@
-//! How far each account's orders and credits were changed on each shard, so that whoever reads them sees what was answered before. Pure.
+//! How far each account's orders and credits have changed on each shard, so that a read shows what
+//! the account was told before. Pure.
 //!
-//! Every gateway folds every shard: it knows this of all accounts, whichever gateway answered them. Accounts that were not touched for long
-//! are forgotten together: for them, all shards count as touched where the last of these was. What was written before the view began is not known
-//! here: nothing is served from before that at all ([`crate::fresh`]).
+//! Every gateway folds every shard, so it knows this of all accounts, whichever gateway answered
+//! them. Accounts without a recent change are forgotten together: for them, all shards count as
+//! changed at the last change of any of these. Changes before the view's start are unknown here: no
+//! read model is served from before that ([`crate::fresh`]).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,10 +14,10 @@ use schemas::{AccountId, Event, Shard};
 
 use crate::ws::changes::{account_of_group, accounts_of};
 
-/// Accounts of one generation; two are kept.
+/// Accounts of one generation; there are two.
 const GENERATION: usize = 65_536;
 
-/// See the module.
+/// The last changes of accounts.
 #[derive(Debug, Default)]
 pub struct Touched {
     newer: HashMap<AccountId, Vec<LogPosition>>,
@@ -24,7 +26,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// An outcome came.
+    /// Folds an outcome.
     pub fn apply(&mut self, shard: Shard, sequence: u64, events: &[Event]) {
         let accounts: BTreeSet<AccountId> = events.iter().flat_map(touched).collect();
         for account in accounts {
@@ -40,7 +42,7 @@ impl Touched {
         raise(self.newer.entry(account).or_default(), at);
     }
 
-    /// What a read of the account must have.
+    /// Returns the positions that a read of the account must have reached.
     pub fn of(&self, account: AccountId) -> Vec<LogPosition> {
         let mut wanted = self.forgotten.clone();
         let kept = [&self.older, &self.newer].into_iter().filter_map(|kept| kept.get(&account)).flatten();
@@ -49,7 +51,7 @@ impl Touched {
     }
 }
 
-/// The later of two positions of a shard stays.
+/// Raises a shard's position to a later one.
 pub fn raise(positions: &mut Vec<LogPosition>, at: LogPosition) {
     match positions.iter_mut().find(|known| known.shard == at.shard) {
         Some(known) => known.sequence = known.sequence.max(at.sequence),
@@ -57,7 +59,7 @@ pub fn raise(positions: &mut Vec<LogPosition>, at: LogPosition) {
     }
 }
 
-/// The accounts of which an event changes something that is read.
+/// Returns the accounts whose readable data an event changes.
 fn touched(event: &Event) -> impl Iterator<Item = AccountId> {
     let account = match event {
         Event::AccountFrozen { account, .. }

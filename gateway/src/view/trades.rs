@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::shapes::PublicTrade;
 
-/// Trades that are kept for each market.
+/// The number of trades that are kept for each market.
 pub const RECENT_TRADES_MAX: usize = 100;
 
 /// The last [`RECENT_TRADES_MAX`] trades of a market.
@@ -15,7 +15,7 @@ pub struct RecentTrades {
 }
 
 impl RecentTrades {
-    /// Adds the newest.
+    /// Adds the newest trade.
     pub fn push(&mut self, trade: PublicTrade) {
         let trades = Arc::make_mut(&mut self.oldest_first);
         if trades.len() == RECENT_TRADES_MAX {
@@ -24,7 +24,7 @@ impl RecentTrades {
         trades.push_back(trade);
     }
 
-    /// Newest first.
+    /// Returns the trades, newest first.
     pub fn newest_first(&self) -> impl DoubleEndedIterator<Item = &PublicTrade> {
         self.oldest_first.iter().rev()
     }

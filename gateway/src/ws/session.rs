@@ -408,7 +408,8 @@ impl SocketSession {
                         let known = view.keys().known(key.key)?;
                         let positions = view.positions();
                         let start = positions.iter().map(|at| (at.shard, at.sequence));
-                        // A key that was revoked between its message's arrival and now opens nothing.
+                        // A key that was revoked between its message's arrival and now opens
+                        // nothing.
                         if known.of(key.account).is_none() {
                             return Some(Err(Problem::new(kinds::UNAUTHENTICATED)));
                         }

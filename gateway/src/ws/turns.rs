@@ -1,7 +1,7 @@
 //! Turns for making snapshots of orders: a few at a time for all clients, one for each account.
 //!
-//! Sockets of one account wait for each other before they join the queue of all accounts, so an account has one place in that queue
-//! however many sockets it opens.
+//! Sockets of one account wait for each other before they join the queue of all accounts, so an
+//! account has one place in that queue however many sockets it opens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

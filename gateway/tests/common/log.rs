@@ -44,8 +44,8 @@ pub fn outcomes_of(platform: &Platform, command: &str) -> Vec<(Shard, Outcome)> 
     all
 }
 
-/// Waits until every message between shards is acknowledged, so that nothing goes on by itself. The positions then, as
-/// `shard:sequence,…`.
+/// Waits until every message between shards is acknowledged, so that nothing goes on by itself. The
+/// positions then, as `shard:sequence,…`.
 pub async fn quiet(platform: &Platform) -> String {
     eventually("all messages are acknowledged", async || {
         let (mut kept, mut ends) = (BTreeMap::<(Shard, Shard), [u64; 2]>::new(), BTreeMap::new());

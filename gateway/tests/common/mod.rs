@@ -1,5 +1,5 @@
-//! What the gateway's integration tests share: a platform of each test's own (topics, database, Redis keys, processes) on
-//! real servers, and clients for HTTP and WebSocket.
+//! What the gateway's integration tests share: a platform of each test's own (topics, database,
+//! Redis keys, processes) on real servers, and clients for HTTP and WebSocket.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(missing_docs, reason = "names say it")]

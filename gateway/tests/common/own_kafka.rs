@@ -1,10 +1,11 @@
-//! A Kafka of a test's own, for faults that no other test must meet: stopped in its tracks, and let go on.
+//! A Kafka of a test's own, for faults that no other test must meet: stopped in its tracks, and let
+//! go on.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A broker that ends with the test. The folder has the name and the owner's mark by which `ops/test` finds and ends what a killed
-/// run left behind.
+/// A broker that ends with the test. The folder has the name and the owner's mark by which
+/// `ops/test` finds and ends what a killed run left behind.
 pub struct OwnKafka {
     folder: PathBuf,
     pub brokers: String,

@@ -177,7 +177,8 @@ impl Scribe {
         (bytes, sequence)
     }
 
-    /// How many commands were written that nobody here has read, but for what the gateway says of itself.
+    /// How many commands were written that nobody here has read, but for what the gateway says of
+    /// itself.
     pub fn commands(&self) -> usize {
         let count = |shard: Shard| {
             let client = self.producer.client();

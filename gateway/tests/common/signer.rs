@@ -125,8 +125,8 @@ impl Signed {
     }
 }
 
-/// Signs and sends again, as long as the answer is that it was not in time: the gateway has only just started, or this machine
-/// was busy with other things for five seconds.
+/// Signs and sends again, as long as the answer is that it was not in time: the gateway has only
+/// just started, or this machine was busy with other things for five seconds.
 pub async fn in_time(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
     let start = std::time::Instant::now();
     loop {

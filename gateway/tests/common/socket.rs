@@ -96,7 +96,8 @@ impl Socket {
         self.next().await
     }
 
-    /// True if a message about this order came since: asks for a pong, behind which nothing can hide.
+    /// True if a message about this order came since: asks for a pong, behind which nothing can
+    /// hide.
     pub async fn socket_has(&mut self, order: &Value) -> bool {
         self.say(&json!({"op": "ping"})).await;
         let mut found = false;

@@ -25,7 +25,8 @@ pub async fn wallet(api: &Api, account: &Account) -> (String, String) {
     (wallet["available"].as_str().unwrap().to_owned(), wallet["held"].as_str().unwrap().to_owned())
 }
 
-/// Waits until a wallet is as it should be: the read models follow the log, and credits go from purse to purse.
+/// Waits until a wallet is as it should be: the read models follow the log, and credits go from
+/// purse to purse.
 pub async fn wallet_becomes(api: &Api, account: &Account, available: &str, held: &str) {
     let wanted = (available.to_owned(), held.to_owned());
     let mut last = None;
@@ -79,7 +80,8 @@ pub fn results(batch: &Value) -> Vec<String> {
     batch["results"].as_array().unwrap().iter().map(shown).collect()
 }
 
-/// Two accounts, the first at the home of this market and the other elsewhere, so that both paths are taken.
+/// Two accounts, the first at the home of this market and the other elsewhere, so that both paths
+/// are taken.
 pub async fn near_and_far(api: &Api, map: schemas::shard_map::ShardMap, market: &str, credits: &str) -> [Account; 2] {
     let home = map.of_market(market.parse().unwrap());
     let (mut near, mut far) = (None, None);

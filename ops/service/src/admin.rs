@@ -8,7 +8,8 @@
 //! |              | goes on without, and stays at 200                                                  |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
-//! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).
+//! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time
+//! (`crate::serve`).
 //!
 //! Absent: authentication. The port belongs on a network of operators.
 
@@ -57,7 +58,8 @@ struct Asked {
 }
 
 impl AdminPort {
-    /// Listens on `listen` (port 0 takes a free one) and serves in the background of the current runtime.
+    /// Listens on `listen` (port 0 takes a free one) and serves in the background of the current
+    /// runtime.
     pub async fn start(
         listen: SocketAddr,
         telemetry: Telemetry,

@@ -1,5 +1,5 @@
-//! When a part announces itself to the shards whose log it reads: at its start, then every few minutes, and once more
-//! when it ends. Pure; [`kafka::announce`](crate::kafka::announce) does it.
+//! When a part announces itself to the shards whose log it reads: at its start, then every few
+//! minutes, and once more when it ends. Pure; [`kafka::announce`](crate::kafka::announce) does it.
 
 use std::time::Duration;
 

@@ -11,8 +11,8 @@ use clap::{Arg, Args, Command};
 use schemas::shard_map::ShardMap;
 use schemas::topics::Topics;
 
-/// Parses a secret. What is said of a wrong one names the argument and why, and never shows the value, as clap itself
-/// would.
+/// Parses a secret. What is said of a wrong one names the argument and why, and never shows the
+/// value, as clap itself would.
 #[derive(Clone, Copy, Debug)]
 pub struct Hidden<T>(pub fn(&str) -> Result<T, String>);
 
@@ -34,7 +34,8 @@ pub struct KafkaArgs {
     /// Kafka's bootstrap servers, `host:port[,host:port…]`.
     #[arg(long = "kafka-brokers", env = "KAFKA_BROKERS", value_name = "HOST:PORT,…")]
     pub brokers: String,
-    /// A property for every Kafka client, `name=value` (repeatable; comma-separated in the environment): for TLS and SASL.
+    /// A property for every Kafka client, `name=value` (repeatable; comma-separated in the
+    /// environment): for TLS and SASL.
     #[arg(
         long = "kafka-property",
         env = "KAFKA_PROPERTIES",
@@ -75,7 +76,8 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// One of each record: for tests, and for a stack on one machine. A broken disk loses acknowledged orders.
+    /// One of each record: for tests, and for a stack on one machine. A broken disk loses
+    /// acknowledged orders.
     pub const ONE: Self = Self { replication: 1, min_in_sync: 1 };
 }
 
@@ -96,7 +98,8 @@ impl LogArgs {
 /// The admin port.
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
-    /// Where probes and Prometheus find this process: /livez, /readyz, /metrics. Port 0 takes a free one (see the log).
+    /// Where probes and Prometheus find this process: /livez, /readyz, /metrics. Port 0 takes a
+    /// free one (see the log).
     #[arg(
         id = "admin-listen",
         long = "admin-listen",

@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open descriptors to the highest that the system allows without privileges. What it is then, or
-/// `u64::MAX` if there is none; a failure is told, and the lower limit counts.
+/// Raises the limit of open descriptors to the highest that the system allows without privileges.
+/// What it is then, or `u64::MAX` if there is none; a failure is told, and the lower limit counts.
 pub fn raise() -> u64 {
     let before = getrlimit(Resource::Nofile);
     let (current, maximum) = (before.current.unwrap_or(u64::MAX), before.maximum.unwrap_or(u64::MAX));

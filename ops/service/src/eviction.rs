@@ -6,7 +6,8 @@
 //! | another             | refuse, whatever `maxmemory` is: it can be set, or reached, at any later time          |
 //! | not told            | go on, with a warning: a hosted Redis may hide it                                      |
 //!
-//! A part of a read model that was dropped is not noticed: sums go on from nothing, and readers take what is missing for empty.
+//! A part of a read model that was dropped is not noticed: sums go on from nothing, and readers
+//! take what is missing for empty.
 
 /// The policy, of an answer to `INFO memory`. Needs no right to read the configuration.
 pub fn policy_of(info: &str) -> Option<&str> {

@@ -1,4 +1,5 @@
-//! The first admin, as the configuration names it: `1=SHA-256`. It counts as long as there is no admin on the log.
+//! The first admin, as the configuration names it: `1=SHA-256`. It counts as long as there is no
+//! admin on the log.
 
 use std::str::FromStr;
 

@@ -1,19 +1,22 @@
-//! Is the process alive, and is it ready? Cheap handles for the parts that know; the admin port asks.
+//! Is the process alive, and is it ready? Cheap handles for the parts that know; the admin port
+//! asks.
 //!
-//! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its pulse, or that says
-//! that it failed, makes the whole process one to be restarted.
+//! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its
+//! pulse, or that says that it failed, makes the whole process one to be restarted.
 //!
-//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart meets the same
-//! again, and the other shares are still worth their traffic. So a halted share is named, and neither holds readiness
-//! back nor ends life; only a process whose shares have all halted is not ready.
+//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart
+//! meets the same again, and the other shares are still worth their traffic. So a halted share is
+//! named, and neither holds readiness back nor ends life; only a process whose shares have all
+//! halted is not ready.
 //!
-//! A share may also *wait* for something outside that is not there, and that only comes if somebody makes it. It is named as degraded, and
-//! holds readiness back only if no share does any work.
+//! A share may also *wait* for something outside that is not there, and that only comes if somebody
+//! makes it. It is named as degraded, and holds readiness back only if no share does any work.
 //!
-//! What is *degraded* is named, and changes nothing else: what the process needs for a part of its work is gone, and it
-//! serves the rest.
+//! What is *degraded* is named, and changes nothing else: what the process needs for a part of its
+//! work is gone, and it serves the rest.
 //!
-//! A *side* part is one that the process is of use without: it never holds readiness back, and is named where it halts or is not ready.
+//! A *side* part is one that the process is of use without: it never holds readiness back, and is
+//! named where it halts or is not ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -89,8 +92,8 @@ impl Readiness {
         Self::default()
     }
 
-    /// The part of this name, not ready until it says so. The same name gives the same part. Register all parts before
-    /// the first becomes ready, or the process looks ready too early.
+    /// The part of this name, not ready until it says so. The same name gives the same part.
+    /// Register all parts before the first becomes ready, or the process looks ready too early.
     pub fn part(&self, name: impl Into<String>) -> ReadinessPart {
         lock(&self.parts).entry(name.into()).or_default().part.clone()
     }
@@ -127,8 +130,8 @@ impl Readiness {
         parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.halted()?))).collect()
     }
 
-    /// Something that the process needs for a part of its work is not well (`Some`: why), or is again. The process can
-    /// still serve, so it stays ready, and names it.
+    /// Something that the process needs for a part of its work is not well (`Some`: why), or is
+    /// again. The process can still serve, so it stays ready, and names it.
     pub fn degrade(&self, name: &str, why: Option<String>) {
         let mut degraded = lock(&self.degraded);
         match why {
@@ -137,8 +140,8 @@ impl Readiness {
         }
     }
 
-    /// What is not well, by name, and why; parts that wait for something outside, side parts that are not ready, and readers of the log
-    /// whose broker is silent, are found by themselves.
+    /// What is not well, by name, and why; parts that wait for something outside, side parts that
+    /// are not ready, and readers of the log whose broker is silent, are found by themselves.
     pub fn degraded(&self) -> BTreeMap<String, String> {
         let mut degraded = lock(&self.degraded).clone();
         let waits = |named: &NamedPart| {
@@ -210,7 +213,8 @@ impl Pulse {
         self.last.store(until, Ordering::Relaxed);
     }
 
-    /// This part will not recover by itself: the process must be restarted, or an operator must look.
+    /// This part will not recover by itself: the process must be restarted, or an operator must
+    /// look.
     pub fn fail(&self, reason: impl Into<String>) {
         *lock(&self.failure) = Some(reason.into());
     }
@@ -264,7 +268,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What these locks guard is valid after every statement, so a panic of another holder does no harm.
+/// What these locks guard is valid after every statement, so a panic of another holder does no
+/// harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! What every process needs to be operated: logs, metrics, an admin port, an orderly end, and Kafka clients that are
-//! configured the same way everywhere.
+//! What every process needs to be operated: logs, metrics, an admin port, an orderly end, and Kafka
+//! clients that are configured the same way everywhere.
 //!
 //!   engine, projections, gateway, loadtest ─▶ *service* ─▶ terminal, Prometheus, probes, Kafka
 //!

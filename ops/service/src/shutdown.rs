@@ -20,8 +20,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// SIGTERM, SIGINT and [`Shutdown::trigger`] ask. Call within a runtime, once. A second signal ends the process at
-    /// once with status 130, for an operator who will not wait.
+    /// SIGTERM, SIGINT and [`Shutdown::trigger`] ask. Call within a runtime, once. A second signal
+    /// ends the process at once with status 130, for an operator who will not wait.
     pub fn on_signals() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let shutdown = Self::new();

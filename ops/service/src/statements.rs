@@ -1,4 +1,5 @@
-//! Statements that a process sends to Postgres, counted by itself: Postgres counts transactions and rows.
+//! Statements that a process sends to Postgres, counted by itself: Postgres counts transactions and
+//! rows.
 //!
 //! | metric                          | meaning                    |
 //! |---------------------------------|----------------------------|

@@ -1,4 +1,5 @@
-//! Whether Postgres's tables are those of this build, by the history that `projections migrate` keeps in the database.
+//! Whether Postgres's tables are those of this build, by the history that `projections migrate`
+//! keeps in the database.
 //!
 //! | the tables are                | do                                                             |
 //! |-------------------------------|----------------------------------------------------------------|
@@ -6,14 +7,15 @@
 //! | not there, or older           | refuse: `projections migrate` of this build comes first        |
 //! | newer                         | refuse: the build that migrated them is to be installed        |
 //!
-//! Newer tables are not safe by rule: a migration may add a column that every writer has to fill (V003 does), change what a
-//! column means to its readers, or take it away.
+//! Newer tables are not safe by rule: a migration may add a column that every writer has to fill
+//! (V003 does), change what a column means to its readers, or take it away.
 
-/// Asks for the version of the last migration; needs the right to read this table, and no other. There is no such table before
-/// the first migration.
+/// Asks for the version of the last migration; needs the right to read this table, and no other.
+/// There is no such table before the first migration.
 pub const VERSION: &str = "SELECT max(version) FROM refinery_schema_history";
 
-/// True if these tables are, or may become by `projections migrate`, what this build works with. Newer ones take another build.
+/// True if these tables are, or may become by `projections migrate`, what this build works with.
+/// Newer ones take another build.
 pub fn may_become(found: Option<i32>, built: i32) -> bool {
     found.is_none_or(|found| found <= built)
 }

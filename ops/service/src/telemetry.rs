@@ -1,6 +1,7 @@
 //! Logs through `tracing`, metrics through `metrics`: set up once, at the start of a process.
 //!
-//! `RUST_LOG` filters (default `info`), `LFG_LOG=json|text` chooses the form (default: text on a terminal, else JSON).
+//! `RUST_LOG` filters (default `info`), `LFG_LOG=json|text` chooses the form (default: text on a
+//! terminal, else JSON).
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// Sets up logs (to standard error, so that commands can print results) and metrics (labelled with the process's name).
+/// Sets up logs (to standard error, so that commands can print results) and metrics (labelled with
+/// the process's name).
 ///
 /// Call once in a process, before anything logs.
 pub fn init(process: &'static str) -> Result<Telemetry, TelemetryError> {
@@ -82,7 +84,8 @@ impl Telemetry {
         self.metrics.render()
     }
 
-    /// Keeps the recorder's memory bounded; runs until the runtime ends. [`crate::AdminPort::start`] spawns it.
+    /// Keeps the recorder's memory bounded; runs until the runtime ends.
+    /// [`crate::AdminPort::start`] spawns it.
     pub(crate) async fn upkeep(self) {
         let mut tick = tokio::time::interval(Duration::from_secs(5));
         loop {

@@ -20,7 +20,8 @@ pub use messages::messages;
 pub use parts::{came_with, times_in_force};
 use parts::{settlement, shard, trade};
 
-/// Lists the variants of an enum, with a match that stops compiling when one is added and not listed.
+/// Lists the variants of an enum, with a match that stops compiling when one is added and not
+/// listed.
 macro_rules! variants {
     ($names:ident: $type:ident { $($variant:ident),+ $(,)? }) => {
         pub const $names: &[&str] = &[$(stringify!($variant)),+];
@@ -128,7 +129,8 @@ pub fn quarantine(what: Quarantined) -> Quarantine {
 }
 
 pub fn outcome() -> Outcome {
-    // A fixed few, not all: the golden bytes of this record must not change when a variant is added.
+    // A fixed few, not all: the golden bytes of this record must not change when a variant is
+    // added.
     let events = vec![Event::Traded(trade()), Event::Settled(settlement(SettlementReason::Trade))];
     Outcome { cause: Cause { offset: 0x0a0b_0c0d, id: COMMAND_ID }, events, ..empty() }
 }

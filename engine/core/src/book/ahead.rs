@@ -1,7 +1,8 @@
-//! How much waits ahead of an order at its price.
+//! The quantity that fills before an order at its price.
 //!
-//! Nothing keeps that number: each fill at the head of a level changes it for every order behind. It is counted when it
-//! is asked for, from the order towards the head of its level, over a bounded number of orders.
+//! The number is not stored: each fill at the head of a level changes it for every order behind. It
+//! is counted on request, from the order towards the head of its level, over a bounded number of
+//! orders.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +10,35 @@ use super::BookId;
 use super::books::Books;
 use super::slab::NIL;
 
-/// What fills before an order does, at its own price.
+/// What fills before an order, at the order's own price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ahead {
     /// Contracts.
     pub contracts: u64,
-    /// Orders that have them.
+    /// Orders that have those contracts.
     pub orders: u64,
-    /// There is more: the count ended at its bound.
+    /// There are more: the count stopped at its bound.
     pub and_more: bool,
 }
 
-/// One count of queues, and what it may still cost. Positions that it has counted end the counts of the orders behind
-/// them, so that many orders of one level cost little more than one. For one state of the book only.
+/// One count of queue positions, with its remaining budget. A position that it has counted ends the
+/// counts of the orders behind it, so that many orders of one level cost little more than one.
+/// Valid for one state of the book only.
 #[derive(Clone, Debug)]
 pub struct QueueCount {
-    /// Orders that may still be looked at.
+    /// Orders that may still be visited.
     left: usize,
-    /// By slot: what was counted to the end.
+    /// By slot: positions that were counted to the end.
     known: BTreeMap<u32, Ahead>,
 }
 
 impl QueueCount {
-    /// A count that looks at no more orders than these.
+    /// Returns a count that visits at most this many orders.
     pub fn of_at_most(orders: usize) -> Self {
         Self { left: orders, known: BTreeMap::new() }
     }
 
-    /// What is left of it for another state, of which nothing is known yet.
+    /// Returns a count with the remaining budget for another state, without any known positions.
     #[must_use]
     pub fn elsewhere(self) -> Self {
         Self::of_at_most(self.left)
@@ -44,8 +46,8 @@ impl QueueCount {
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// What is ahead of an order at its price, if it rests. Time: a step for each order ahead, within the bound of
-    /// `count`.
+    /// Returns what is ahead of an order at its price, if it rests. Takes a step for each order
+    /// ahead, within the bound of `count`.
     pub fn ahead(&self, id: Id, count: &mut QueueCount) -> Option<Ahead> {
         self.slot(id).map(|slot| self.ahead_of(slot, count))
     }
@@ -55,7 +57,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         let mut next = self.nodes[slot].before;
         while next != NIL {
             if count.left == 0 {
-                // Not kept: a count that begins at a known place is exact.
+                // Not stored: a count that starts at a stored position must be exact.
                 return Ahead { and_more: true, ..ahead };
             }
             count.left -= 1;

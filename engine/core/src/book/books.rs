@@ -1,11 +1,13 @@
-//! Many books in one memory: one array of orders, one of levels, one index of ids, shared by all books. An order is found by its id
-//! without knowing its book, a quiet book costs a cache line, and what quiet books leave unused the busy ones use.
+//! Many books in one memory: one array of orders, one of levels, one index of ids, shared by all
+//! books. An order is found by its id without its book, a quiet book costs a cache line, and busy
+//! books use the memory that quiet books leave free.
 //!
 //! ```text
-//! id ─▶ order ─▶ level ─▶ shelf (one side of one book) ─▶ best level ─▶ first order
+//! id ─▶ order ─▶ level ─▶ side of a book ─▶ best level ─▶ first order
 //! ```
 //!
-//! Only an order that opens a level or closes one asks for more than these: where a price's level is, and which price is next.
+//! Only an order that opens or closes a level needs more than these: the slot of a price's level,
+//! and the next price.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -19,15 +21,16 @@ use super::prices::PRICE_MAX;
 use super::slab::{Linked, NIL, Slab};
 use super::{At, BookId, IdKey, Queue, Resting};
 
-/// Which book of a [`Books`]. Given out in order from 0; that of a book that was closed serves again.
+/// The key of a book in a [`Books`]. Assigned in order from 0; the key of a closed book is used
+/// again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
 pub struct BookKey(pub(super) u32);
 
 impl BookKey {
-    /// The key of a book that is alone.
+    /// The key of a book that has the memory for itself.
     pub(super) const ONLY: Self = Self(0);
 
-    /// Its place among the books of its memory, from 0.
+    /// Returns the book's index in its memory, from 0.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -38,8 +41,9 @@ impl BookKey {
     }
 }
 
-/// An order in its slot. Its fields are those of [`Resting`] and not one of that type: so nothing is left empty before its links, and an
-/// order with 32 bytes for its owner has the size of a cache line, one with nothing half of it.
+/// An order in its slot. It repeats the fields of [`Resting`] instead of containing one, so that no
+/// padding precedes its links: an order with 32 bytes for its owner has the size of a cache line,
+/// one with none has half of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<Id, T> {
     id: Id,
@@ -77,18 +81,20 @@ impl<Id: Copy, T: Copy> Linked for Node<Id, T> {
 
 /// The resting orders of many books by price and time.
 ///
-/// Best price: constant. Insert, take, reduce, remove: constant time, with one look-up by id; what one of them moves while memory grows or
-/// is given back is bounded. Memory follows what is there, not what there ever was: a slot for each order and each level, 64 bytes for each
-/// 512 prices that have orders, two sides of 36 bytes a book.
+/// Best price: constant time. Insert, take, reduce, remove: constant time, with one look-up by id;
+/// the entries that one call moves while memory grows or is returned are bounded. Memory follows
+/// the current contents, not the past maximum: a slot for each order and each level, 64 bytes for
+/// each 512 prices that have orders, two sides of 36 bytes for each book.
 ///
 /// # Panics
-/// Every call, if the callback that it was given panics. Then what that was told before has happened, and nothing else.
+/// Every call panics if its callback panics. Then the fills reported before have happened, and
+/// nothing else.
 #[derive(Clone, Debug)]
 pub struct Books<Id, T = ()> {
     pub(super) nodes: Slab<Node<Id, T>>,
     pub(super) ids: IdIndex,
     pub(super) levels: AllLevels,
-    /// Books that were closed.
+    /// Keys of books that were closed.
     vacant: BTreeSet<BookKey>,
 }
 
@@ -99,13 +105,13 @@ impl<Id, T> Default for Books<Id, T> {
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// No books. For ids that the exchange gives out; see [`Books::keyed`].
+    /// Returns an empty set of books, for ids that the exchange assigns; see [`Books::keyed`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same books for ids that come from outside: whoever chooses them, and does not know `key`, cannot choose ones that are slow to
-    /// find. No outcome depends on the key, nor is it part of the bytes.
+    /// Sets the key for ids from outside: without knowing `key`, nobody can choose ids that are
+    /// slow to find. No outcome depends on the key, and the encoding does not contain it.
     #[must_use]
     pub fn keyed(self, key: u128) -> Self {
         let mut books = Self { ids: IdIndex::new(IdKey::new(key), self.ids.len()), ..self };
@@ -129,7 +135,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Adds a book for these prices.
     ///
     /// # Panics
-    /// If there are none, or one is above [`PRICE_MAX`].
+    /// If the range is empty, or a price is above [`PRICE_MAX`].
     pub fn add_with(&mut self, prices: RangeInclusive<u32>) -> BookKey {
         assert!(!prices.is_empty() && *prices.end() <= PRICE_MAX, "a book for prices {prices:?}");
         let book = self.vacant.pop_first().unwrap_or_else(|| BookKey(self.levels.books()));
@@ -137,14 +143,15 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         book
     }
 
-    /// Adds a book behind all others.
+    /// Adds a book after all others.
     pub(super) fn add_behind(&mut self, prices: RangeInclusive<u32>) -> BookKey {
         let book = BookKey(self.levels.books());
         self.levels.add_book(book, &prices);
         book
     }
 
-    /// Gives a book back that is empty. Its key serves the next that is added: the lowest first.
+    /// Closes an empty book. The next book that is added uses its key; the lowest closed key is
+    /// used first.
     ///
     /// # Panics
     /// If orders rest in it, or it was closed already.
@@ -158,50 +165,50 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// The keys of all books, in order.
+    /// Returns the keys of all books, in order.
     pub fn keys(&self) -> impl Iterator<Item = BookKey> {
         self.places().flatten()
     }
 
-    /// The keys of all books, and gaps where others were closed.
+    /// Returns the keys of all books, with `None` where a book was closed.
     pub(super) fn places(&self) -> impl Iterator<Item = Option<BookKey>> {
         (0..self.levels.books()).map(BookKey).map(|book| (!self.vacant.contains(&book)).then_some(book))
     }
 
-    /// Adds a gap, as [`Books::places`] has them.
+    /// Adds a gap, as [`Books::places`] returns them.
     pub(super) fn add_gap(&mut self) {
         let book = self.add_behind(0..=0);
         self.vacant.insert(book);
     }
 
-    /// How many orders rest in a book.
+    /// Returns the number of orders that rest in a book.
     pub fn len(&self, book: BookKey) -> usize {
         (self.levels_of_side(book, BookSide::Bid).orders + self.levels_of_side(book, BookSide::Ask).orders) as usize
     }
 
-    /// True if no order rests in a book.
+    /// Returns true if no order rests in a book.
     pub fn is_empty(&self, book: BookKey) -> bool {
         self.len(book) == 0
     }
 
-    /// How many orders rest in all books.
+    /// Returns the number of orders that rest in all books.
     pub fn orders(&self) -> usize {
         self.ids.len()
     }
 
-    /// The prices of a book.
+    /// Returns the price range of a book.
     #[inline]
     pub fn prices(&self, book: BookKey) -> RangeInclusive<u32> {
         self.levels_of_side(book, BookSide::Bid).prices()
     }
 
-    /// The highest bid or the lowest ask.
+    /// Returns the highest bid or the lowest ask.
     #[inline]
     pub fn best(&self, book: BookKey, side: BookSide) -> Option<u32> {
         self.levels_of_side(book, side).price()
     }
 
-    /// What rests at a price, all orders together; 0 outside the domain.
+    /// Returns the total quantity that rests at a price; 0 outside the domain.
     pub fn depth(&self, book: BookKey, side: BookSide, price: u32) -> u64 {
         if !self.prices(book).contains(&price) {
             return 0;
@@ -209,7 +216,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.find(book.levels_of_side(side), price).map_or(0, |level| self.levels[level].total)
     }
 
-    /// The order with this id and its book, if it rests.
+    /// Returns the order with this id and its book, if it rests.
     #[inline]
     pub fn get(&self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
         let (_, slot) = self.find(id)?;
@@ -217,34 +224,36 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         Some((self.book(node), node.order()))
     }
 
-    /// What the order with this id carries for its owner, if it rests.
+    /// Returns the owner's data of the order with this id, if it rests.
     pub fn owner_mut(&mut self, id: Id) -> Option<&mut T> {
         let (_, slot) = self.find(id)?;
         Some(&mut self.nodes[slot].owner)
     }
 
-    /// The prices of one side that have orders, best first, and what rests at each, all orders together.
+    /// Returns the prices of one side that have orders, best first, with the total quantity at
+    /// each.
     pub fn depths(&self, book: BookKey, side: BookSide) -> impl Iterator<Item = (u32, u64)> {
         let best = Some(self.levels_of_side(book, side).best).filter(|&best| best != NIL);
         let levels = std::iter::successors(best, |&level| self.levels.worse(level));
         levels.map(|level| (self.nodes[self.levels[level].head].price, self.levels[level].total))
     }
 
-    /// Whether an order of `side` with this limit would take.
+    /// Returns whether an order of `side` with this limit would take.
     #[inline]
     pub fn meets(&self, book: BookKey, side: BookSide, limit: u32) -> bool {
         self.levels_of_side(book, side.opposite()).meets(limit).is_some()
     }
 
-    /// The orders of one side in the order in which they would fill.
+    /// Returns the orders of one side in the order in which they would fill.
     #[inline]
     pub fn queue(&self, book: BookKey, side: BookSide) -> Queue<'_, Id, T> {
         let best = self.levels_of_side(book, side).best;
         Queue { books: self, at: At::Next(if best == NIL { NIL } else { self.levels[best].head }) }
     }
 
-    /// Takes up to `quantity` from the orders that an order of `side` with this limit meets, best price first, first come
-    /// first: tells `fill` each order, as it was, and what is taken of it. Returns what is left of `quantity`.
+    /// Takes up to `quantity` from the orders that an order of `side` with this limit crosses, best
+    /// price first, oldest first: calls `fill` with each order, as it was, and the quantity taken
+    /// from it. Returns what is left of `quantity`.
     #[inline]
     pub fn take(
         &mut self,
@@ -274,8 +283,8 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     /// Rests an order behind all others at its price.
     ///
     /// # Panics
-    /// If the id rests already, in whichever book, nothing remains or the price is outside the domain: the caller decides that
-    /// before.
+    /// If the id rests already in any book, nothing remains, or the price is outside the domain:
+    /// the caller must check that before.
     #[inline]
     pub fn insert(&mut self, book: BookKey, order: Resting<Id, T>) {
         self.rest(book, order);
@@ -288,7 +297,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.rest_new(book, order)
     }
 
-    /// As [`Books::rest`], of an order whose id was looked up.
+    /// As [`Books::rest`], for an order whose id was looked up.
     #[inline]
     pub(super) fn rest_new(&mut self, book: BookKey, order: Resting<Id, T>) -> u32 {
         let Resting { id, side, price, remaining, .. } = order;
@@ -319,16 +328,17 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         slot
     }
 
-    /// Takes `quantity` from the order that would fill first on `side`. Returns it as it was.
+    /// Takes `quantity` from the order that would fill first on `side`. Returns the order as it
+    /// was.
     ///
     /// # Panics
-    /// If the side is empty or the order has less: the caller saw both in the book.
+    /// If the side is empty or the order has less: the caller has seen both in the book.
     #[inline]
     pub fn take_first(&mut self, book: BookKey, side: BookSide, quantity: u32) -> Resting<Id, T> {
         self.take_first_slot(book, side, quantity).1
     }
 
-    /// As [`Books::take_first`], with the slot where the order is, or was.
+    /// As [`Books::take_first`]; also returns the slot where the order is, or was.
     #[inline]
     pub(crate) fn take_first_slot(&mut self, book: BookKey, side: BookSide, quantity: u32) -> (u32, Resting<Id, T>) {
         let SideLevels { best, .. } = *self.levels_of_side(book, side);
@@ -340,8 +350,8 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         (slot, order)
     }
 
-    /// Takes `quantity` from an order, which keeps its place; one with nothing left is gone. Returns what is left.
-    /// `None` if it does not rest.
+    /// Takes `quantity` from an order, which keeps its place; an order with nothing left is
+    /// removed. Returns what is left, or `None` if the order does not rest.
     ///
     /// # Panics
     /// If the order has less.
@@ -349,7 +359,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.take_from(id, quantity).map(|order| order.remaining - quantity)
     }
 
-    /// As [`Books::reduce`], and returns the order as it was.
+    /// As [`Books::reduce`]; returns the order as it was.
     ///
     /// # Panics
     /// If the order has less.
@@ -358,7 +368,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.take_from_slot(id, quantity).map(|(_, order)| order)
     }
 
-    /// As [`Books::take_from`], with the slot where the order is, or was.
+    /// As [`Books::take_from`]; also returns the slot where the order is, or was.
     #[inline]
     pub(crate) fn take_from_slot(&mut self, id: Id, quantity: u32) -> Option<(u32, Resting<Id, T>)> {
         let (entry, slot) = self.find(id)?;
@@ -374,7 +384,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         Some((slot, order))
     }
 
-    /// Takes an order out. `None` if it does not rest.
+    /// Removes an order. Returns `None` if it does not rest.
     #[inline]
     pub fn remove(&mut self, id: Id) -> Option<(BookKey, Resting<Id, T>)> {
         let (entry, slot) = self.find(id)?;
@@ -383,10 +393,11 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         Some(found)
     }
 
-    /// Gives an order another price and quantity: it goes behind all others at its price, in the slot where it is.
+    /// Changes an order's price and quantity: it goes behind all others at its price and keeps its
+    /// slot.
     ///
     /// # Panics
-    /// If nothing remains, or the price is outside the domain: the caller decides that before.
+    /// If nothing remains, or the price is outside the domain: the caller must check that before.
     #[inline]
     pub(crate) fn move_to(&mut self, slot: u32, price: u32, remaining: u32) {
         let Node { level, side, id, .. } = self.nodes[slot];
@@ -406,7 +417,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         *node = Node { price, remaining, before, after: NIL, level: at, ..*node };
     }
 
-    /// Leaves an order `remaining`, which is not more than it has.
+    /// Sets an order's remaining quantity to `remaining`, which is not more than it has.
     #[inline]
     pub(super) fn reduce_at(&mut self, slot: u32, remaining: u32) {
         let node = &mut self.nodes[slot];
@@ -415,7 +426,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels[node.level].total -= u64::from(quantity);
     }
 
-    /// Takes an order out of its queue and gives back what it occupied.
+    /// Removes an order from its queue and frees its memory.
     #[inline]
     fn leave(&mut self, entry: IndexEntry, slot: u32) {
         let levels_of_side = self.unlink(slot);
@@ -424,7 +435,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.forget(levels_of_side, 1);
     }
 
-    /// Takes an order out of its queue. Returns its side.
+    /// Removes an order from its queue. Returns its side.
     #[inline]
     fn unlink(&mut self, slot: u32) -> u32 {
         let Node { remaining, before, after, level: at, .. } = self.nodes[slot];
@@ -453,7 +464,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.shelf_mut(levels_of_side).orders -= orders;
     }
 
-    /// The price of a level that has orders.
+    /// Returns the price of a level that has orders.
     pub(super) fn price_of(&self, level: u32) -> u32 {
         self.nodes[self.levels[level].head].price
     }
@@ -473,31 +484,33 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.levels.levels_of_side(book.levels_of_side(side))
     }
 
-    /// The order in a slot, and its book.
+    /// Returns the order in a slot, and its book.
     pub(crate) fn at(&self, slot: u32) -> (BookKey, Resting<Id, T>) {
         let node = &self.nodes[slot];
         (self.book(node), node.order())
     }
 
-    /// The order in a slot.
+    /// Returns the order in a slot.
     #[inline]
     pub(crate) fn order(&self, slot: u32) -> Resting<Id, T> {
         self.nodes[slot].order()
     }
 
-    /// Where the order with this id is, if it rests. It stays there as long as it does.
+    /// Returns the slot of the order with this id, if it rests. The slot stays the same as long as
+    /// it rests.
     #[inline]
     pub(crate) fn slot(&self, id: Id) -> Option<u32> {
         self.find(id).map(|(_, slot)| slot)
     }
 
-    /// What the order in a slot carries for its owner.
+    /// Returns the owner's data of the order in a slot.
     #[inline]
     pub(crate) fn owner_at(&mut self, slot: u32) -> &mut T {
         &mut self.nodes[slot].owner
     }
 
-    /// The slots of a book's orders: bids, then asks, each in the order in which they would fill.
+    /// Returns the slots of a book's orders: bids, then asks, each in the order in which they would
+    /// fill.
     pub(crate) fn slots(&self, book: BookKey) -> impl Iterator<Item = u32> {
         let first = [BookSide::Bid, BookSide::Ask].map(|side| match self.levels_of_side(book, side).best {
             NIL => NIL,
@@ -509,7 +522,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             .flat_map(move |first| std::iter::successors(known(first), move |slot| known(self.after(*slot))))
     }
 
-    /// The slot of the order that fills after another, or [`NIL`].
+    /// Returns the slot of the order that fills after another, or [`NIL`].
     #[inline]
     pub(super) fn after(&self, slot: u32) -> u32 {
         let Node { after, level, .. } = self.nodes[slot];
@@ -520,15 +533,16 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     }
 }
 
-/// Orders that are being taken from one level. What follows from the fills so far for the level and its side is made true at the end, and
-/// also when the callback panics: the order that it was told of then is left as it was.
+/// Orders that are being taken from one level. The effects of the fills on the level and its side
+/// are applied at the end, and also when the callback panics: the order for which it panicked stays
+/// as it was.
 struct Taking<'a, Id: BookId, T: Copy> {
     books: &'a mut Books<Id, T>,
     level: u32,
-    /// The first order that is not taken whole, or [`NIL`].
+    /// The first order that is not taken completely, or [`NIL`].
     slot: u32,
     taken: u32,
-    /// Orders that are taken whole.
+    /// Number of orders that are taken completely.
     gone: u32,
 }
 

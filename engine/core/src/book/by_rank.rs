@@ -1,13 +1,14 @@
-//! From a price of a side to its level.
+//! The index from a price of a side to its level.
 //!
-//! Most sides have few orders for the prices that they might have: their levels are in a hash table, by side and rank. A side with many
-//! orders has a place for each rank instead, found without a hash and without a look at the level. So a level is found as quickly as the memory
-//! for it is worth: such a table takes at most [`BYTES_AN_ORDER`] for each order.
+//! Most sides have few orders for the prices that they might have: their levels are in a hash
+//! table, by side and rank. A side with many orders has a table with a place for each rank instead,
+//! found without a hash and without reading the level. Such a table takes at most
+//! [`BYTES_AN_ORDER`] for each order.
 
 use super::hash_index::HashIndex;
 use super::slab::NIL;
 
-/// A table is given up when it takes eight times as much.
+/// Maximum bytes of a table for each order. A table is dropped when it takes eight times as much.
 const BYTES_AN_ORDER: usize = 16;
 
 /// Sides with more prices have no tables: making one would take too long.
@@ -20,24 +21,24 @@ pub const NONE: u32 = u32::MAX;
 pub struct ByRank {
     slots: HashIndex,
     tables: Vec<Box<[u32]>>,
-    /// Tables that no side has.
+    /// Tables that no side uses.
     vacant: Vec<u32>,
 }
 
-/// True if a side with so many orders should have a table for so many ranks.
+/// Returns true if a side with this many orders should have a table for this many ranks.
 #[inline]
 pub fn is_dense(ranks: usize, orders: u32) -> bool {
     orders as usize * BYTES_AN_ORDER >= ranks * size_of::<u32>() && ranks <= PRICES_MAX
 }
 
-/// True if it should have none any more.
+/// Returns true if a side should not have its table any more.
 #[inline]
 pub fn is_sparse(ranks: usize, orders: u32) -> bool {
     orders as usize * BYTES_AN_ORDER * 8 < ranks * size_of::<u32>()
 }
 
 impl ByRank {
-    /// Brings the way to a level into the processor's caches.
+    /// Prefetches the index entries that lead to a level.
     #[inline]
     pub fn prefetch(&self, table: u32, levels_of_side: u32, rank: u32) {
         match self.tables.get(table as usize) {
@@ -46,17 +47,17 @@ impl ByRank {
         }
     }
 
-    /// A level that is likely the one of a rank: where to look ahead without touching it.
+    /// Returns a level that is likely the one of a rank, to prefetch without touching the level.
     #[inline]
     pub fn guess(&self, table: u32, levels_of_side: u32, rank: u32) -> Option<u32> {
         self.find(table, levels_of_side, rank, |_| true)
     }
 
-    /// The level of a rank; `is_it` tells whether a level is that one.
+    /// Returns the level of a rank; `is_it` returns whether a level is that one.
     #[inline]
     pub fn find(&self, table: u32, levels_of_side: u32, rank: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         match self.tables.get(table as usize) {
-            // Who looks ahead may ask for prices that there are not.
+            // Prefetching may ask for prices that do not exist.
             Some(table) => table.get(rank as usize).copied().filter(|level| *level != NIL),
             None => self.slots.find(hash(levels_of_side, rank), is_it).map(|(_, level)| level),
         }
@@ -82,7 +83,7 @@ impl ByRank {
         }
     }
 
-    /// A table for so many ranks.
+    /// Adds a table for this many ranks.
     pub fn add_table(&mut self, ranks: usize) -> u32 {
         let table = vec![NIL; ranks].into_boxed_slice();
         match self.vacant.pop() {

@@ -1,8 +1,10 @@
-//! Books in a snapshot: of each its prices and the orders of each side in the order in which they would fill. Slots, free lists and
-//! the places of hash tables are not part of what a book is, so they are not part of its bytes.
+//! Encodes and decodes books for a snapshot: each book's prices, and the orders of each side in the
+//! order in which they would fill. Slots, free lists and the places of hash tables are memory
+//! layout, so the encoding does not contain them.
 //!
-//! Equal books have equal bytes, and bytes that no book has are refused: orders that cross, or that stand in another order. What is read
-//! takes memory as it comes; no number that stands in the bytes is believed beyond [`RESERVED_MAX`].
+//! Equal books have equal bytes, and bytes that no book can have are refused: orders that cross, or
+//! that are in another order. Decoding allocates as it reads; it trusts no count in the bytes
+//! beyond [`RESERVED_MAX`].
 
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
@@ -15,16 +17,17 @@ use super::slab::NIL;
 use super::walk::Walk;
 use super::{Book, BookId, BookKey, Books, IdKey, PRICE_MAX, Resting};
 
-/// Orders that places of the index are taken for before they are read.
+/// Maximum number of orders for which index places are reserved before they are read.
 const RESERVED_MAX: usize = 1 << 17;
 
-/// Orders between the one that is written and the one that is fetched.
+/// Number of orders between the one that is written and the one that is prefetched.
 const AHEAD: usize = 8;
 
-/// Orders that are read before they come to rest, so that their places in the index are fetched meanwhile.
+/// Number of orders that are read before they come to rest, so that their index places are
+/// prefetched meanwhile.
 const TOGETHER: usize = 32;
 
-/// What stands for the prices of a book that was closed.
+/// The price range that marks a closed book.
 const GAP: (u32, u32) = (1, 0);
 
 impl<Id: BookId + Encode, T: Copy + Encode> Encode for Books<Id, T> {
@@ -96,7 +99,7 @@ impl<C, Id: BookId + Decode<C>, T: Copy + Decode<C>> Decode<C> for Book<Id, T> {
 
 const NO_PRICES: &str = "a book of no prices, or of more than there are";
 
-/// Without books, with room for that many orders in the index, as far as that is believed.
+/// Returns no books, with index space for that many orders, up to the trusted maximum.
 fn with_room<Id: BookId, T: Copy>(orders: u64) -> Books<Id, T> {
     let room = usize::try_from(orders).map_or(RESERVED_MAX, |orders| orders.min(RESERVED_MAX));
     let mut books = Books::new();
@@ -104,7 +107,7 @@ fn with_room<Id: BookId, T: Copy>(orders: u64) -> Books<Id, T> {
     books
 }
 
-/// Adds one more book. True if it is a gap.
+/// Decodes one more book. Returns true if it is a gap.
 fn decode_book<C, Id: BookId + Decode<C>, T: Copy + Decode<C>, D: Decoder<Context = C>>(
     books: &mut Books<Id, T>,
     decoder: &mut D,
@@ -135,12 +138,12 @@ fn decode_book<C, Id: BookId + Decode<C>, T: Copy + Decode<C>, D: Decoder<Contex
     Ok(false)
 }
 
-/// A book that orders come into in the order in which they would fill.
+/// A book that is filled with orders in the order in which they would fill.
 struct Filling<'a, Id, T> {
     books: &'a mut Books<Id, T>,
     book: BookKey,
     side: BookSide,
-    /// Of the last order, or [`NIL`] before a side's first.
+    /// The level of the last order, or [`NIL`] before a side's first.
     level: u32,
 }
 

@@ -1,76 +1,81 @@
-//! From a hash to a slot: where in its slab an order is by its id, a level by its side and price, a thing of a table by its key. Open
-//! addressing, linear probing, and removal that leaves no tombstones, so that a table that lives for years is as fast as a fresh one.
+//! The index from a hash to a slot: to find an order in its slab by its id, a level by its side and
+//! price, an entity of a table by its key. Open addressing, linear probing, and removal without
+//! tombstones, so that a table that lives for years is as fast as a fresh one.
 //!
 //! ```text
 //! up to 65,536 places:  hash ─highest bits─▶ place
 //! more:                 hash ─highest bits─▶ directory ─▶ page ─next bits─▶ place
 //! ```
 //!
-//! A table is one root page, which doubles. One that outgrows it has many pages: a page of [`PLACES`] that is half full is divided into two by
-//! one more bit of its hashes, and two that are nearly empty become one again (extendible hashing). So what one insertion or removal moves
-//! is bounded however large the table is, and what a table that was large does not need any more goes back to the allocator.
+//! A small table is one root page, which doubles. A table that outgrows it has many pages: a page
+//! of [`PLACES`] that is half full is divided into two by one more bit of its hashes, and two that
+//! are nearly empty are merged (extendible hashing). So the entries that one insertion or removal
+//! moves are bounded however large the table is, and a table that was large returns memory to the
+//! allocator.
 //!
-//! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so dividing pages and closing gaps never
-//! touch the slab. Keys are compared by the caller, there.
+//! An entry is the hash (high half) and the slot (low half). Places follow from the hash alone, so
+//! dividing pages and closing gaps never touch the slab. The caller compares keys there.
 
 use prefetch_index::prefetch_index;
 
-/// No entry. Nothing has this hash and slot: slots end below `u32::MAX`.
+/// An empty place. No entry has this value: slots end below `u32::MAX`.
 const EMPTY: u64 = u64::MAX;
 
-/// At least so many places for each entry; else a page grows. Longer walks from place to place would cost more mispredicted branches
-/// than the smaller table saves in cache misses.
+/// Minimum number of places for each entry; with fewer, a page grows. Longer probes would cost more
+/// mispredicted branches than the smaller table saves in cache misses.
 const SPARE: usize = 2;
 
-/// A page with fewer entries than a place in so many shrinks.
+/// A page with fewer than one entry for this many places shrinks.
 const SPARSE: usize = 8;
 
 /// Places of the smallest page.
 const PLACES_MIN: usize = 8;
 
-/// Places of a page of a large table. Dividing one moves half as many entries.
+/// Places of a page of a large table. Dividing a page moves half as many entries.
 pub const PLACES: usize = 4_096;
 
-/// Pages that the largest root page is as large as. Moving half as many places' entries takes a fraction of a millisecond.
+/// Size of the largest root page, in pages. Moving its entries (half as many as its places) takes a
+/// fraction of a millisecond.
 const ROOT_PAGES: usize = 16;
 
 /// The number of the root page.
 const ROOT: u32 = u32::MAX;
 
-/// Directory entries for each page, at most. Well-mixed hashes need two or four; others have pages that double instead.
+/// Maximum directory entries for each page. Well-mixed hashes need two or four; with others, pages
+/// double instead.
 const SHARES_MAX: usize = 8;
 
-/// Where an entry would be, until the next change.
+/// The place where an entry would be; valid until the next change.
 pub struct Vacancy(IndexEntry);
 
-/// Where an entry is, until the next change.
+/// The place where an entry is; valid until the next change.
 #[derive(Clone, Copy)]
 pub struct IndexEntry {
     pub page: u32,
     pub at: u32,
 }
 
-/// See the module. `FULL` is [`PLACES`] but in tests.
+/// A hash index; see the module's documentation. `FULL` is [`PLACES`] except in tests.
 #[derive(Clone, Debug)]
 pub struct HashIndex<const FULL: usize = PLACES> {
     /// All entries, if there is no directory.
     root: Page,
-    /// By the highest bits of a hash.
+    /// Page numbers by the highest bits of a hash.
     directory: Vec<u32>,
-    /// Takes a hash to its place in the directory.
+    /// Shifts a hash to its place in the directory.
     shift: u32,
     pages: Vec<Page>,
-    /// Entries in the pages.
+    /// Number of entries in the pages.
     far: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Page {
-    /// A power of two of them.
+    /// The places; their number is a power of two.
     entries: Box<[u64]>,
-    /// Takes a hash to its place in the page: the bits behind those that choose the page.
+    /// Shifts a hash to its place in the page: the bits after those that choose the page.
     shift: u32,
-    /// How many bits of a hash choose this page.
+    /// Number of hash bits that choose this page.
     depth: u32,
     /// Those bits.
     prefix: u32,
@@ -83,7 +88,7 @@ impl Page {
         Self { entries, shift: 32_u32.saturating_sub(depth + places.trailing_zeros()), depth, prefix, len: 0 }
     }
 
-    /// Where the entry of a hash is, unless another is there.
+    /// Returns the home place of a hash, where its entry is unless another took it.
     #[inline]
     fn home(&self, hash: u32) -> usize {
         (hash >> self.shift) as usize & (self.entries.len() - 1)
@@ -104,7 +109,7 @@ impl Page {
         self.len += 1;
     }
 
-    /// Takes the entry at a place out and closes the gap.
+    /// Removes the entry at a place and closes the gap.
     #[inline]
     fn remove(&mut self, mut gap: usize) {
         self.len -= 1;
@@ -127,7 +132,7 @@ impl Page {
         self.entries[gap] = EMPTY;
     }
 
-    /// The same entries in another number of places.
+    /// Returns a page with the same entries in another number of places.
     fn resize(&mut self, places: usize) {
         let old = std::mem::replace(self, Self::new(places, self.depth, self.prefix));
         old.all().for_each(|entry| self.put(entry));
@@ -137,7 +142,7 @@ impl Page {
         self.entries.iter().copied().filter(|entry| *entry != EMPTY)
     }
 
-    /// Whether one more entry would leave too few places.
+    /// Returns whether one more entry would leave too few places.
     #[inline]
     fn is_full(&self) -> bool {
         (self.len as usize + 1) * SPARE > self.entries.len()
@@ -160,7 +165,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         Self { root: Page::new(places, 0, 0), directory: Vec::new(), shift: 32, pages: Vec::new(), far: 0 }
     }
 
-    /// Without entries, with places for so many.
+    /// Returns an empty index with places for this many entries.
     pub fn with_room(entries: usize) -> Self {
         let places = (entries * SPARE).next_power_of_two();
         if places <= FULL * ROOT_PAGES {
@@ -176,7 +181,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.root.len as usize + self.far
     }
 
-    /// The page of a hash, and its number.
+    /// Returns the page of a hash, and its number.
     #[inline]
     fn page(&self, hash: u32) -> (u32, &Page) {
         if self.directory.is_empty() { (ROOT, &self.root) } else { self.far_page(hash) }
@@ -193,20 +198,20 @@ impl<const FULL: usize> HashIndex<FULL> {
         if number == ROOT { &mut self.root } else { &mut self.pages[number as usize] }
     }
 
-    /// Brings the places of a hash into the processor's caches.
+    /// Prefetches the places of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
         let (_, page) = self.page(hash);
         prefetch_index(&page.entries, page.home(hash));
     }
 
-    /// A slot with this hash, likely the wanted one: where to look ahead without touching the slab.
+    /// Returns a slot with this hash, likely the wanted one, to prefetch without touching the slab.
     #[inline]
     pub fn guess(&self, hash: u32) -> Option<u32> {
         self.find(hash, |_| true).map(|(_, slot)| slot)
     }
 
-    /// The entry with this hash for which `is_it` holds: its place and its slot.
+    /// Returns the place and the slot of the entry with this hash for which `is_it` holds.
     #[inline]
     pub fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<(IndexEntry, u32)> {
         let (number, page) = self.page(hash);
@@ -223,7 +228,8 @@ impl<const FULL: usize> HashIndex<FULL> {
         }
     }
 
-    /// The slot with this hash for which `is_it` holds, or else the place where its entry would be: see [`HashIndex::fill`].
+    /// Returns the slot with this hash for which `is_it` holds, or else the place where its entry
+    /// would be: see [`HashIndex::fill`].
     #[inline]
     pub fn find_or_vacancy(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, Vacancy> {
         let (number, page) = self.page(hash);
@@ -244,7 +250,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         Err(Vacancy(IndexEntry { page: number, at: low(at) }))
     }
 
-    /// The place where an entry would be, for a key that has none.
+    /// Returns the place where an entry would be, for a key without one.
     #[inline]
     pub fn vacancy(&mut self, hash: u32) -> Vacancy {
         match self.find_or_vacancy(hash, |_| false) {
@@ -253,7 +259,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         }
     }
 
-    /// Adds an entry where there was none of its key.
+    /// Adds an entry for a key that has none.
     #[inline]
     pub fn fill(&mut self, vacancy: Vacancy, hash: u32, slot: u32) {
         let page = self.page_mut(vacancy.0.page);
@@ -280,7 +286,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.remove_at(IndexEntry { page: number, at: low(at) });
     }
 
-    /// Removes the entry at a place that [`HashIndex::find`] told.
+    /// Removes the entry that [`HashIndex::find`] returned.
     #[inline]
     pub fn remove_at(&mut self, place: IndexEntry) {
         let page = self.page_mut(place.page);
@@ -301,7 +307,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         }
     }
 
-    /// Removes all entries. The places stay.
+    /// Removes all entries and keeps the places.
     pub fn clear(&mut self) {
         for page in self.pages.iter_mut().chain([&mut self.root]) {
             page.entries.fill(EMPTY);
@@ -310,7 +316,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.far = 0;
     }
 
-    /// A hash's place in the directory.
+    /// Returns a hash's place in the directory.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "of 32 bits")]
     fn share(&self, hash: u32) -> usize {
@@ -321,7 +327,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         32 - self.shift
     }
 
-    /// Makes room where a hash belongs.
+    /// Makes space where a hash belongs.
     #[cold]
     fn grow(&mut self, hash: u32) -> Vacancy {
         let many_shares = self.directory.len() * 2 > self.pages.len() * SHARES_MAX;
@@ -341,7 +347,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.vacancy(hash)
     }
 
-    /// Moves all entries.
+    /// Moves all entries to another index.
     fn move_to(&mut self, to: Self) {
         let from = std::mem::replace(self, to);
         for entry in from.pages.iter().chain([&from.root]).flat_map(Page::all) {
@@ -350,7 +356,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         }
     }
 
-    /// Makes two pages of one.
+    /// Divides a page into two.
     fn divide(&mut self, number: u32) {
         if self.pages[number as usize].depth == self.depth() {
             self.directory = self.directory.iter().flat_map(|page| [*page; 2]).collect();
@@ -371,7 +377,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.share_out(other);
     }
 
-    /// Enters a page into the directory where it belongs.
+    /// Enters a page into the directory.
     fn share_out(&mut self, number: u32) {
         let page = &self.pages[number as usize];
         let shares = self.depth() - page.depth;
@@ -379,7 +385,7 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.directory[first..first + (1 << shares)].fill(number);
     }
 
-    /// Gives back what a page with few entries does not need.
+    /// Shrinks or merges a page with few entries.
     #[cold]
     fn shrink(&mut self, number: u32) {
         if number != ROOT && self.far * SPARSE < FULL * ROOT_PAGES {
@@ -403,13 +409,13 @@ impl<const FULL: usize> HashIndex<FULL> {
         self.share_out(number);
         self.pages.swap_remove(other as usize);
         if (other as usize) < self.pages.len() {
-            // Another has its number.
+            // The other page now has its number.
             self.share_out(other);
         }
         self.halve();
     }
 
-    /// Halves the directory as often as no page needs all of it.
+    /// Halves the directory while no page needs all of it.
     fn halve(&mut self) {
         while self.directory.len() > self.pages.len() * 2 {
             if self.pages.iter().any(|page| page.depth == self.depth()) {
@@ -451,7 +457,7 @@ mod tests {
             self.pages.iter().chain([&self.root]).map(|page| page.entries.len()).sum()
         }
 
-        /// Directory and pages say the same.
+        /// Asserts that directory and pages agree.
         fn is_sound(&self) {
             assert_eq!(self.directory.len(), if self.pages.is_empty() { 0 } else { 1 << self.depth() });
             assert!(self.pages.is_empty() || self.root.len == 0);
@@ -471,8 +477,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Few hashes, also at both ends of the table, so that runs collide, wrap around and close again; pages so small that they are
-        /// divided and become one again.
+        /// Few hashes, also at both ends of the table, so that runs collide, wrap around and close
+        /// again; pages so small that they are divided and merged again.
         #[test]
         fn agrees_with_a_map(
             steps in prop::collection::vec(

@@ -1,15 +1,17 @@
-//! From an order's id to its slot.
+//! The index from an order's id to its slot.
 //!
-//! An exchange gives ids out one after the other, and most orders that end do so soon. So the last ids, whatever became of them, have a
-//! place each in a ring, found without a hash and without a look at the order; those of older orders that still rest are in a hash table, as
-//! are ids that come in no order, from outside.
+//! An exchange assigns ids in ascending order, and most orders that end do so soon. So each of the
+//! latest ids, whether or not its order still rests, has an entry in a ring, found without a hash
+//! and without reading the order. A hash table holds older orders that still rest, and external ids
+//! that come in no order.
 //!
 //! ```text
 //!    hash table   │ start    ring: one place an id    next │   not yet
 //! ```
 //!
-//! The ring has four places for each order that rests, up to [`RING_MAX`]. When an id comes, the one that leaves the ring is entered into the
-//! table if its order rests: at most [`AHEAD`] for each that comes.
+//! The ring has four places for each order that rests, up to [`RING_MAX`]. When an id is added, the
+//! id that leaves the ring moves to the table if its order rests: at most [`AHEAD`] for each added
+//! id.
 
 use super::hash_index::{HashIndex, IndexEntry};
 use super::slab::NIL;
@@ -21,25 +23,26 @@ const RING_MIN: usize = 1 << 6;
 /// Places of the largest ring: 1 MiB. Growing to it copies half as much.
 const RING_MAX: usize = 1 << 18;
 
-/// Places of the ring for each order that rests; with fewer than an eighth of that it shrinks.
+/// Places of the ring for each order that rests; with fewer than an eighth of that the ring
+/// shrinks.
 const SHARE: usize = 4;
 
-/// How far the ring goes on with an id. Some orders do not come to rest, so ids have gaps.
+/// How far one added id may extend the ring. Some orders do not come to rest, so ids have gaps.
 const AHEAD: u64 = 64;
 
-/// The page of a [`IndexEntry`] that is in the ring.
+/// The page number of an [`IndexEntry`] that is in the ring.
 const RING: u32 = u32::MAX - 1;
 
 #[derive(Clone, Debug)]
 pub struct IdIndex {
-    /// Slots of the ids from `start` to before `next`, or [`NIL`]; a power of two of them.
+    /// Slots of the ids from `start` to before `next`, or [`NIL`]; the length is a power of two.
     ring: Box<[u32]>,
     start: u64,
     next: u64,
-    /// How many are not [`NIL`].
+    /// Number of ring places that are not [`NIL`].
     near: usize,
     table: HashIndex,
-    /// No id above this is in the table, wherever the ring is.
+    /// Upper bound of the ids in the table, wherever the ring is.
     highest_in_table: u64,
     key: IdKey,
 }
@@ -51,7 +54,7 @@ impl Default for IdIndex {
 }
 
 impl IdIndex {
-    /// Without entries, with places for so many.
+    /// Returns an empty index, with memory for `room` entries.
     pub fn new(key: IdKey, room: usize) -> Self {
         let ring = ring(RING_MIN);
         Self { ring, start: 0, next: 0, near: 0, table: HashIndex::with_room(room), highest_in_table: 0, key }
@@ -61,14 +64,14 @@ impl IdIndex {
         self.near + self.table.len()
     }
 
-    /// The place of a number that the ring is for.
+    /// Returns the ring place of a number.
     #[inline]
     fn in_ring(&self, number: u64) -> Option<usize> {
         let at = low(number) & (self.ring.len() - 1);
         (number.wrapping_sub(self.start) < self.next - self.start).then_some(at)
     }
 
-    /// Brings the way to an order into the processor's caches.
+    /// Prefetches the index entries that lead to an order.
     #[inline]
     pub fn prefetch<Id: BookId>(&self, id: Id) {
         if let Some(at) = id.number().and_then(|number| self.in_ring(number)) {
@@ -78,13 +81,13 @@ impl IdIndex {
         }
     }
 
-    /// A slot that likely has the order of an id: where to look ahead without touching the slab.
+    /// Returns the slot that likely has the order of an id, to prefetch without touching the slab.
     #[inline]
     pub fn guess<Id: BookId>(&self, id: Id) -> Option<u32> {
         self.find(id, |_| true).map(|(_, slot)| slot)
     }
 
-    /// Where the entry of an id is, and the slot; `has` tells whether a slot has this id.
+    /// Finds the entry of an id and its slot; `has` returns whether a slot has this id.
     #[inline]
     pub fn find<Id: BookId>(&self, id: Id, has: impl Fn(u32) -> bool) -> Option<(IndexEntry, u32)> {
         if let Some(at) = id.number().and_then(|number| self.in_ring(number)) {
@@ -102,13 +105,13 @@ impl IdIndex {
         self.table.find(id.mix(self.key), has)
     }
 
-    /// False for an id above all that are in the table.
+    /// Returns false for an id above all that are in the table.
     #[inline]
     fn may_be_in_table<Id: BookId>(&self, id: Id) -> bool {
         self.table.len() > 0 && id.number().is_none_or(|number| number <= self.highest_in_table)
     }
 
-    /// Enters an id that is not there. `id_of` tells the id of a slot.
+    /// Adds an id that is not in the index. `id_of` returns the id of a slot.
     #[inline]
     pub fn insert<Id: BookId>(&mut self, id: Id, slot: u32, id_of: impl Fn(u32) -> Id) {
         let Some(number) = id.number() else { return self.insert_into_table(id, slot) };
@@ -127,7 +130,7 @@ impl IdIndex {
         }
     }
 
-    /// An empty ring begins anywhere, and needs few places.
+    /// Restarts an empty ring at this number, with few places.
     #[inline(never)]
     fn begin_with(&mut self, number: u64) {
         (self.start, self.next) = (number, number);
@@ -136,7 +139,7 @@ impl IdIndex {
         }
     }
 
-    /// The ring is for this number as well, or at least for some before it.
+    /// Extends the ring to include this number, or at least some numbers before it.
     #[inline]
     fn go_on_to<Id: BookId>(&mut self, number: u64, id_of: impl Fn(u32) -> Id) {
         if self.near * SHARE >= self.ring.len() && self.ring.len() < RING_MAX {
@@ -152,7 +155,7 @@ impl IdIndex {
         }
     }
 
-    /// The ring begins with this number: orders with lower ones are in the table.
+    /// Moves the ring's start to this number: orders with lower numbers go to the table.
     #[inline]
     fn leave_to_table<Id: BookId>(&mut self, start: u64, id_of: &impl Fn(u32) -> Id) {
         while self.start < start && self.near > 0 {
@@ -167,7 +170,8 @@ impl IdIndex {
         self.start = start;
     }
 
-    /// Looked at once in a turn of the ring, or in a few if there are gaps: it has far more places than there are orders.
+    /// Checked once in a turn of the ring, or in a few turns if there are gaps: the ring has far
+    /// more places than there are orders.
     #[cold]
     fn shrink<Id: BookId>(&mut self, id_of: impl Fn(u32) -> Id) {
         let places = self.ring.len() / 2;
@@ -188,7 +192,7 @@ impl IdIndex {
         self.table.fill(vacancy, hash, slot);
     }
 
-    /// Removes the entry at a place that [`IdIndex::find`] told.
+    /// Removes the entry that [`IdIndex::find`] returned.
     #[inline]
     pub fn remove_at(&mut self, place: IndexEntry) {
         if place.page == RING {
@@ -244,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Ids by slot, the index of them, and a map that says the same.
+    /// Ids by slot, their index, and a map to compare with.
     #[derive(Default)]
     struct Both {
         ids: IdIndex,
@@ -265,7 +269,7 @@ mod tests {
             }
         }
 
-        /// One of those that are there, by its place or by its slot.
+        /// Removes one of the ids, by its entry or by its slot.
         fn remove(&mut self, pick: usize, by_place: bool) {
             let Some((&id, &slot)) = self.naive.iter().nth(pick % self.naive.len().max(1)) else { return };
             self.naive.remove(&id);
@@ -293,7 +297,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Ids in order, with gaps shorter and longer than the ring goes on at once, again, out of order, and from anywhere.
+        /// Ids in order, with gaps shorter and longer than one extension of the ring, repeated, out
+        /// of order, and from anywhere.
         #[test]
         fn agrees_with_a_map(steps in prop::collection::vec((0_u8..12, any::<u64>(), any::<bool>()), 0..700)) {
             let (mut both, mut last) = (Both::default(), 1_u64 << 56);

@@ -1,5 +1,5 @@
-//! The levels of all books: each in a slot that stays the same as long as it has orders, found by its side and price, and from the
-//! next better one.
+//! The price levels of all books. Each keeps its slot as long as it has orders, and is found by its
+//! side and price, or from the next better level.
 
 use std::ops::RangeInclusive;
 
@@ -10,18 +10,18 @@ use super::by_rank::{self, ByRank};
 use super::prices::{Ladder, Prices};
 use super::slab::{Linked, NIL, Slab};
 
-/// The orders at one price, first come first.
+/// The orders at one price, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct PriceLevel {
-    /// What rests there, all orders together (I-6).
+    /// Total quantity of its orders (I-6).
     pub total: u64,
-    /// Slot of the first order, or [`NIL`] while the level is opened.
+    /// Slot of the first order, or [`NIL`] while the level is being opened.
     pub head: u32,
-    /// Slot of the last order, likewise.
+    /// Slot of the last order, or [`NIL`] while the level is being opened.
     pub tail: u32,
-    /// Which side of which book.
+    /// The side and book, as an index into the sides.
     pub levels_of_side: u32,
-    /// Its price as a rank: see [`SideLevels::rank`].
+    /// The price as a rank: see [`SideLevels::rank`].
     rank: u32,
 }
 
@@ -44,7 +44,7 @@ pub struct SideLevels {
     pub best: u32,
     /// The best level's rank, if there is one.
     rank: u32,
-    /// How many orders rest on this side.
+    /// Number of orders that rest on this side.
     pub orders: u32,
     /// The lowest price of the domain.
     lowest: u32,
@@ -52,9 +52,9 @@ pub struct SideLevels {
     highest: u32,
     /// All ones for asks, so that the lower price is the higher number; zero for bids.
     flip: u32,
-    /// What takes a flipped price to its rank.
+    /// The offset that turns a flipped price into its rank.
     base: u32,
-    /// Its table of levels, or [`by_rank::NONE`].
+    /// The side's table of levels, or [`by_rank::NONE`].
     table: u32,
     ladder: Ladder,
 }
@@ -79,32 +79,33 @@ impl SideLevels {
         }
     }
 
-    /// A price as a number of which the higher is better: the price itself for bids, its distance to the highest for asks. Which
-    /// side it is shall cost no branch: nothing predicts the side of the next order.
+    /// Returns a price as a number of which the higher is better: the price itself for bids, its
+    /// distance to the highest price for asks. Branch-free, because the side of the next order is
+    /// unpredictable.
     #[inline]
     fn rank(&self, price: u32) -> u32 {
         (price ^ self.flip).wrapping_add(self.base)
     }
 
-    /// More than its highest rank.
+    /// Returns a bound above the highest rank.
     #[inline]
     fn ranks(&self) -> usize {
         self.highest as usize + 1
     }
 
-    /// The prices of the domain.
+    /// Returns the prices of the domain.
     #[inline]
     pub fn prices(&self) -> RangeInclusive<u32> {
         self.lowest..=self.highest
     }
 
-    /// The best price.
+    /// Returns the best price.
     #[inline]
     pub fn price(&self) -> Option<u32> {
         (self.best != NIL).then(|| self.rank.wrapping_sub(self.base) ^ self.flip)
     }
 
-    /// The best level, if an order on the other side with this limit meets it.
+    /// Returns the best level, if an order on the other side with this limit crosses it.
     #[inline]
     pub fn meets(&self, limit: u32) -> Option<u32> {
         let crosses = self.rank.wrapping_sub(self.base) >= limit ^ self.flip;
@@ -114,17 +115,17 @@ impl SideLevels {
 
 #[derive(Clone, Debug, Default)]
 pub struct AllLevels {
-    /// The bids of each book and, next to them, its asks.
+    /// The bids of each book, each followed by the asks.
     sides: Vec<SideLevels>,
     levels: Slab<PriceLevel>,
-    /// How many there are.
+    /// Number of levels that have orders.
     open: u32,
     by_rank: ByRank,
     prices: Prices,
 }
 
 impl AllLevels {
-    /// Adds the sides of a book: behind all others, or where a book was closed.
+    /// Adds the sides of a book: after all others, or in the place of a closed book.
     pub fn add_book(&mut self, book: BookKey, prices: &RangeInclusive<u32>) {
         for side in [BookSide::Bid, BookSide::Ask] {
             let levels_of_side = SideLevels::new(side, prices);
@@ -141,13 +142,13 @@ impl AllLevels {
         self.sides.pop();
     }
 
-    /// How many levels have orders, in all books.
+    /// Returns the number of levels that have orders, in all books.
     #[inline]
     pub fn open_levels(&self) -> u32 {
         self.open
     }
 
-    /// How many books there are, with those that were closed.
+    /// Returns the number of books, including closed ones.
     pub fn books(&self) -> u32 {
         u32::try_from(self.sides.len() / 2).expect("fewer than 2^31 books")
     }
@@ -162,20 +163,21 @@ impl AllLevels {
         &mut self.sides[levels_of_side as usize]
     }
 
-    /// Brings a level into the processor's caches.
+    /// Prefetches a level.
     #[inline]
     pub fn prefetch(&self, level: u32) {
         self.levels.prefetch(level);
     }
 
-    /// A level that is likely the one at a price: where to look ahead without touching it.
+    /// Returns a level that is likely the one at a price, to prefetch without touching the level
+    /// itself.
     #[inline]
     pub fn guess(&self, levels_of_side: u32, price: u32) -> Option<u32> {
         let side = self.levels_of_side(levels_of_side);
         self.by_rank.guess(side.table, levels_of_side, side.rank(price))
     }
 
-    /// Brings the way to the level at a price into the processor's caches.
+    /// Prefetches the index entries that lead to the level at a price.
     #[inline]
     pub fn prefetch_price(&self, levels_of_side: u32, price: u32) {
         let side = self.levels_of_side(levels_of_side);
@@ -183,26 +185,26 @@ impl AllLevels {
         self.prices.prefetch(side.ladder, side.rank(price));
     }
 
-    /// The level at a price, if it has orders.
+    /// Returns the level at a price, if it has orders.
     #[inline]
     pub fn find(&self, levels_of_side: u32, price: u32) -> Option<u32> {
         self.find_rank(levels_of_side, self.levels_of_side(levels_of_side).rank(price))
     }
 
-    /// The ranks of one side that have orders, best first.
+    /// Returns the ranks of one side that have orders, best first.
     pub fn ranks(&self, levels_of_side: u32) -> impl Iterator<Item = u32> {
         let SideLevels { best, rank, ladder, .. } = *self.levels_of_side(levels_of_side);
         let first = (best != NIL).then_some(rank);
         std::iter::successors(first, move |&rank| self.prices.below(ladder, rank))
     }
 
-    /// Brings the way to the level of a rank into the processor's caches.
+    /// Prefetches the index entries that lead to the level of a rank.
     #[inline]
     pub fn prefetch_key(&self, levels_of_side: u32, rank: u32) {
         self.by_rank.prefetch(self.levels_of_side(levels_of_side).table, levels_of_side, rank);
     }
 
-    /// Brings the level of a rank into the processor's caches, once the way to it is there.
+    /// Prefetches the level of a rank, once the index entries are in the cache.
     #[inline]
     pub fn prefetch_level(&self, levels_of_side: u32, rank: u32) {
         if let Some(level) = self.by_rank.guess(self.levels_of_side(levels_of_side).table, levels_of_side, rank) {
@@ -210,14 +212,14 @@ impl AllLevels {
         }
     }
 
-    /// The level of a rank, if it has orders.
+    /// Returns the level of a rank, if it has orders.
     #[inline]
     pub fn find_rank(&self, levels_of_side: u32, rank: u32) -> Option<u32> {
         let is_it = |slot| self.levels[slot].rank == rank && self.levels[slot].levels_of_side == levels_of_side;
         self.by_rank.find(self.levels_of_side(levels_of_side).table, levels_of_side, rank, is_it)
     }
 
-    /// The level at a price, to be filled further or for the first time.
+    /// Returns the level at a price to add an order to; opens it if there is none.
     #[inline]
     pub fn open(&mut self, at: u32, price: u32) -> u32 {
         let rank = self.levels_of_side(at).rank(price);
@@ -227,7 +229,7 @@ impl AllLevels {
         }
     }
 
-    /// A level for a rank that has none.
+    /// Opens a level for a rank that has none.
     #[inline(never)]
     fn add(&mut self, at: u32, rank: u32) -> u32 {
         let levels_of_side = &mut self.sides[at as usize];
@@ -244,7 +246,7 @@ impl AllLevels {
         level
     }
 
-    /// A level has no more orders.
+    /// Closes a level that has no more orders.
     #[inline(never)]
     pub fn close(&mut self, level: u32) {
         let PriceLevel { levels_of_side: at, rank, .. } = self.levels[level];
@@ -264,14 +266,14 @@ impl AllLevels {
         }
     }
 
-    /// A side has come to have many orders.
+    /// Switches a side that now has many orders to its own table.
     #[cold]
     fn add_table(&mut self, at: u32) {
         let table = self.by_rank.add_table(self.levels_of_side(at).ranks());
         self.move_levels(at, table);
     }
 
-    /// A side has few orders left.
+    /// Switches a side that has few orders left back from its own table.
     #[cold]
     fn drop_table(&mut self, at: u32) {
         let table = self.levels_of_side(at).table;
@@ -279,7 +281,7 @@ impl AllLevels {
         self.by_rank.drop_table(table);
     }
 
-    /// Finds the levels of a side in another table from here on.
+    /// Moves the levels of a side from one table to another.
     fn move_levels(&mut self, at: u32, to: u32) {
         let SideLevels { table: from, ladder, best, rank, .. } = *self.levels_of_side(at);
         let mut next = (best != NIL).then_some(rank);
@@ -292,7 +294,7 @@ impl AllLevels {
         self.shelf_mut(at).table = to;
     }
 
-    /// The next level on the worse side.
+    /// Returns the next worse level.
     #[inline]
     pub fn worse(&self, level: u32) -> Option<u32> {
         let PriceLevel { levels_of_side, rank, .. } = self.levels[level];
@@ -324,17 +326,18 @@ impl std::ops::IndexMut<u32> for AllLevels {
 
 #[cfg(test)]
 impl AllLevels {
-    /// Levels that there is memory for, and bytes of what else there is.
+    /// Returns the number of levels that fit the allocated memory, and the bytes of all other
+    /// memory.
     pub fn rooms(&self) -> [usize; 2] {
         [self.levels.room(), self.prices.bytes()]
     }
 
-    /// Blocks of prices that have orders.
+    /// Returns the number of blocks of prices that have orders.
     pub fn blocks(&self) -> usize {
         self.prices.nodes()[1]
     }
 
-    /// Sides that have a table.
+    /// Returns the number of sides that have a table.
     pub fn tables(&self) -> usize {
         self.sides.iter().filter(|levels_of_side| levels_of_side.table != by_rank::NONE).count()
     }

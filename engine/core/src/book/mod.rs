@@ -1,10 +1,11 @@
-//! Resting orders by price and time. Knows nothing of accounts, purses or Kafka: prices are ticks, quantities are
-//! numbers, and what an order carries for its owner is a type parameter.
+//! Resting orders by price and time. Independent of accounts, purses and Kafka: prices are ticks,
+//! quantities are numbers, and the data that the owner attaches to an order is a type parameter.
 //!
-//! [`Book`] is one market's; [`Books`] are many in one memory, as a shard has them.
+//! [`Book`] holds one market's orders; [`Books`] holds many books in one memory, as a shard has
+//! them.
 //!
 //! ```
-//! use engine_core::{Book, Instruction, Outcome, Refusal, Resting};
+//! use engine_core::{Book, BookError, PlaceResult, RestPolicy, Resting};
 //! use schemas::BookSide::{self, Ask, Bid};
 //!
 //! // Prices 1..=9,999; ids are u64 (u128 and order ids will do as well), and nothing is kept for an order's owner.
@@ -12,15 +13,15 @@
 //! let order = |id, side: BookSide, price, remaining| Resting { id, side, price, remaining, owner: () };
 //!
 //! for id in [1, 2] {
-//!     book.place(order(id, Ask, 6_000, 10), Instruction::GoodTillCancelled, |_, _| {})?;
+//!     book.place(order(id, Ask, 6_000, 10), RestPolicy::GoodTillCancelled, |_, _| {})?;
 //! }
 //! assert_eq!((book.best(Ask), book.depth(Ask, 6_000)), (Some(6_000), 20));
 //!
 //! // A bid for 15 at 6,100 fills at the resting orders' price, first come first served.
 //! let mut fills = Vec::new();
 //! let bid = order(3, Bid, 6_100, 15);
-//! let outcome = book.place(bid, Instruction::ImmediateOrCancel, |maker, quantity| fills.push((maker.id, maker.price, quantity)))?;
-//! assert_eq!(outcome, Outcome { filled: 15, resting: 0 });
+//! let outcome = book.place(bid, RestPolicy::ImmediateOrCancel, |maker, quantity| fills.push((maker.id, maker.price, quantity)))?;
+//! assert_eq!(outcome, PlaceResult { filled: 15, resting: 0 });
 //! assert_eq!(fills, [(1, 6_000, 10), (2, 6_000, 5)]);
 //!
 //! // Less of it keeps its place; another price loses it.
@@ -29,13 +30,13 @@
 //! assert_eq!(book.get(2).map(|order| (order.price, order.remaining)), Some((6_500, 4)));
 //!
 //! book.cancel(2)?;
-//! assert_eq!(book.cancel(2), Err(Refusal::IdUnknown));
+//! assert_eq!(book.cancel(2), Err(BookError::IdUnknown));
 //! assert!(book.is_empty());
-//! # Ok::<(), Refusal>(())
+//! # Ok::<(), BookError>(())
 //! ```
 //!
-//! Who has a queue of calls for books that no cache holds makes them 1.5 to 1.8 times as quick by telling what comes: see
-//! [`Books::prefetch`].
+//! A caller that has a queue of calls, for books that no cache holds, runs them 1.5 to 1.8 times as
+//! fast by announcing the next ones: see [`Books::prefetch`].
 
 mod ahead;
 mod books;
@@ -68,13 +69,15 @@ pub(crate) use slab::NIL;
 
 /// An order's id in a book.
 pub trait BookId: Copy + Eq + std::fmt::Debug {
-    /// The id as a number below `u64::MAX`, if it is one. Books of ids that are given out in their order are quicker.
+    /// Returns the id as a number below `u64::MAX`, if it is one. Books are faster with ids that
+    /// are assigned in ascending order.
     fn number(self) -> Option<u64>;
-    /// 32 well-mixed bits.
+    /// Returns 32 well-mixed bits.
     fn mix(self, key: IdKey) -> u32;
 }
 
-/// What ids are mixed with: two odd numbers. Who does not know them can choose no ids that often mix alike (multiply-shift hashing).
+/// The key with which ids are mixed: two odd numbers. Without knowing them, nobody can choose many
+/// ids that collide (multiply-shift hashing).
 #[derive(Clone, Copy, Debug)]
 pub struct IdKey([u64; 2]);
 
@@ -85,7 +88,7 @@ impl IdKey {
     }
 }
 
-/// For ids that the exchange gives out, in order or well mixed.
+/// For ids that the exchange assigns, in ascending order or well mixed.
 impl Default for IdKey {
     fn default() -> Self {
         Self([0x9E37_79B9_7F4A_7C15, 0xD1B5_4A32_D192_ED03])
@@ -119,7 +122,7 @@ impl BookId for u128 {
     }
 }
 
-/// Given out by the shard, one after the other, whatever clients do.
+/// Assigned by the shard in ascending order, whatever clients do.
 impl BookId for OrderId {
     #[inline]
     fn number(self) -> Option<u64> {
@@ -135,32 +138,32 @@ impl BookId for OrderId {
 /// An order in the book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resting<Id, T = ()> {
-    /// Its id; unique in the book.
+    /// The order's id; unique in the book.
     pub id: Id,
-    /// Its side.
+    /// The order's side.
     pub side: BookSide,
-    /// Its price in ticks.
+    /// The order's price in ticks.
     pub price: u32,
-    /// What is left of it; not 0.
+    /// Remaining quantity; not 0.
     pub remaining: u32,
-    /// What the book's owner wants to find again.
+    /// Data that the book's owner attached.
     pub owner: T,
 }
 
-/// Orders of one side, best price first, first come first.
+/// Orders of one side: best price first, then oldest first.
 #[derive(Debug)]
 pub struct Queue<'a, Id, T> {
     books: &'a Books<Id, T>,
     at: At,
 }
 
-/// Where a walk through a queue is. The order behind another is looked for only when it is asked for: it may be far away, and most
-/// walks end before.
+/// The position of a walk through a queue. The order after another is looked up only when it is
+/// requested: it may be far away in memory, and most walks end before it.
 #[derive(Debug)]
 enum At {
-    /// The slot that comes next, or [`NIL`].
+    /// The next slot, or [`NIL`].
     Next(u32),
-    /// The slot before the one that comes next.
+    /// The slot before the next one.
     After(u32),
 }
 

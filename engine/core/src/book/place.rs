@@ -1,13 +1,14 @@
-//! Orders by the rules: what somebody calls who drives a book without the law around it. (The law decides in `decide/`, and then
-//! tells its book what happened.)
+//! Order entry with the matching rules built in: the API for a caller that uses a book without the
+//! core. (The core decides in `decide/` and then applies the result to its book.)
 //!
-//! Calls and types are plain: integers, enums of one byte, structs of them, and one call back a fill. A C layer needs no more.
+//! Calls and types are plain: integers, one-byte enums, structs of them, and one callback for each
+//! fill. A C layer needs no more.
 
 use schemas::BookSide;
 
 use super::{Book, BookId, BookKey, Books, Resting};
 
-/// What becomes of an order that does not fill at once.
+/// What happens to an order, or the part of it, that does not fill at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum RestPolicy {
@@ -15,49 +16,51 @@ pub enum RestPolicy {
     GoodTillCancelled = 0,
     /// The remainder is dropped.
     ImmediateOrCancel = 1,
-    /// All of it fills at once, or none.
+    /// Fills completely at once, or not at all.
     FillOrKill = 2,
-    /// Rests as it is; refused if it would take.
+    /// Rests without filling; refused if it would take.
     PostOnly = 3,
 }
 
-/// Why a call was refused. The book is as it was before.
+/// Why a call was refused. The book is unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum BookError {
-    /// Nothing to buy or sell.
+    /// The quantity is 0.
     QuantityIsZero = 1,
-    /// Not a price of this book.
+    /// The price is not one of this book.
     PriceOutOfDomain = 2,
     /// An order with this id rests, in this book or another of the same [`Books`].
     IdIsLive = 3,
-    /// No order with this id rests: it filled, was cancelled, or never was.
+    /// No order with this id rests: it filled, was cancelled, or never existed.
     IdUnknown = 4,
-    /// A post-only order that would take.
+    /// A post-only order would take.
     WouldTake = 5,
-    /// A fill-or-kill order that would not fill.
+    /// A fill-or-kill order would not fill.
     WouldNotFill = 6,
 }
 
-/// What an order came to. What is in neither was dropped.
+/// The result of an order. A quantity in neither field was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlaceResult {
-    /// How much filled at once.
+    /// The quantity that filled at once.
     pub filled: u32,
-    /// How much rests.
+    /// The quantity that rests.
     pub resting: u32,
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// Places `order`, with its whole quantity as `remaining`: fills it as far as its price meets others, best price first and first
-    /// come first at a price, and rests what is left if its instruction says so. Tells `fill` each resting order, as it was before,
-    /// and what is taken of it; the price of a fill is the resting order's.
+    /// Places `order`, whose `remaining` is its whole quantity: fills it as far as its price
+    /// crosses resting orders, best price first and oldest first at a price, and rests the
+    /// remainder if its policy says so. Calls `fill` with each resting order, as it was before, and
+    /// the quantity taken from it. The price of a fill is the resting order's.
     ///
     /// # Errors
     /// Every [`BookError`] but `IdUnknown`. Nothing was filled.
     ///
     /// # Panics
-    /// If `fill` does: what it was told before has happened, and the order does not rest.
+    /// If `fill` panics: the fills that it was called with have happened, and the order does not
+    /// rest.
     #[inline]
     pub fn place(
         &mut self,
@@ -85,7 +88,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         Ok(PlaceResult { filled: quantity - left, resting })
     }
 
-    /// Takes an order out. Returns its book and it.
+    /// Removes an order. Returns its book and the order.
     ///
     /// # Errors
     /// [`BookError::IdUnknown`].
@@ -94,14 +97,16 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         self.remove(id).ok_or(BookError::IdUnknown)
     }
 
-    /// Gives a resting order another price or quantity, or both. With its price and no more quantity than it has left it keeps its
-    /// place; else it goes behind all others at its price, after taking what that price meets.
+    /// Changes the price or the quantity of a resting order, or both. With the same price and no
+    /// more quantity than it has left, the order keeps its place; otherwise it fills as far as the
+    /// price crosses and then goes behind all others at its price.
     ///
     /// # Errors
     /// `QuantityIsZero`, `PriceOutOfDomain` or `IdUnknown`.
     ///
     /// # Panics
-    /// If `fill` does: what it was told before has happened, and the order is as it was.
+    /// If `fill` panics: the fills that it was called with have happened, and the order is as it
+    /// was.
     pub fn amend(
         &mut self,
         id: Id,
@@ -116,12 +121,12 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
             self.reduce_at(slot, quantity);
             return Ok(PlaceResult { filled: 0, resting: quantity });
         }
-        // It stays where it is until that is done: what it meets is on the other side.
+        // The order stays where it is until then: what it fills against is on the other side.
         let left = self.take(book, order.side, price, quantity, fill);
         if left > 0 {
             self.move_to(slot, price, left);
         } else {
-            // What was taken may have moved its entry.
+            // The fills may have moved its index entry.
             self.remove(id);
         }
         Ok(PlaceResult { filled: quantity - left, resting: left })
@@ -135,7 +140,8 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         if self.prices(book).contains(&price) { Ok(()) } else { Err(BookError::PriceOutOfDomain) }
     }
 
-    /// Whether an order of `side` with this limit takes at least `quantity`. Looks at levels, not at orders.
+    /// Returns whether an order of `side` with this limit can take at least `quantity`. Reads
+    /// levels, not orders.
     fn holds(&self, book: BookKey, side: BookSide, limit: u32, quantity: u32) -> bool {
         let mut left = u64::from(quantity);
         let enough = |(_, total): (u32, u64)| {
@@ -151,7 +157,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
 }
 
 impl<Id: BookId, T: Copy> Book<Id, T> {
-    /// Places `order`, with its whole quantity as `remaining`: see [`Books::place`].
+    /// Places `order`, whose `remaining` is its whole quantity: see [`Books::place`].
     ///
     /// # Errors
     /// Every [`BookError`] but `IdUnknown`. Nothing was filled.
@@ -165,7 +171,7 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
         self.books.place(BookKey::ONLY, order, instruction, fill)
     }
 
-    /// Takes an order out and returns it.
+    /// Removes an order and returns it.
     ///
     /// # Errors
     /// [`BookError::IdUnknown`].
@@ -174,7 +180,7 @@ impl<Id: BookId, T: Copy> Book<Id, T> {
         self.books.cancel(id).map(|(_, order)| order)
     }
 
-    /// Gives a resting order another price or quantity, or both: see [`Books::amend`].
+    /// Changes the price or the quantity of a resting order, or both: see [`Books::amend`].
     ///
     /// # Errors
     /// `QuantityIsZero`, `PriceOutOfDomain` or `IdUnknown`.

@@ -1,10 +1,13 @@
-//! What orders will touch is brought into the processor's caches before it is needed. Which order a call is about, nobody can guess, so
-//! most of its time would be waiting for memory; but who has a queue of calls knows.
+//! Prefetches the memory that coming calls will need. Nothing can predict which order a call refers
+//! to, so without prefetching a call mostly waits for memory; but a caller that has a queue of
+//! calls knows.
 //!
-//! Books that fit the caches need none of it, and looking takes time: they are left alone ([`LEVELS_FAR`], [`ORDERS_FAR`]).
+//! Books that fit the caches do not need prefetching, and looking ahead takes time: they are
+//! skipped ([`LEVELS_FAR`], [`ORDERS_FAR`]).
 //!
-//! Each call is looked at three times before its turn. Each look reads only what the one before it brought, and asks for what lies
-//! behind that. Nothing is changed, and nothing is decided by it.
+//! Each call is visited three times before its turn. Each visit reads only what the previous one
+//! prefetched, and prefetches what that refers to. Prefetching changes nothing, and no decision
+//! depends on it.
 
 use schemas::BookSide;
 
@@ -12,41 +15,43 @@ use super::books::Books;
 use super::slab::NIL;
 use super::{BookId, BookKey};
 
-/// How many calls lie between two looks at the same one.
+/// Number of calls between two visits of the same call.
 pub const APART: usize = 2;
 
-/// How many calls behind the present one are looked at.
+/// Number of queued calls, after the current one, that are visited.
 pub const LOOKAHEAD: usize = 3 * APART;
 
-/// Levels that no cache near the processor holds, with the orders at both their ends.
+/// Number of levels, with the orders at both ends of each, from which the near caches do not hold
+/// them.
 const LEVELS_FAR: u32 = 4_096;
 
-/// Orders that no cache holds at all, at however few levels.
+/// Number of orders from which no cache holds them, even at few levels.
 const ORDERS_FAR: usize = 1 << 18;
 
-/// A call that is to come.
+/// A coming call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Upcoming<Id> {
     /// An order will be placed.
     Place {
-        /// In this book.
+        /// The book.
         book: BookKey,
-        /// Its id.
+        /// The order's id.
         id: Id,
-        /// Its side.
+        /// The order's side.
         side: BookSide,
-        /// Its limit.
+        /// The order's limit.
         price: u32,
     },
     /// An order will be cancelled or amended.
     Change {
-        /// Its id.
+        /// The order's id.
         id: Id,
     },
 }
 
 impl<Id: BookId, T: Copy> Books<Id, T> {
-    /// Call before a call is made: `behind(n)` is the `n`-th call after it, from 1 to [`LOOKAHEAD`].
+    /// Prefetches for coming calls. Call before a call is made: `behind(n)` returns the `n`-th call
+    /// after it, from 1 to [`LOOKAHEAD`].
     #[inline]
     pub fn prefetch(&self, behind: impl Fn(usize) -> Option<Upcoming<Id>>) {
         if self.are_far() {
@@ -54,7 +59,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// True if what a call touches is likely in no cache, so that looking ahead is worth its while.
+    /// Returns true if prefetching pays: what a call touches is likely in no cache.
     #[inline]
     pub(crate) fn are_far(&self) -> bool {
         self.levels.open_levels() >= LEVELS_FAR || self.orders() >= ORDERS_FAR
@@ -84,13 +89,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// First: where an order is by its id.
+    /// First visit: prefetches the index entry of an order id.
     #[inline]
     pub(crate) fn prefetch_id(&self, id: Id) {
         self.ids.prefetch(id);
     }
 
-    /// Second: the order.
+    /// Second visit: prefetches the order.
     #[inline]
     pub(crate) fn prefetch_order(&self, id: Id) {
         if let Some(slot) = self.ids.guess(id) {
@@ -98,7 +103,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// Third: what an order that leaves lets go.
+    /// Third visit: prefetches what the removal of an order touches.
     #[inline]
     pub(crate) fn prefetch_neighbours(&self, id: Id) {
         let Some(slot) = self.ids.guess(id) else { return };
@@ -109,7 +114,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// The order that would fill first on a side.
+    /// Prefetches the order that would fill first on a side.
     #[inline]
     pub(crate) fn prefetch_first(&self, book: BookKey, side: BookSide) {
         let best = self.levels.levels_of_side(book.levels_of_side(side)).best;
@@ -118,7 +123,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// The last order at a price, once its level is there.
+    /// Prefetches the last order at a price, once its level is in the cache.
     #[inline]
     pub(crate) fn prefetch_last(&self, book: BookKey, side: BookSide, price: u32) {
         if let Some(level) = self.levels.guess(book.levels_of_side(side), price) {
@@ -126,7 +131,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// The level at a price, once the way to it is there.
+    /// Prefetches the level at a price, once its index entries are in the cache.
     #[inline]
     pub(crate) fn prefetch_level(&self, book: BookKey, side: BookSide, price: u32) {
         if let Some(level) = self.levels.guess(book.levels_of_side(side), price) {
@@ -134,7 +139,7 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
         }
     }
 
-    /// The way to the level at a price.
+    /// Prefetches the index entries that lead to the level at a price.
     #[inline]
     pub(crate) fn prefetch_price(&self, book: BookKey, side: BookSide, price: u32) {
         self.levels.prefetch_price(book.levels_of_side(side), price);

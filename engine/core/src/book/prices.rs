@@ -1,12 +1,14 @@
-//! Which prices of a side have orders, and which of them comes next, however far away it is: without a loop for domains up to 16,384
-//! prices, and without a branch on the side. Prices are ranks here, of which the higher is better.
+//! The occupied prices of a side, and the next one after any price, however far away it is: without
+//! a loop for domains up to 16,384 prices, and without a branch on the side. Prices are ranks here,
+//! of which the higher is better.
 //!
 //! ```text
 //! fan: a bit for each of 32 blocks, or of 32 fans of a larger domain ─▶ block: a bit for each of 512 ranks
 //! ```
 //!
-//! A block is one cache line. A side has those that have orders: what empties is given back at once, so an empty book has none, and there are
-//! never more than there are levels.
+//! A block is one cache line. A side only has blocks with orders: an empty block is freed at once,
+//! so an empty book has none, and there are never more blocks than levels. never more than there
+//! are levels.
 
 use super::slab::{Linked, Slab};
 
@@ -17,7 +19,7 @@ const BLOCK_BITS: u32 = 9;
 const FAN_BITS: u32 = 5;
 const FANS: usize = 1 << FAN_BITS;
 
-/// Of blocks and of fans the one that stays empty: what is not there.
+/// The index of the block and the fan that always stay empty; stands for an absent node.
 const NONE: u32 = 0;
 
 /// 512 ranks, a bit each.
@@ -36,18 +38,18 @@ impl Linked for Block {
     }
 }
 
-/// A block or a fan, and of a block a bit for each of its words that is not zero.
+/// A block or a fan; of a block, a bit for each of its words that is not zero.
 #[derive(Clone, Copy, Default, Debug)]
 struct Branch {
     node: u32,
     words: u32,
 }
 
-/// What lies below a node of a side's tree.
+/// The children of a node of a side's tree.
 #[derive(Clone, Copy, Default, Debug)]
 struct Fan {
     below: [Branch; FANS],
-    /// A bit for each that is there.
+    /// A bit for each child that is there.
     present: u32,
 }
 
@@ -64,21 +66,21 @@ impl Linked for Fan {
 /// A side's tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Ladder {
-    /// Its fan, if any rank has orders.
+    /// The root fan, if any rank has orders.
     root: u32,
-    /// Fans from the root to a block.
+    /// Number of fans from the root to a block.
     height: u32,
 }
 
 impl Ladder {
-    /// For ranks up to `highest`.
+    /// Returns an empty tree for ranks up to `highest`.
     pub fn new(highest: u32) -> Self {
         let height = (highest.max(1).ilog2() + 1).saturating_sub(BLOCK_BITS).div_ceil(FAN_BITS).max(1);
         Self { root: NONE, height }
     }
 }
 
-/// Which of the nodes below a fan of this height a rank belongs to.
+/// Returns which child of a fan of this height contains a rank.
 #[inline]
 fn branch(rank: u32, height: u32) -> usize {
     (rank >> (BLOCK_BITS + FAN_BITS * (height - 1))) as usize % FANS
@@ -101,7 +103,7 @@ impl Default for Prices {
 }
 
 impl Prices {
-    /// Brings what is known of a rank into the processor's caches.
+    /// Prefetches the nodes of a rank.
     #[inline]
     pub fn prefetch(&self, ladder: Ladder, rank: u32) {
         if ladder.height == 1 {
@@ -109,7 +111,7 @@ impl Prices {
         }
     }
 
-    /// A rank has orders now.
+    /// Marks a rank as occupied.
     #[inline]
     pub fn occupy(&mut self, ladder: &mut Ladder, rank: u32) {
         if ladder.root == NONE {
@@ -134,7 +136,7 @@ impl Prices {
         self.blocks[below.node].0[word(rank)] |= 1 << (rank % 64);
     }
 
-    /// A rank that had orders has none.
+    /// Marks a rank as empty.
     #[inline]
     pub fn vacate(&mut self, ladder: &mut Ladder, rank: u32) {
         if self.vacate_below(ladder.root, ladder.height, rank) {
@@ -143,7 +145,7 @@ impl Prices {
         }
     }
 
-    /// True if nothing is left below the fan.
+    /// Returns true if nothing is left below the fan.
     #[inline]
     fn vacate_below(&mut self, at: u32, height: u32, rank: u32) -> bool {
         let branch = branch(rank, height);
@@ -175,7 +177,7 @@ impl Prices {
         self.fans[at].remove(branch)
     }
 
-    /// The best rank strictly below `rank`.
+    /// Returns the best rank strictly below `rank`.
     #[inline]
     pub fn below(&self, ladder: Ladder, rank: u32) -> Option<u32> {
         self.below_in(ladder.root, ladder.height, rank)
@@ -213,7 +215,7 @@ impl Prices {
         (before != 0).then(|| self.best_of(fan, before.ilog2(), height, rank))
     }
 
-    /// The best rank below one branch of a fan. What `rank` has above the fan, it has as well.
+    /// Returns the best rank below one branch of a fan. Its bits above the fan are those of `rank`.
     fn best_of(&self, fan: &Fan, branch: u32, height: u32, rank: u32) -> u32 {
         let bits = BLOCK_BITS + FAN_BITS * (height - 1);
         let first = rank >> bits >> FAN_BITS << FAN_BITS << bits | branch << bits;
@@ -228,7 +230,7 @@ impl Prices {
 
 #[cfg(test)]
 impl Prices {
-    /// Fans and blocks that are there.
+    /// Returns the number of fans and of blocks.
     pub fn nodes(&self) -> [usize; 2] {
         [self.fans.used() - 1, self.blocks.used() - 1]
     }
@@ -244,7 +246,7 @@ impl Fan {
         self.present |= 1 << branch;
     }
 
-    /// True if nothing is left.
+    /// Returns true if nothing is left.
     fn remove(&mut self, branch: usize) -> bool {
         self.below[branch] = Branch::default();
         self.present &= !(1 << branch);
@@ -252,14 +254,14 @@ impl Fan {
     }
 }
 
-/// The best rank in a block, of which `words` are not zero.
+/// Returns the best rank in a block, of which `words` are not zero.
 #[inline]
 fn best(block: &[u64; 8], words: u32) -> u32 {
     let word = words.ilog2() % 8;
     word * 64 + block[word as usize].ilog2()
 }
 
-/// A rank's word in its block.
+/// Returns a rank's word in its block.
 #[inline]
 fn word(rank: u32) -> usize {
     (rank / 64 % 8) as usize

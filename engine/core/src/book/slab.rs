@@ -1,33 +1,37 @@
-//! Things of one kind in one array: a slot each, which stays the same as long as the thing is there.
+//! A slab: values of one type in one array, each in a slot that stays the same as long as the value
+//! exists.
 //!
-//! The array grows by parts (`pages.rs`), and a page with nothing in it goes back to the allocator. What comes has the first part if that
-//! has room, else the lowest page with much room: so what is left of many gathers in few pages as others come and go.
+//! The array grows in parts (`pages.rs`), and an empty page is returned to the allocator. A new
+//! value goes into the first part if that has a free slot, else into the lowest page with many free
+//! slots, so that over time the remaining values gather in few pages.
 
 use crate::pages::{PAGE, Spare, behind, extend_first, first_part};
 
 /// No slot: the end of a queue.
 pub const NIL: u32 = u32::MAX;
 
-/// A page is opened again once an eighth of its slots are free: so it serves for a while, and no more than an eighth stays empty.
+/// A page is opened again once an eighth of its slots are free: then it serves for a while, and no
+/// more than an eighth stays empty.
 const ROOMY: usize = PAGE / 8;
 
-/// What a slab holds. Of a free slot only the link matters.
+/// A value of a slab. Of a free slot only the link is used.
 pub trait Linked: Copy {
-    /// What [`Linked::set_link`] was told.
+    /// Returns the link set by [`Linked::set_link`].
     fn link(&self) -> u32;
-    /// Keeps a number in the thing, which nothing needs any more, to chain free slots with.
+    /// Stores a number in a value that is no longer needed, to chain free slots.
     fn set_link(&mut self, link: u32);
 }
 
 #[derive(Clone, Debug)]
 pub struct Slab<N> {
     first: Vec<N>,
-    /// The slot of the first part that was freed last, which is likely still in the processor's cache, or [`NIL`].
+    /// The slot of the first part that was freed last, which is likely still in the processor's
+    /// cache, or [`NIL`].
     free: u32,
     pages: Vec<Page<N>>,
-    /// The page that things come into.
+    /// The page that receives new values.
     open: usize,
-    /// A bit for each page with much room.
+    /// One bit for each page with many free slots.
     roomy: Vec<u64>,
     spare: Spare,
 }
@@ -35,7 +39,7 @@ pub struct Slab<N> {
 #[derive(Clone, Debug)]
 struct Page<N> {
     places: Vec<N>,
-    /// The place that was freed last, or [`NIL`].
+    /// The slot that was freed last, or [`NIL`].
     free: u32,
     used: usize,
 }
@@ -51,7 +55,7 @@ impl<N> Default for Slab<N> {
 }
 
 impl<N: Linked> Slab<N> {
-    /// Puts a thing into a free slot.
+    /// Puts a value into a free slot.
     #[inline]
     pub fn allocate(&mut self, thing: N) -> u32 {
         let slot = self.free;
@@ -98,7 +102,7 @@ impl<N: Linked> Slab<N> {
         slot(at)
     }
 
-    /// Gives a slot back.
+    /// Frees a slot.
     #[inline]
     pub fn release(&mut self, slot: u32) {
         match self.first.get_mut(slot as usize) {
@@ -127,9 +131,9 @@ impl<N: Linked> Slab<N> {
         }
     }
 
-    /// The open page is full: the lowest with much room is opened, or another one.
+    /// Opens another page when the open one is full: the lowest with many free slots, or a new one.
     fn open_next(&mut self) {
-        // It may have had much room before it was full.
+        // It may have had many free slots before it was full.
         if let Some(word) = self.roomy.get_mut(self.open / 64) {
             *word &= !(1 << (self.open % 64));
         }
@@ -137,7 +141,7 @@ impl<N: Linked> Slab<N> {
         let lowest = words.map(|(at, word)| at * 64 + word.trailing_zeros() as usize);
         self.open = lowest.unwrap_or(self.pages.len());
         if self.open == self.pages.len() {
-            // The highest slot would be no slot.
+            // The highest number is reserved for [`NIL`].
             assert!(first_part::<N>() + (self.open + 1) * PAGE < NIL as usize, "fewer than 2^32 - 1 slots");
             self.pages.push(Page::EMPTY);
             self.roomy.resize(self.pages.len().div_ceil(64), 0);
@@ -145,7 +149,7 @@ impl<N: Linked> Slab<N> {
         self.roomy[self.open / 64] &= !(1 << (self.open % 64));
     }
 
-    /// Brings a slot into the processor's caches.
+    /// Prefetches a slot.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
         if (slot as usize) < first_part::<N>() {
@@ -155,7 +159,8 @@ impl<N: Linked> Slab<N> {
         prefetch_index::prefetch_index(&self.pages[number].places, at);
     }
 
-    /// The same to its last byte: a slot of a cache line's size lies across two, and the second is where the next slot begins.
+    /// Prefetches a slot to its last byte. A slot of a cache line's size lies across two lines, and
+    /// the second one is where the next slot begins.
     #[inline]
     pub fn prefetch_whole(&self, slot: u32) {
         if (slot as usize) < first_part::<N>() {
@@ -210,7 +215,7 @@ impl<N: Linked> std::ops::IndexMut<u32> for Slab<N> {
 
 #[cfg(test)]
 impl<N> Slab<N> {
-    /// Things that there is memory for.
+    /// Returns the number of values that fit the allocated memory.
     pub fn room(&self) -> usize {
         self.first.capacity() + self.pages.iter().map(|page| page.places.capacity()).sum::<usize>()
     }
@@ -218,7 +223,7 @@ impl<N> Slab<N> {
 
 #[cfg(test)]
 impl<N: Linked> Slab<N> {
-    /// Slots that are not free.
+    /// Returns the number of slots in use.
     pub fn used(&self) -> usize {
         let first = |slot: u32| self.first.get(slot as usize);
         let free = std::iter::successors(first(self.free), |place| first(place.link())).count();
@@ -250,7 +255,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Slots stay, none is given out twice, what comes has the first part or a page with room, and empty pages but one are given back.
+        /// Slots stay the same, no slot is given out twice, a new value gets the first part or a
+        /// page with free slots, and empty pages but one are returned.
         #[test]
         fn keeps_what_it_holds_where_it_is(
             steps in prop::collection::vec((any::<bool>(), 1_usize..3 * FIRST, 1_u64..1_000), 0..10),
@@ -278,7 +284,8 @@ mod tests {
         }
     }
 
-    /// A tenth of many is left, scattered; as others come and go in their turn, they gather in few pages.
+    /// A scattered tenth of many values remains; as others are added and removed in turn, the
+    /// values gather in few pages.
     #[test]
     fn what_is_left_of_many_gathers() {
         let mut slab = Slab::<Large>::default();

@@ -1,7 +1,8 @@
-//! All orders of a side in the order in which they would fill, for whoever wants every one of them: a snapshot.
+//! Walks all orders of a side in the order in which they would fill. Used by snapshots.
 //!
-//! A queue walks from order to order and waits for memory at each. Here many levels are walked at once, a step of each in turn, so that
-//! what one waits for arrives while the others go on.
+//! A queue follows the orders one by one and waits for memory at each. This walk follows many
+//! levels at once, one step of each in turn, so that the memory for one level arrives while the
+//! others continue.
 
 use schemas::BookSide;
 
@@ -9,10 +10,10 @@ use super::books::Books;
 use super::slab::NIL;
 use super::{BookId, BookKey};
 
-/// Levels that are walked at once.
+/// Number of levels that are walked at once.
 const ABREAST: usize = 32;
 
-/// Memory for walks, used again from one to the next.
+/// Buffers for walks, reused between walks.
 #[derive(Default)]
 pub struct Walk {
     ranks: Vec<u32>,
@@ -22,7 +23,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// The slots of one side's orders in the order in which they would fill.
+    /// Returns the slots of one side's orders in the order in which they would fill.
     pub fn of<Id: BookId, T: Copy>(&mut self, books: &Books<Id, T>, book: BookKey, side: BookSide) -> &[u32] {
         let levels_of_side = book.levels_of_side(side);
         self.ranks.clear();

@@ -1,4 +1,4 @@
-//! What a market is: changed before its first trade, added to until it is resolved.
+//! Market details: changed before the first trade, added to until the market is resolved.
 
 use schemas::limits::{MARKET_CLARIFICATIONS_MAX, MARKET_SOURCES_MAX, MARKET_TAGS_MAX};
 use schemas::{AdminId, Event, MarketAddition, MarketEdit, MarketId, MarketState, Rejection, Timestamp};
@@ -23,7 +23,8 @@ impl CommandRun<'_> {
     }
 }
 
-/// Orders may rest meanwhile: what they agreed to is an offer, not a contract. Nobody holds anything yet.
+/// Checks an edit. Orders may rest meanwhile: they agreed to an offer, not to a contract, and
+/// nobody holds anything yet.
 fn check_edit(state: &ShardState, id: MarketId, edit: &MarketEdit) -> Result<(), Rejection> {
     let now = state.facts.time;
     if edit.expiry.is_some_and(|expiry| expiry <= now) {
@@ -44,13 +45,13 @@ fn check_edit(state: &ShardState, id: MarketId, edit: &MarketEdit) -> Result<(),
     if edit.opens.is_some() && !created {
         return Err(Rejection::MarketOpened);
     }
-    // Of a market that is open or was, the opening time is history.
+    // The opening time of a market that is or was open is history.
     let opens = edit.opens.unwrap_or(market.listing.opens).filter(|_| created);
     let expiry = edit.expiry.unwrap_or(market.listing.expiry);
     if opens.is_some_and(|opens| opens >= expiry) { Err(Rejection::OpeningInvalid) } else { Ok(()) }
 }
 
-/// An opening time lies in the future, and before the closing time.
+/// Checks that the opening time lies in the future, and before the closing time.
 pub(super) fn check_opening(opens: Option<Timestamp>, expiry: Timestamp, now: Timestamp) -> Result<(), Rejection> {
     match opens {
         Some(opens) if opens <= now || opens >= expiry => Err(Rejection::OpeningInvalid),

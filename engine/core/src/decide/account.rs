@@ -1,4 +1,5 @@
-//! Accounts at home: withdrawals, dead-man switches; what all movements of credits have in common.
+//! Accounts at home: withdrawals, dead-man switches, and the rules common to all movements of
+//! credits.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S};
@@ -15,7 +16,7 @@ impl CommandRun<'_> {
         self.move_out(account, admitted, ParkedRequest::Withdraw { amount, client_id, by });
     }
 
-    /// A movement that is admitted claims its credits; a repeat and a refusal are answered.
+    /// Claims the credits of a movement that is admitted; answers a repeat and a refusal.
     pub(super) fn move_out(
         &mut self,
         account: AccountId,
@@ -36,7 +37,7 @@ impl CommandRun<'_> {
             }
             known(state, account)?;
             if timeout_s.is_some() {
-                // When it fires it is not asked any more.
+                // There is nobody to refuse when it fires, so check now.
                 check_mass_cancel(state, account)?;
             }
             let due = timeout_s.map(|seconds| Timestamp(state.facts.time.0 + u64::from(seconds) * 1_000));
@@ -45,7 +46,7 @@ impl CommandRun<'_> {
     }
 }
 
-/// An account that lives here.
+/// Returns an account whose home is here.
 pub(super) fn known(state: &ShardState, account: AccountId) -> Result<&Account, Rejection> {
     state.account(account).ok_or_else(|| match state.map.of_account(account) == state.shard {
         true => Rejection::AccountUnknown,
@@ -53,14 +54,14 @@ pub(super) fn known(state: &ShardState, account: AccountId) -> Result<&Account, 
     })
 }
 
-/// An account that lives here and is not frozen.
+/// Returns an account whose home is here and that is not frozen.
 pub(super) fn active(state: &ShardState, account: AccountId) -> Result<&Account, Rejection> {
     let account = known(state, account)?;
     if account.frozen { Err(Rejection::AccountFrozen) } else { Ok(account) }
 }
 
-/// What a withdrawal and a transfer have in common: what the home can refuse, but for its credits. `Some` is the answer
-/// to a repeat, which a frozen account may hear.
+/// Checks what the home can refuse in a withdrawal or a transfer, except for its credits. `Some` is
+/// the answer to a repeat, which a frozen account may get, too.
 pub(super) fn admit(
     state: &ShardState,
     account: AccountId,
@@ -75,14 +76,15 @@ pub(super) fn admit(
     Ok(repeat)
 }
 
-/// What a deposit, a withdrawal and a transfer have in common. `Some` is the answer to a repeat.
+/// Checks what a deposit, a withdrawal and a transfer have in common. `Some` is the answer to a
+/// repeat.
 ///
-/// | the name is that of                      | the same movement         | another movement |
+/// | the client id belongs to                 | the same movement         | another movement |
 /// |------------------------------------------|---------------------------|------------------|
-/// | a movement that waits, or is under way   | has the first's answer    | is refused       |
-/// | a deposit that waits for a second admin  | is told which             | is refused       |
-/// | a movement that was made                 | is told that it was made  | is refused       |
-/// | a transfer that was sent and came back   | is told why               | is refused       |
+/// | a movement that waits or is open         | has the first's answer    | is refused       |
+/// | a deposit that waits for a second admin  | gets the proposal         | is refused       |
+/// | a movement that was made                 | gets the first result     | is refused       |
+/// | a transfer that was sent and came back   | gets the reason           | is refused       |
 /// | nothing, or what was refused here        | is the first              | is the first     |
 pub(super) fn check_movement(
     state: &ShardState,
@@ -121,7 +123,8 @@ pub(super) fn check_movement(
     }
 }
 
-/// What became of a movement under this name; of which, its repeat says word for word.
+/// Returns the result of a movement under this name. The repeat itself states which movement it
+/// was.
 fn what_became(meaning: Meaning, movement: FirstOutcome) -> FirstOutcome {
     match (meaning, movement) {
         (Meaning::RefusedMovement(code), FirstOutcome::Transfer { to, amount }) => {
@@ -131,18 +134,19 @@ fn what_became(meaning: Meaning, movement: FirstOutcome) -> FirstOutcome {
     }
 }
 
-/// Tells a repeat of a deposit, a withdrawal or a transfer from its name's use for another.
+/// Returns the fingerprint of a movement: it distinguishes a repeat from another request under the
+/// same name.
 pub(crate) fn movement_fingerprint(movement: &FirstOutcome) -> u128 {
     super::order::fingerprint_of(movement)
 }
 
-/// A transfer under this name that was sent and has not ended, and what it will be if it is received.
+/// Returns the open transfer under this name, and its result if it is received.
 fn under_way(state: &ShardState, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
     let &OpenTransfer { command, to, amount } = state.facts.transfers.get((account, client_id))?;
     Some((command, FirstOutcome::Transfer { to, amount }))
 }
 
-/// A withdrawal or transfer under this name that waits, and what it will be.
+/// Returns the waiting withdrawal or transfer under this name, and its result.
 fn waiting_movement(state: &ShardState, account: AccountId, client_id: ClientId) -> Option<(CommandId, FirstOutcome)> {
     state.waiting(account)?.claims.iter().find_map(|claim| match claim.request {
         ParkedRequest::Withdraw { amount, client_id: Some(name), .. } if name == client_id => {

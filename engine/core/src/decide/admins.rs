@@ -1,14 +1,15 @@
-//! Who is an admin of the exchange: facts of the first shard (ADR 35).
+//! Admins of the exchange: a part of the first shard's state (ADR 35).
 //!
-//! The gateway authenticates admins and holds them to their roles. Here it is decided which admins there are.
+//! The gateway authenticates admins and enforces their roles. This module decides which admins
+//! exist.
 //!
-//! | who asks                                     | when                                       |
+//! | who may change admins                        | when                                       |
 //! |----------------------------------------------|--------------------------------------------|
-//! | whoever the configuration names              | as long as there is no admin on the log    |
-//! | an admin that may say who is one, and lasts  | afterwards                                 |
+//! | an admin of the configuration                | as long as there is no admin on the log    |
+//! | a valid admin with the right to manage admins| afterwards                                 |
 //!
-//! From the first admin on there is always one that may say who is an admin and never expires (I-15): nobody locks
-//! everybody out.
+//! From the first admin on there is always one that may manage admins and never expires (I-15):
+//! nobody can lock everybody out.
 
 use schemas::limits::ADMINS_MAX;
 use schemas::{ADMINS_HOME, Admin, AdminId, AdminRoles, Event, Rejection, WantedAdmin};
@@ -20,7 +21,7 @@ impl CommandRun<'_> {
     pub(super) fn set_admin(&mut self, wanted: &WantedAdmin, by: AdminId) {
         self.answer(|state| {
             check_asking(state, by)?;
-            // What it has is kept here, where nobody changes it meanwhile.
+            // The present proof is kept here, where nothing changes it meanwhile.
             let present = state.admin(wanted.id).map(|admin| admin.proof);
             let admin = wanted.with(wanted.proof.or(present).ok_or(Rejection::AdminUnknown)?);
             check_set(state, &admin)?;
@@ -63,7 +64,7 @@ fn check_set(state: &ShardState, admin: &Admin) -> Result<(), Rejection> {
     if full { Err(Rejection::AdminsLimit) } else { Ok(()) }
 }
 
-/// Without this one, there is still one that may always say who is an admin.
+/// Checks that without this admin there is still one that may always manage admins.
 fn check_kept(state: &ShardState, without: AdminId) -> Result<(), Rejection> {
     let kept = state.admins().any(|other| other.id != without && other.keeps_admins());
     if kept { Ok(()) } else { Err(Rejection::LastAdmin) }

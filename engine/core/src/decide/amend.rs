@@ -1,4 +1,4 @@
-//! Changing a live order. Whatever refuses a change leaves the order as it was.
+//! Amends a live order. A refused amendment leaves the order as it was.
 
 use schemas::{
     AccountId, Amendment, Credits, Event, MarketState, Need, OrderRef, ParkedRequest, Price, Quantity, Rejection, Room,
@@ -36,7 +36,7 @@ impl CommandRun<'_> {
         self.step(|_, context| context.events.push(Event::AmendRejected { account, order, code }));
     }
 
-    /// A change that lacks nothing.
+    /// Carries out an amendment that lacks nothing.
     pub(super) fn change(&mut self, amendment: &Amendment) {
         let changed = self.step(|state, context| {
             let (market, resting, change) = match check(state, amendment, false) {
@@ -60,7 +60,7 @@ impl CommandRun<'_> {
     }
 }
 
-/// A change, and what its purse lacks for it; or what refuses it whatever its purse has.
+/// Returns the change and what its purse lacks for it, or what refuses it whatever its purse has.
 pub(super) fn look(state: &ShardState, amendment: &Amendment) -> Result<(RestingChange, Need), Rejection> {
     order::check_active(state, amendment.account)?;
     let (.., change) = check(state, amendment, true)?;
@@ -70,8 +70,8 @@ pub(super) fn look(state: &ShardState, amendment: &Amendment) -> Result<(Resting
     Ok((change, need))
 }
 
-/// Everything of an order and its market that can refuse a change. One that is not alone is part of an all-or-nothing batch, which looks
-/// itself at what its account may have.
+/// Runs every check of the order and its market that can refuse an amendment. One that is not alone
+/// is part of an all-or-nothing batch, whose precheck checks the account's allowance itself.
 pub(super) fn check<'a>(
     state: &'a ShardState,
     amendment: &Amendment,
@@ -100,7 +100,7 @@ pub(super) fn check<'a>(
     if alone && !in_place {
         check_room(state, market, &resting, limit, remaining)?;
     }
-    // An order that holds more than the change needs gives the rest back when it is changed.
+    // An order that holds more than the change needs frees the rest when it is amended.
     let raised = Credits((metadata.hold(limit, remaining) - resting.held()).0.max(0));
     let limit = if in_place {
         limit
@@ -122,14 +122,14 @@ fn check_market(state: &ShardState, market: MarketView<'_>, limit: Price, in_pla
     Ok(())
 }
 
-/// Contracts that an order may have that only reduces, besides those that are filled: what it has left, and what its
-/// account has that nothing else takes.
+/// Returns the contracts that a reduce-only order may have, besides those that are filled: what it
+/// has left, and what its account has that nothing else takes.
 pub(super) fn allowance(state: &ShardState, market: MarketView<'_>, resting: &MarketOrder) -> u64 {
     let metadata = &resting.owner;
     u64::from(resting.remaining) + reduce::allowance(state, market, metadata.account, metadata.entry)
 }
 
-/// Contracts to give, and limits.
+/// Checks the contracts to sell, and the limits.
 fn check_room(
     state: &ShardState,
     market: MarketView<'_>,
@@ -147,7 +147,7 @@ fn check_room(
     limits::check(state, market, || ExposureChange::amended(resting, limit, remaining))
 }
 
-/// Contracts that a change asks for beyond what is left.
+/// Returns the contracts that an amendment asks for beyond what is left.
 pub(super) fn more_contracts(resting: &MarketOrder, remaining: Quantity) -> u64 {
     u64::from(remaining.contracts().saturating_sub(resting.remaining))
 }

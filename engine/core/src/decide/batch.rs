@@ -1,8 +1,10 @@
-//! Many requests of one account in one command, in markets of one shard.
+//! Several requests of one account in one command, in markets of one shard.
 //!
-//! One by one, each request is answered as if it had come alone. All or nothing is decided on what is there before the batch; only then
-//! anything is done. Cancels run first, then amendments that free credits, then those that need some, and places last, so that nothing
-//! the batch does can take away what a later request needs; what could is refused as a conflict.
+//! In mode one-by-one, each request is answered as if it had come alone. In mode all-or-nothing,
+//! the decision uses the state before the batch, and nothing is applied before it. Cancels run
+//! first, then amendments that free credits, then amendments that need some, and placements last,
+//! so that nothing in the batch can take away what a later request needs; a request that could is
+//! refused as a conflict.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +45,7 @@ impl CommandRun<'_> {
         self.frees_later = false;
     }
 
-    /// Nobody's order is touched by what another account asks, not even the names that its client gives.
+    /// Another account's request never touches an order, nor the client ids that its client uses.
     pub(super) fn refuse_alone(&mut self, code: Rejection) {
         self.step(|_, context| context.events.push(Event::Rejected { code }));
     }
@@ -64,7 +66,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// A batch that was taken in before, all its orders by their clients' names: answers each as the first time. True if it is one.
+    /// Answers a batch that was accepted before, all its orders with client ids: each request as
+    /// the first time. Returns true if the batch is such a repeat.
     fn repeat(&mut self, account: AccountId, requests: &[BatchRequest]) -> bool {
         let orders = requests.iter().filter_map(|request| match request {
             BatchRequest::Place(order) => Some(order),
@@ -104,7 +107,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// All of a batch that passed and lacks nothing.
+    /// Carries out a batch that passed the precheck and lacks nothing.
     pub(super) fn carry_out(&mut self, account: AccountId, requests: &[BatchRequest]) {
         let steps = Steps::of(self.state, account, requests);
         for (index, order) in steps.cancels {
@@ -124,7 +127,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// An order under a name that the batch has used before: it has the first one's answer, or is refused if its own request is to blame.
+    /// Answers an order whose client id the batch used before: with the first one's answer, or with
+    /// a refusal if its own request is the cause.
     fn repeat_or(&mut self, order: &NewOrder, code: Rejection) {
         match order::repeated(self.state, order) {
             Some(Ok(answer)) => self.step(|_, context| context.events.push(answer)),
@@ -133,7 +137,7 @@ impl CommandRun<'_> {
     }
 }
 
-/// True if an order has the name of one before it in the batch.
+/// Returns true if an order has the client id of an earlier one in the batch.
 pub(super) fn repeats_earlier(requests: &[BatchRequest], index: usize) -> bool {
     let BatchRequest::Place(order) = &requests[index] else { return false };
     let named = (order.account, order.market, order.client_id);
@@ -144,12 +148,13 @@ pub(super) fn repeats_earlier(requests: &[BatchRequest], index: usize) -> bool {
     order.client_id.is_some() && requests[..index].iter().any(same)
 }
 
-/// True if one of these may free credits or room for what comes before it.
+/// Returns true if one of these requests may free credits or room for an earlier one.
 fn frees(requests: &[BatchRequest]) -> bool {
     requests.iter().any(|request| matches!(request, BatchRequest::Cancel(_) | BatchRequest::Amend { .. }))
 }
 
-/// The requests of a batch in the order in which they are carried out, each with its place in the batch.
+/// The requests of a batch in the order in which they are carried out, each with its index in the
+/// batch.
 struct Steps {
     cancels: Vec<(u16, OrderId)>,
     amendments: Vec<(u16, Amendment)>,
@@ -173,7 +178,7 @@ impl Steps {
             }
         }
         freeing.append(&mut needing);
-        // What a sell frees may end a buy that only reduces, which the batch cancels as well.
+        // What a sell frees may end a reduce-only buy that the batch cancels as well.
         cancels.sort_by_key(|(_, order)| sells(state, *order));
         Self { cancels, amendments: freeing, places }
     }
@@ -183,10 +188,10 @@ fn sells(state: &ShardState, order: OrderId) -> bool {
     state.live_order(order).is_some_and(|(_, resting)| resting.owner.entry.side() == Side::Sell)
 }
 
-/// The first request that cannot be, and why; for its sake the others are refused too.
+/// The first request that cannot be carried out, and why; the others are refused because of it.
 #[derive(Clone, Copy)]
 pub(super) struct BatchRefusal {
-    /// `None` blames all alike.
+    /// The index of that request; `None` gives all requests the same code.
     index: Option<usize>,
     code: Rejection,
 }
@@ -200,7 +205,7 @@ impl BatchRefusal {
         Self { index: Some(index), code }
     }
 
-    /// The code for a request that is no batch.
+    /// Returns the code for a request outside a batch.
     pub(super) fn first(self) -> Rejection {
         self.code
     }
@@ -213,10 +218,11 @@ impl BatchRefusal {
     }
 }
 
-/// A refusal for what the purse lacks: of a batch, the first order that takes most of it is to blame, or else the first amendment.
+/// Returns the refusal for what the purse lacks. In a batch it names the first order that takes
+/// most of it, or else the first amendment.
 pub(super) fn for_lack(request: &ParkedRequest, code: Rejection) -> BatchRefusal {
     match request {
-        // All of it may be sent again under its names.
+        // The whole batch may be sent again with its client ids.
         _ if code.leaves_client_id_free() => BatchRefusal::all(code),
         ParkedRequest::Batch(requests) => blame(requests, code),
         _ => BatchRefusal::all(code),
@@ -237,7 +243,8 @@ fn blame(requests: &[BatchRequest], code: Rejection) -> BatchRefusal {
     order.or_else(amended).map_or(BatchRefusal::all(code), |index| BatchRefusal::at(index, code))
 }
 
-/// A name that stands for something already, or for two different orders of the batch. The same order twice is a repeat, as it is when
+/// Refuses a client id that already stands for something, or for two different orders of the batch.
+/// The same order twice is a repeat, as it is when each request is decided alone.
 /// each request is decided for itself.
 fn check_names(state: &ShardState, account: AccountId, requests: &[BatchRequest]) -> Result<(), BatchRefusal> {
     let mut names: BTreeMap<(MarketId, ClientId), &NewOrder> = BTreeMap::new();
@@ -253,14 +260,14 @@ fn check_names(state: &ShardState, account: AccountId, requests: &[BatchRequest]
             return Err(BatchRefusal::at(index, Rejection::ClientIdReused));
         }
         if names.len() > left {
-            // Blames all alike, so that none of them uses its name.
+            // Give all requests the same code, so that none uses its client id up.
             return Err(BatchRefusal::all(Rejection::ClientIdLimit));
         }
     }
     Ok(())
 }
 
-/// What refuses a batch whatever its purse has, and what the purse lacks.
+/// Returns what refuses a batch whatever its purse has, or what the purse lacks.
 pub(super) fn look(
     state: &ShardState,
     account: AccountId,
@@ -274,7 +281,7 @@ pub(super) fn look(
     parking::lacks(state, account, wanted).map_err(|code| blame(requests, code))
 }
 
-/// What refuses a request by itself, before its market is looked at.
+/// Checks a request alone, before its market is examined.
 fn admit(state: &ShardState, account: AccountId, request: &BatchRequest) -> Result<(), Rejection> {
     let here = |order: OrderRef| match cancel::resolve(state, account, order) {
         Err(Rejection::WrongShard) => Err(Rejection::BatchConflict),
@@ -298,7 +305,7 @@ fn admit(state: &ShardState, account: AccountId, request: &BatchRequest) -> Resu
     }
 }
 
-/// Contracts that an order takes at most.
+/// Returns the most contracts that an order takes.
 pub(super) fn takes(order: &NewOrder) -> u64 {
     match order.terms {
         Terms::Budget { .. } => u64::from(schemas::limits::QUANTITY_MAX),

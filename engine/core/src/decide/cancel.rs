@@ -1,4 +1,4 @@
-//! Ending resting orders: one by one, or all of an account.
+//! Cancels: one resting order, or all of an account.
 
 use schemas::event::CancelReason;
 use schemas::limits::SWEEP_MAX;
@@ -39,9 +39,9 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Ends one resting order, with all that follows from it.
+    /// Ends one resting order, with all consequences.
     ///
-    /// Returns how many others shrank for it.
+    /// Returns how many other orders were reduced because of it.
     pub(super) fn end_order(&mut self, market: MarketId, order: OrderId, reason: CancelReason) -> usize {
         self.step(|state, context| {
             let (_, resting) = state.live_order(order).expect("the caller saw it rest");
@@ -50,7 +50,7 @@ impl CommandRun<'_> {
         self.give_back(market)
     }
 
-    /// Ends as many orders as one command may, and notes that there are more.
+    /// Ends as many orders as one command may, and records a mass cancel if more are left.
     pub(super) fn mass_cancel_here(
         &mut self,
         account: AccountId,
@@ -58,7 +58,7 @@ impl CommandRun<'_> {
         reason: CancelReason,
         ticket: Option<u64>,
     ) {
-        // Orders that come later are not meant.
+        // The mass cancel does not include later orders.
         let up_to = self.state.last_order_id();
         let orders: Vec<_> = self.state.own_orders(account, market, up_to).take(SWEEP_MAX + 1).collect();
         if orders.len() > SWEEP_MAX {
@@ -69,7 +69,7 @@ impl CommandRun<'_> {
         self.cancel_parked(account, market);
     }
 
-    /// Goes on with a mass cancel, at most `room` orders. Returns how many it ended.
+    /// Continues a mass cancel with at most `room` orders. Returns how many it ended.
     pub(super) fn go_on_with_mass_cancel(
         &mut self,
         account: AccountId,
@@ -87,7 +87,7 @@ impl CommandRun<'_> {
         ended
     }
 
-    /// Orders market by market, so that what follows from a market's cancels follows once.
+    /// Ends orders market by market, so that the consequences for each market run once.
     pub(super) fn end_orders(&mut self, orders: &[(MarketId, OrderId)], reason: CancelReason) {
         for of_market in orders.chunk_by(|a, b| a.0 == b.0) {
             let market = of_market[0].0;
@@ -102,12 +102,12 @@ impl CommandRun<'_> {
     }
 }
 
-/// True if an account has more orders here than one command may end.
+/// Returns true if an account has more orders here than one command may end.
 pub(super) fn takes_long(state: &ShardState, account: AccountId) -> bool {
     state.purse(account).is_some_and(|purse| purse.live_orders as usize > SWEEP_MAX)
 }
 
-/// The id behind a client's word for an order of this shard.
+/// Resolves a client's reference to an order of this shard to the order's id.
 pub(super) fn resolve(state: &ShardState, account: AccountId, order: OrderRef) -> Result<OrderId, Rejection> {
     match order {
         OrderRef::Id(id) if id.shard().number() >= state.map.shards() => Err(Rejection::OrderUnknown),
@@ -123,7 +123,7 @@ pub(super) fn resolve(state: &ShardState, account: AccountId, order: OrderRef) -
     }
 }
 
-/// A live order of this account that may be cancelled now.
+/// Finds a live order of this account that may be cancelled now.
 pub(super) fn check(
     state: &ShardState,
     account: AccountId,
@@ -133,13 +133,13 @@ pub(super) fn check(
     if market.state.takes_cancels() { Ok((market, resting)) } else { Err(Rejection::MarketNotOpen) }
 }
 
-/// A live order of this account.
+/// Finds a live order of this account.
 ///
 /// | the order                             | refused as                                             |
 /// |---------------------------------------|--------------------------------------------------------|
-/// | is the account's and rests            | it is not, unless its time has come: `OrderExpired`    |
+/// | is the account's and rests            | not refused, unless it has expired: `OrderExpired`     |
 /// | was the account's and ended           | how it ended, while that is known                      |
-/// | is or was another's, or never was one | `OrderUnknown`                                         |
+/// | is or was another's, or never existed | `OrderUnknown`                                         |
 pub(super) fn find_live(
     state: &ShardState,
     account: AccountId,
@@ -147,14 +147,14 @@ pub(super) fn find_live(
 ) -> Result<(MarketView<'_>, MarketOrder), Rejection> {
     match state.live_order(order) {
         Some((_, resting)) if resting.owner.account != account => Err(Rejection::OrderUnknown),
-        // It is gone, though the shard may not have swept it yet.
+        // It has ended, though the shard may not have swept it yet.
         Some((_, resting)) if resting.has_expired(state.facts.time) => Err(Rejection::OrderExpired),
         Some(live) => Ok(live),
         None => Err(ended(state, account, order)),
     }
 }
 
-/// What refuses a change of an order that does not rest.
+/// Returns the refusal for a change of an order that does not rest.
 fn ended(state: &ShardState, account: AccountId, order: OrderId) -> Rejection {
     match state.facts.ended_orders.get(order) {
         Some((owner, Status::Filled)) if owner == account => Rejection::OrderFilled,
@@ -164,10 +164,10 @@ fn ended(state: &ShardState, account: AccountId, order: OrderId) -> Rejection {
     }
 }
 
-/// Ends a resting order and gives back what it holds.
+/// Ends a resting order and frees what it holds.
 pub(super) fn end(market: MarketId, resting: &MarketOrder, reason: CancelReason, context: &mut DecisionContext<'_>) {
     let (order, account) = (resting.id, resting.owner.account);
-    // Whatever meets it first, an order whose time has come has expired.
+    // Whatever reaches it first, an order past its expiry ends as expired.
     let reason = if resting.has_expired(context.now) { CancelReason::Expired } else { reason };
     context.events.push(Event::OrderCancelled {
         order,
@@ -202,7 +202,7 @@ fn release(market: MarketId, resting: &MarketOrder, released: Credits, context: 
     }
 }
 
-/// Takes contracts off a resting order, but not all, and gives back what they hold.
+/// Takes some, but not all, contracts off a resting order, and frees what they hold.
 fn reduce(
     market: MarketId,
     resting: &MarketOrder,

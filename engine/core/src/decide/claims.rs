@@ -1,22 +1,25 @@
-//! The account's home: claims on its credits and room, by its other purses, withdrawals and transfers.
+//! The account's home: claims on its credits and room, by its other purses, withdrawals and
+//! transfers. (A purse is an account's balance on one shard; room is its remaining order
+//! allowance.)
 //!
-//! The first row that fits decides:
+//! The first row that matches decides:
 //!
 //! | a claim                                           | what happens                                              |
 //! |---------------------------------------------------|-----------------------------------------------------------|
 //! | comes while others wait, and the oldest is not late | it waits behind them                                    |
-//! | needs no more than the home has                   | it is granted; a purse gets a float besides, if none waits |
+//! | needs no more than the home has                   | it is granted; a purse also gets a float, if none waits   |
 //! | comes while others wait, and the oldest is late   | it waits behind them                                      |
 //! | is the oldest; no other purse could give anything | it is refused                                             |
 //! | comes, and a shard with a purse is full           | it is refused: `ShardUnavailable`                         |
 //! | is the oldest; a shard with a purse is full       | it waits until there is room there, or until its deadline |
-//! | is the oldest; no recall is under way             | every other shard with a purse is asked to give back      |
-//! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | the same once more |
+//! | is the oldest; no recall is open                  | every other shard with a purse is asked to return credits |
+//! | is the oldest; its recall came back, and a purse has more, or the home has lent some meanwhile | another recall |
 //! | is the oldest; its recall came back with all there was | it is refused                                        |
 //!
-//! So a claim is refused only after every purse was asked while it was the oldest. A claim is late when its recall has
-//! taken a second: some shard does not answer, and that delays only claims that need its answer. (Were claims always to
-//! pass, two purses could take the same credits from each other again and again.)
+//! So a claim is refused only after every purse was asked while it was the oldest. A claim is late
+//! when its recall has taken a second: some shard does not answer, and that delays only claims that
+//! need its answer. (If later claims could always pass, two purses could take the same credits from
+//! each other again and again.)
 
 use schemas::limits::{PARKED_MAX, RECALL_PATIENCE_MS, SWEEP_MAX};
 use schemas::{
@@ -30,7 +33,7 @@ use super::{CommandRun, message};
 use crate::state::{AccountQueue, Purse, ShardState};
 
 impl CommandRun<'_> {
-    /// A purse elsewhere asks.
+    /// Handles an ask of a purse on another shard.
     pub(super) fn answer_ask(&mut self, from: Shard, account: AccountId, need: Need, given_back: Room) {
         let refused = match self.state.account(account) {
             None => Some(Rejection::AccountUnknown),
@@ -48,7 +51,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Decides a claim at once, or lets it wait for what other purses give back.
+    /// Decides a claim at once, or queues it until other purses have returned what it needs.
     pub(super) fn claim(&mut self, account: AccountId, request: ParkedRequest) {
         let lack = lack(self.state, account, &request, self.context.room);
         let waiting = self.state.waiting(account);
@@ -82,13 +85,13 @@ impl CommandRun<'_> {
         self.state.movements(account) >= PARKED_MAX
     }
 
-    /// True if a shard that would be asked to give back is full.
+    /// Returns true if a shard that would be asked to return credits is full.
     fn is_held_up(&self, account: AccountId, request: &ParkedRequest) -> bool {
         lenders(self.state, account, request).any(|to| self.state.is_full(to))
     }
 
-    /// Some shard that was full has room: claims that wait for that go on, of the first accounts for which anything
-    /// waits. The others go on when anything else changes for them, or are refused in time.
+    /// Retries claims after a full shard has space again, for the first accounts for which anything
+    /// waits. The other claims are retried when anything else changes for them, or refused in time.
     pub(super) fn stir_claims(&mut self) {
         let held_up = |waiting: &AccountQueue| waiting.recall.is_none() && !waiting.claims.is_empty();
         let some = self.state.facts.waiting.iter().take(SWEEP_MAX).filter(|(_, waiting)| held_up(waiting));
@@ -96,7 +99,8 @@ impl CommandRun<'_> {
         self.state.stirred.extend(some);
     }
 
-    /// Decides claims that can be, oldest first, and has credits recalled for the first that cannot.
+    /// Decides claims that can be decided, oldest first, and starts a recall for the first that
+    /// cannot.
     pub(super) fn advance_claims(&mut self, account: AccountId) {
         while let Some(claim) = oldest_claim(self.state, account) {
             let lack = lack(self.state, account, &claim.request, self.context.room);
@@ -120,7 +124,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Every purse has given back what it had of what was wanted for the oldest claim.
+    /// Handles a finished recall: every purse has returned what it had of what the oldest claim
+    /// wanted.
     fn recalled(&mut self, account: AccountId, want: Need, more: bool) {
         if let (Some(claim), false) = (oldest_claim(self.state, account), more) {
             let lack = lack(self.state, account, &claim.request, self.context.room);
@@ -136,7 +141,7 @@ impl CommandRun<'_> {
         match *request {
             ParkedRequest::Fund { shard, .. } if shard == self.state.shard => {
                 self.funded(account, None, None);
-                // Before the next claim is granted what this one needs.
+                // Try it before the next claim is granted what this one needs.
                 self.try_parked(account);
             }
             ParkedRequest::Fund { shard, need } => {
@@ -165,7 +170,7 @@ impl CommandRun<'_> {
         self.refuse_request(account, request, BatchRefusal::all(code_for(lack)));
     }
 
-    /// An ask comes to nothing.
+    /// Answers an ask with a refusal.
     pub(super) fn fund_nothing(&mut self, account: AccountId, shard: Shard, code: Rejection) {
         if shard == self.state.shard {
             return self.funded(account, None, Some(code));
@@ -174,7 +179,7 @@ impl CommandRun<'_> {
         self.tell(shard, Message::Fund { account, credits, room, refused });
     }
 
-    /// Purses elsewhere give back what they do not need, or have done what they were told.
+    /// Receives what purses elsewhere return, and their confirmations of instructions.
     pub(super) fn take_returned(&mut self, from: Shard, all: &[Returned]) {
         for returned in all {
             let Returned { account, credits, room, ticket, more } = *returned;
@@ -194,7 +199,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// A shard has carried an instruction out; the last one completes it.
+    /// Records that a shard has carried an instruction out; the last one completes it.
     pub(super) fn note_obedience(&mut self, account: AccountId, ticket: u64, shard: Shard, more: bool) {
         let pending = &self.state.facts.instructions[&(account, ticket)];
         let (command, instruction) = (pending.command, pending.instruction);
@@ -217,7 +222,8 @@ impl CommandRun<'_> {
     }
 }
 
-/// True if a recall asked for each part of what is lacking now: the home may have spent, or its limits changed, since.
+/// Returns true if a recall asked for each component of what is lacking now. The home may have
+/// spent, or its limits may have changed, since.
 fn was_asked(want: Need, lack: Need) -> bool {
     let asked = |want: i64, lack: i64| want > 0 || lack == 0;
     asked(want.credits.0, lack.credits.0)
@@ -225,7 +231,7 @@ fn was_asked(want: Need, lack: Need) -> bool {
         && asked(want.room.held.0, lack.room.held.0)
 }
 
-/// Why what is lacking refuses.
+/// Returns the refusal code for what is lacking.
 pub(super) fn code_for(lack: Need) -> Rejection {
     if lack.credits.0 > 0 {
         Rejection::FundsInsufficient
@@ -236,7 +242,8 @@ pub(super) fn code_for(lack: Need) -> Rejection {
     }
 }
 
-/// Why a purse at home can never get what it lacks: no other purse has anything to give back, and nobody waits for the same.
+/// Returns why a purse at home can never get what it lacks: no other purse has anything to return,
+/// and no other claim waits for the same.
 pub(super) fn hopeless(state: &ShardState, account: AccountId, need: Need) -> Option<Rejection> {
     state.account(account).filter(|known| known.lent.is_empty())?;
     if state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty()) {
@@ -245,7 +252,7 @@ pub(super) fn hopeless(state: &ShardState, account: AccountId, need: Need) -> Op
     (!need.is_nothing()).then(|| code_for(need))
 }
 
-/// True if some shard is slow to give back what the oldest claim needs.
+/// Returns true if some shard is slow to return what the oldest claim needs.
 pub(super) fn is_late(state: &ShardState, account: AccountId, waiting: &AccountQueue) -> bool {
     let recall = waiting.recall.and_then(|ticket| state.facts.instructions.get(&(account, ticket)));
     recall.is_some_and(|recall| recall.since.0 + RECALL_PATIENCE_MS <= state.facts.time.0)
@@ -255,7 +262,7 @@ fn oldest_claim(state: &ShardState, account: AccountId) -> Option<Parked> {
     state.waiting(account)?.claims.front().cloned()
 }
 
-/// Other shards that may have something to give back for a claim.
+/// Returns the other shards that may have something to return for a claim.
 pub(super) fn lenders(state: &ShardState, account: AccountId, request: &ParkedRequest) -> impl Iterator<Item = Shard> {
     let claimant = match request {
         ParkedRequest::Fund { shard, .. } => Some(*shard),
@@ -265,18 +272,18 @@ pub(super) fn lenders(state: &ShardState, account: AccountId, request: &ParkedRe
     known.filter(move |shard| Some(*shard) != claimant)
 }
 
-/// True for a transfer whose end another shard tells. One that has no name is nobody's to repeat, so nobody remembers
-/// it.
+/// Returns true for a transfer that another shard completes. A transfer without a client id cannot
+/// be repeated, so it is not recorded.
 fn is_under_way_once_granted(state: &ShardState, request: &ParkedRequest) -> bool {
     matches!(*request, ParkedRequest::Transfer { to, client_id: Some(_), .. } if !state.is_home(to))
 }
 
-/// What the home lacks for a claim.
+/// Returns what the home lacks for a claim.
 fn lack(state: &ShardState, account: AccountId, request: &ParkedRequest, room: usize) -> Need {
     let Some(purse) = state.purse(account) else { return Need::NOTHING };
     let short = |credits: Credits| Credits((credits.0 - purse.available.0).max(0));
     match *request {
-        // The purse here looks at what it has by itself.
+        // The purse on this shard checks its own balance.
         ParkedRequest::Fund { shard, .. } if shard == state.shard => parking::oldest_need(state, account, room),
         ParkedRequest::Fund { need, .. } => lack_of(purse, need),
         ParkedRequest::Withdraw { amount, .. } | ParkedRequest::Transfer { amount, .. } => Need::credits(short(amount)),
@@ -284,7 +291,7 @@ fn lack(state: &ShardState, account: AccountId, request: &ParkedRequest, room: u
     }
 }
 
-/// What the home's purse lacks of what another purse needs.
+/// Returns what the home's purse lacks of what another purse needs.
 pub(super) fn lack_of(purse: &Purse, need: Need) -> Need {
     let short = Credits((need.credits.0 - purse.available.0).max(0));
     Need {
@@ -293,7 +300,8 @@ pub(super) fn lack_of(purse: &Purse, need: Need) -> Need {
     }
 }
 
-/// The credits that a purse is lent: its need, and half of what is left unless somebody waits for that.
+/// Returns the credits that a purse is lent: its need, plus half of what is left unless another
+/// claim waits for that.
 fn credits_for(state: &ShardState, account: AccountId, need: Credits) -> Credits {
     let available = state.purse(account).map_or(0, |purse| purse.available.0);
     let wanted = state.waiting(account).is_some_and(|waiting| !waiting.claims.is_empty());
@@ -304,7 +312,8 @@ fn credits_for(state: &ShardState, account: AccountId, need: Credits) -> Credits
     }
 }
 
-/// The room that a purse is lent: all there can be if there is no limit, else its need and half of what is left.
+/// Returns the room that a purse is lent: all there can be without a limit, else its need plus half
+/// of what is left.
 fn room_for(state: &ShardState, account: AccountId, shard: Shard, need: Room) -> Room {
     let (Some(purse), Some(known)) = (state.purse(account), state.account(account)) else { return Room::ZERO };
     let has = known.lent.get(&shard).map_or(Room::ZERO, |lent| lent.room);

@@ -7,8 +7,9 @@
 //! | that waits, and another admin confirms account and amount  | `Deposited`       | the event names both admins                |
 //! | that waits, and any admin drops it, or its time comes      | `DepositDropped`  | nothing was moved, its name is free again  |
 //!
-//! What is above the limit is not refused, since who asks has done nothing wrong. Limits of wallet and shard are
-//! checked both when it is proposed and when it is confirmed: in between there may have come more.
+//! A deposit above the limit is not refused, because its admin has done nothing wrong. Limits of
+//! wallet and shard are checked both when it is proposed and when it is confirmed: balances may
+//! have grown in between.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, DEPOSIT_PROPOSALS_MAX, SHARD_CREDITS_MAX};
@@ -58,7 +59,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Drops what nobody has confirmed in time. Returns how many.
+    /// Drops deposits that were not confirmed in time. Returns how many.
     pub(super) fn drop_late_deposits(&mut self) -> usize {
         self.step(|state, context| {
             let now = state.facts.time;
@@ -85,7 +86,7 @@ fn propose(state: &ShardState, proposed: Proposed) -> Result<Event, Rejection> {
     Ok(Event::DepositProposed { proposal, account, amount, client_id, by, expires })
 }
 
-/// A proposed deposit that waits, and whose time has not come.
+/// Returns a proposed deposit that waits and has not expired.
 fn waiting(state: &ShardState, id: ProposalId) -> Result<&Proposed, Rejection> {
     let deposits = &state.facts.deposits;
     if id.shard() != state.shard {
@@ -98,7 +99,7 @@ fn waiting(state: &ShardState, id: ProposalId) -> Result<&Proposed, Rejection> {
     open.ok_or(Rejection::DepositEnded)
 }
 
-/// What a wallet and all accounts of a shard together may have.
+/// Checks the maximum of a wallet, and of all accounts of a shard together.
 fn check_room(state: &ShardState, account: AccountId, amount: Credits) -> Result<(), Rejection> {
     let holder = known(state, account)?;
     if state.exceeds_wallet(account, holder, amount) {

@@ -1,24 +1,27 @@
-//! Groups of orders: once an account's orders of a group have filled a number of contracts in a rolling window, all that
-//! rest of them end, and none comes in until the account resets the group.
+//! Order groups: once the orders of an account's group have filled a number of contracts in a
+//! rolling window, all of its resting orders end, and none is accepted until the account resets the
+//! group.
 //!
 //! ```text
 //! account's home ─ Instruct, Groups ─▶ other shards of the account ─ GroupFilled ─▶ *account's home*
 //! ```
 //!
-//! | what happens                                    | and then                                                            |
+//! | what happens                                    | result                                                              |
 //! |-------------------------------------------------|---------------------------------------------------------------------|
 //! | an order of a group would fill                  | it takes at most what the shard's window leaves                     |
-//! | a fill takes the last of that                   | the group is triggered: no order of it trades on this shard any     |
+//! | a fill takes the last of that                   | the group is triggered: none of its orders trades on this shard any |
 //! |                                                 | more, and all that rest end in the same outcome, with the taker's rest |
-//! | an order that waited for its purse has its turn | it is judged by the group as that is then                           |
-//! | a group has filled or was triggered elsewhere   | its home is told at the end of the command, and adds up             |
-//! | what the home has added up reaches the limit    | it is triggered at home, and the home tells all shards              |
-//! | the account asks                                | the home does it, and tells all shards                              |
+//! | an order that waited for its purse has its turn | it is checked against the group as it is then                       |
+//! | a group has filled or was triggered elsewhere   | its home is notified at the end of the command, and adds up         |
+//! | the home's sum reaches the limit                | the group is triggered at home, and the home notifies all shards    |
+//! | the account asks                                | the home does it, and notifies all shards                           |
 //!
-//! So on each shard never more than the limit fills in a window (I-13). Of a group whose orders rest on several shards more
-//! fills in all only while messages are on their way, and never more than the limit on each shard.
+//! So on each shard a window never fills more than the limit (I-13). A group whose orders rest on
+//! several shards can fill more in total only while messages are in flight, and never more than the
+//! limit on each shard.
 //!
-//! A generation counts the makings and resets of an account's groups. What is told of another generation comes too late.
+//! A generation counts the creations and resets of an account's groups. A message about another
+//! generation is too late and has no effect.
 
 use std::collections::BTreeMap;
 
@@ -32,11 +35,11 @@ use schemas::{
 use super::{CommandRun, DecisionContext, account, message, reduce};
 use crate::state::{Group, MarketOrder, ShardState};
 
-/// Whose group, and which.
+/// The account and the group's id.
 type GroupKey = (AccountId, GroupId);
 
 impl CommandRun<'_> {
-    /// Home: what an account asks about one of its groups.
+    /// Home: carries out an account's request about one of its groups.
     pub(super) fn act_on_group(&mut self, account: AccountId, group: GroupId, act: GroupAct) {
         if !self.answer(|state| answer(state, account, group, act)) {
             return;
@@ -47,8 +50,8 @@ impl CommandRun<'_> {
         self.instruct_all(account, PurseInstruction::Group { group, now });
     }
 
-    /// Away from home: what the home says of a group. An account without a purse here hears of its groups with the
-    /// purse.
+    /// Away from home: applies the home's instruction about a group. An account without a purse
+    /// here gets its groups with the purse.
     pub(super) fn obey_group(&mut self, account: AccountId, group: GroupId, now: Option<GroupNow>) {
         match now {
             _ if self.state.purse(account).is_none() => {}
@@ -61,7 +64,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Away from home: what the home says of some groups.
+    /// Away from home: applies the home's report about some groups.
     pub(super) fn take_groups(&mut self, account: AccountId, groups: &[(GroupId, GroupNow)]) {
         for &(group, now) in groups {
             self.set_group((account, group), now);
@@ -84,7 +87,7 @@ impl CommandRun<'_> {
         self.end_groups();
     }
 
-    /// Home: what a group has filled on another shard.
+    /// Home: adds what a group has filled on another shard.
     pub(super) fn take_filled(
         &mut self,
         from: Shard,
@@ -116,8 +119,8 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Ends the orders of groups that were triggered or deleted; their homes tell the other shards of what those do not
-    /// know.
+    /// Ends the orders of groups that were triggered or deleted. Their homes notify the other
+    /// shards of what those do not know yet.
     pub(super) fn end_groups(&mut self) {
         for (key, cause) in std::mem::take(&mut self.state.ending) {
             let orders = in_order(self.state, key);
@@ -139,7 +142,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Home: a shard is about to get a purse of this account, and hears of its groups before.
+    /// Home: sends an account's groups to a shard that is about to get a purse of the account.
     pub(super) fn tell_groups(&mut self, account: AccountId, to: Shard) {
         if self.state.account(account).is_some_and(|known| known.lent.contains_key(&to)) {
             return;
@@ -151,15 +154,15 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Away from home: what groups have filled here goes to their homes. Those wait whose home is full, until it takes
-    /// something in.
+    /// Away from home: sends what groups have filled here to their homes. Reports to a full home
+    /// wait until it receives something.
     #[cold]
     pub(super) fn report_groups(&mut self) {
         let mut after = None;
         while let Some((home, account, group)) = next_unreported(self.state, after) {
             after = Some((home, account, group));
             if self.state.is_full(home) {
-                // All others of this home wait as well.
+                // All other reports to this home wait as well.
                 after = Some((home, AccountId(u64::MAX), GroupId::new(u16::MAX).expect("it is not 0")));
                 continue;
             }
@@ -174,7 +177,7 @@ impl CommandRun<'_> {
     }
 }
 
-/// Generation, contracts, whether it was triggered.
+/// Generation, contracts, whether the group was triggered.
 type Report = (u64, u64, bool);
 
 fn next_unreported(
@@ -186,10 +189,10 @@ fn next_unreported(
     state.lookup.unreported.range((from, Unbounded)).next().copied()
 }
 
-/// The home's answer to what an account asks about a group.
+/// Returns the home's answer to an account's request about a group.
 fn answer(state: &ShardState, account: AccountId, group: GroupId, act: GroupAct) -> Result<Event, Rejection> {
     match act {
-        // They make things safe, so also a frozen account may.
+        // These requests reduce risk, so a frozen account may make them, too.
         GroupAct::Trigger | GroupAct::Delete => account::known(state, account)?,
         GroupAct::Make(_) | GroupAct::Change(_) | GroupAct::Reset => account::active(state, account)?,
     };
@@ -209,7 +212,7 @@ fn answer(state: &ShardState, account: AccountId, group: GroupId, act: GroupAct)
     if known.is_none() && groups.is_some_and(|groups| groups.len() >= ACCOUNT_GROUPS_MAX) {
         return Err(Rejection::GroupsLimit);
     }
-    // What triggers one always goes; once in each generation.
+    // Triggering a group is always allowed, once in each generation.
     let safe = act == GroupAct::Trigger && known.is_some_and(|known| !known.triggered);
     if !safe {
         check_under_way(state, account)?;
@@ -217,20 +220,21 @@ fn answer(state: &ShardState, account: AccountId, group: GroupId, act: GroupAct)
     Ok(event)
 }
 
-/// An account that has not told its shards too much of its groups which they do not know yet.
+/// Checks that an account does not have too many group changes in flight to its shards.
 fn check_under_way(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     let pending = state.facts.instructions.range((account, 0)..=(account, u64::MAX));
     let told = pending.filter(|(_, pending)| matches!(pending.instruction, PurseInstruction::Group { .. })).count();
     if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 
-/// Other shards that hear of an account's groups.
+/// Returns the other shards that are notified of an account's groups.
 fn told(state: &ShardState, account: AccountId) -> impl Iterator<Item = Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     lent.filter(|to| *to != state.shard)
 }
 
-/// A group's orders here: market by market in the order of their books, oldest first in each.
+/// Returns a group's orders here: market by market in the order of their books, oldest first in
+/// each.
 fn in_order(state: &ShardState, (account, group): GroupKey) -> Vec<(MarketId, OrderId)> {
     let mut all: Vec<_> = state
         .group_orders(account, group)
@@ -243,12 +247,13 @@ fn in_order(state: &ShardState, (account, group): GroupKey) -> Vec<(MarketId, Or
     all.into_iter().map(|(_, market, order)| (market, order)).collect()
 }
 
-/// What the group of an order refuses. An account without a purse here hears of its groups with the purse.
+/// Checks an order against its group. An account without a purse here gets its groups with the
+/// purse.
 pub(super) fn check(state: &ShardState, order: &NewOrder) -> Result<(), Rejection> {
     check_among(state, order, |group| state.count_group_orders(order.account, group))
 }
 
-/// The same of an order that may come to rest among so many others of its group.
+/// As [`check`], for an order that may come to rest among this many others of its group.
 pub(super) fn check_among(
     state: &ShardState,
     order: &NewOrder,
@@ -266,7 +271,8 @@ pub(super) fn check_among(
     if full { Err(Rejection::GroupOrdersLimit) } else { Ok(()) }
 }
 
-/// Contracts that a group may still fill here; of an account without a purse here, nobody knows yet.
+/// Returns the contracts that a group may still fill here; unknown, and so unlimited, for an
+/// account without a purse here.
 pub(super) fn left(state: &ShardState, (account, group): GroupKey, now: Timestamp) -> u64 {
     match state.group(account, group) {
         Some(group) => group.left(now),
@@ -275,8 +281,8 @@ pub(super) fn left(state: &ShardState, (account, group): GroupKey, now: Timestam
     }
 }
 
-/// What triggering a group counts for: its orders, buys that only reduce and may shrink when a sell of it ends, and
-/// shards that its home tells.
+/// Returns the cost of triggering a group: its orders, reduce-only buys that may shrink when one of
+/// its sells ends, and shards that its home notifies.
 fn counts_to_end(state: &ShardState, key: GroupKey) -> usize {
     let mut shrink: BTreeMap<(MarketId, Contract), usize> = BTreeMap::new();
     let mut orders = 0;
@@ -285,7 +291,8 @@ fn counts_to_end(state: &ShardState, key: GroupKey) -> usize {
         let (market, resting) = state.live_order(order).expect("an order of a group rests");
         if resting.owner.entry.side() == Side::Sell {
             let market = market.listing.market;
-            // What it frees is redeemed with the other contract, which only buys of this one reduce.
+            // What it frees is redeemed with the other contract, which only buys of this one
+            // reduce.
             let contract = resting.owner.entry.contract();
             shrink.insert((market, contract), reduce::count(state, market, key.0, contract));
         }
@@ -294,8 +301,8 @@ fn counts_to_end(state: &ShardState, key: GroupKey) -> usize {
     orders + shrink.values().sum::<usize>() + tells
 }
 
-/// Groups that one taker's fills belong to. What they have filled changes with each fill, and the state only when all is
-/// decided.
+/// The groups to which one taker's fills belong. What they have filled changes with each fill; the
+/// state changes only when everything is decided.
 #[derive(Default)]
 pub struct Met(BTreeMap<GroupKey, Filled>);
 
@@ -305,25 +312,25 @@ struct Filled {
 }
 
 impl Met {
-    /// What meeting this order counts for besides the order itself.
+    /// Returns the cost of meeting this order besides the order itself.
     #[inline]
     pub fn counts(maker: &MarketOrder) -> usize {
         if maker.owner.group.is_some() { GROUP_COUNTS } else { 0 }
     }
 
-    /// True if the order's group was triggered by this taker's fills.
+    /// Returns true if the order's group was triggered by this taker's fills.
     #[inline]
     pub fn has_triggered(&self, maker: &MarketOrder) -> bool {
         self.is_triggered(maker.group())
     }
 
-    /// True if this group was.
+    /// Returns true if this group was triggered by this taker's fills.
     #[inline]
     pub fn is_triggered(&self, key: Option<GroupKey>) -> bool {
         key.is_some_and(|key| self.0.get(&key).is_some_and(|met| met.left == 0))
     }
 
-    /// At most as many contracts as the groups of both orders leave.
+    /// Caps a quantity at what the groups of both orders leave.
     #[inline]
     pub fn at_most(
         &mut self,
@@ -338,14 +345,14 @@ impl Met {
         })
     }
 
-    /// What the groups count for that a trade of so many contracts would trigger.
+    /// Returns the cost of the groups that a trade of this many contracts would trigger.
     #[inline]
     pub fn counts_to_end(&self, state: &ShardState, keys: [Option<GroupKey>; 2], quantity: Quantity) -> usize {
         let triggers = |key: &GroupKey| !quantity.is_zero() && self.0[key].left == u64::from(quantity.contracts());
         different(keys).filter(triggers).map(|key| counts_to_end(state, key)).sum()
     }
 
-    /// A trade between orders of these groups.
+    /// Records a trade between orders of these groups.
     #[inline]
     pub fn traded(&mut self, keys: [Option<GroupKey>; 2], quantity: Quantity) {
         for key in different(keys) {
@@ -355,7 +362,7 @@ impl Met {
         }
     }
 
-    /// What has become of them, once the taker's trades are told.
+    /// Emits what became of the groups, after the taker's trades.
     pub fn tell(&self, state: &ShardState, context: &mut DecisionContext<'_>) {
         for (&(account, group), met) in self.0.iter().filter(|(_, met)| met.filled > 0) {
             let contracts = met.filled;
@@ -369,7 +376,7 @@ impl Met {
     }
 }
 
-/// The groups of both orders of a trade; one that both belong to once.
+/// Returns the groups of both orders of a trade; a common group once.
 #[inline]
 fn different([taker, maker]: [Option<GroupKey>; 2]) -> impl Iterator<Item = GroupKey> {
     taker.into_iter().chain(maker.filter(|maker| Some(*maker) != taker))

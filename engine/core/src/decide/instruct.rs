@@ -1,4 +1,5 @@
-//! What an account's home tells every shard where the account has a purse, and what those do.
+//! Instructions from an account's home to every shard where the account has a purse, and how those
+//! carry them out.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use super::{CommandRun, account, cancel, message};
 use crate::state::{Purse, ShardState};
 
 impl CommandRun<'_> {
-    /// A repeat says so again: who asks wants to be sure.
+    /// A repeat sends the instructions again, because the caller wants to be sure.
     pub(super) fn freeze_account(&mut self, account: AccountId, by: AdminId) {
         let known = self.answer(|state| {
             check_admin_instruction(state, account)?;
@@ -45,7 +46,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Everywhere: what the home passes on reaches each shard after all that the home sent there before.
+    /// Everywhere: instructions from the home reach each shard after everything that the home sent
+    /// there before.
     pub(super) fn mass_cancel_everywhere(&mut self, account: AccountId, reason: CancelReason) {
         let mut shards = purse_shards(self.state, account);
         let takes_long = cancel::takes_long(self.state, account);
@@ -64,7 +66,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Home: tells all other shards, or says at once that all have done it.
+    /// Home: instructs all other shards, or reports at once that all have done it.
     pub(super) fn instruct_all(&mut self, account: AccountId, instruction: PurseInstruction) {
         let shards: Vec<Shard> = purse_shards(self.state, account).into_iter().collect();
         if shards.is_empty() {
@@ -78,7 +80,7 @@ impl CommandRun<'_> {
         self.step(|_, context| context.events.push(Event::InstructionCompleted { account, instruction }));
     }
 
-    /// Home: tells these shards; what the home's own shard does it does itself.
+    /// Home: instructs these shards; the home's own shard acts directly.
     pub(super) fn instruct(&mut self, account: AccountId, instruction: PurseInstruction, shards: Vec<Shard>) {
         self.step(|state, context| {
             let ticket = state.facts.tickets + 1;
@@ -90,7 +92,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Away from home: does what the home says, and answers.
+    /// Away from home: carries out an instruction, and answers.
     pub(super) fn obey(&mut self, home: Shard, account: AccountId, ticket: u64, instruction: PurseInstruction) {
         match instruction {
             PurseInstruction::Recall(want) => {
@@ -134,7 +136,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// A mass cancel that took longer is done: whoever gave the instruction is told.
+    /// Answers the instructions of a mass cancel that took several commands.
     pub(super) fn done_at_last(&mut self, account: AccountId, tickets: &[u64]) {
         let home = self.state.map.of_account(account);
         for &ticket in tickets {
@@ -155,7 +157,7 @@ impl CommandRun<'_> {
         self.tell(home, Message::Return(vec![returned]));
     }
 
-    /// What leaves the purse, and the message with it.
+    /// Takes what is returned out of the purse, and sends it home.
     fn return_home(&mut self, home: Shard, returned: Returned) {
         let Returned { account, credits, room, .. } = returned;
         self.step(|state, context| {
@@ -166,21 +168,21 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Refuses everything of an account that waits here.
+    /// Refuses every waiting request of an account here.
     fn refuse_all(&mut self, account: AccountId, code: Rejection) {
         while let Some(parked) = self.state.waiting(account).and_then(|waiting| waiting.all().next().cloned()) {
             self.refuse_parked(&parked, code);
         }
     }
 
-    /// Away from home: free credits of these purses go home, in one message to each home.
+    /// Away from home: sends the free credits of these purses home, in one message to each home.
     pub(super) fn send_home(&mut self, accounts: &[AccountId]) {
         self.step(|state, context| {
             let mut homes: std::collections::BTreeMap<Shard, Vec<Returned>> = std::collections::BTreeMap::new();
             for &account in accounts {
                 let (home, room) = (state.map.of_account(account), Room::ZERO);
                 let credits = state.purse(account).map_or(Credits::ZERO, |purse| purse.available);
-                // Where the home is full, they stay and rest.
+                // While the home is full, they stay.
                 if home == state.shard || credits == Credits::ZERO || state.is_full(home) {
                     continue;
                 }
@@ -216,13 +218,14 @@ impl CommandRun<'_> {
     }
 }
 
-/// An account that lives here and has not too many mass cancels under way. Those that it asks for do not keep an admin
-/// from freezing it.
+/// Checks that the account's home is here and that it does not have too many mass cancels open. Its
+/// own mass cancels do not keep an admin from freezing it.
 pub(super) fn check_mass_cancel(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| matches!(instruction, PurseInstruction::MassCancel(_)))
 }
 
-/// An account that lives here and about which admins have not too much under way.
+/// Checks that the account's home is here and that admins do not have too many instructions about
+/// it open.
 fn check_admin_instruction(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     check_instructions(state, account, |instruction| {
         matches!(
@@ -243,7 +246,8 @@ fn check_instructions(
     if told < INSTRUCTIONS_MAX { Ok(()) } else { Err(Rejection::ParkedLimit) }
 }
 
-/// Other shards where the account has a purse, or will have one if its claim is granted.
+/// Returns the other shards where the account has a purse, or will have one if its claim is
+/// granted.
 fn purse_shards(state: &ShardState, account: AccountId) -> BTreeSet<Shard> {
     let lent = state.account(account).into_iter().flat_map(|account| account.lent.keys().copied());
     let claims = state.waiting(account).into_iter().flat_map(|waiting| &waiting.claims);
@@ -254,7 +258,8 @@ fn purse_shards(state: &ShardState, account: AccountId) -> BTreeSet<Shard> {
     lent.chain(claimants).filter(|shard| *shard != state.shard).collect()
 }
 
-/// What a purse gives back: of each what is wanted if it is free, and at least half of what is free. True if more stays free.
+/// Returns what a purse gives back: of each kind what is wanted if it is free, and at least half of
+/// what is free. The flag is true if more stays free.
 fn give_back(purse: Option<&Purse>, want: Need) -> (Credits, Room, bool) {
     let Some(purse) = purse else { return (Credits::ZERO, Room::ZERO, false) };
     let free = purse.free_room();
@@ -262,7 +267,7 @@ fn give_back(purse: Option<&Purse>, want: Need) -> (Credits, Room, bool) {
     let credits = some(purse.available.0, want.credits.0);
     let orders = some(free.orders.into(), want.room.orders.into());
     let orders = u32::try_from(orders).expect("at most what is free");
-    // A sealed purse cannot use what is free.
+    // A sealed purse cannot use its free room.
     let sealed = purse.sealed_room();
     let room =
         Room { orders: orders.max(sealed.orders), held: Credits(some(free.held.0, want.room.held.0)).max(sealed.held) };

@@ -1,7 +1,8 @@
-//! Accounts and their keys, at home: who opens, adds, replaces and revokes, and what ends by its time.
+//! Accounts and their API keys, at home: opening, adding, replacing, revoking, expiring.
 //!
-//! The gateway authenticates by keys and holds them to their rights. Here it is decided which keys there are. A key may
-//! ask for others: it gives only rights that it has itself, so a stolen key leads to nothing larger than itself.
+//! The gateway authenticates by keys and enforces their rights. This module decides which keys
+//! exist. A key may add other keys only with rights that it has itself, so a stolen key cannot gain
+//! rights.
 
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, KEY_GRACE_MAX_MS};
 use schemas::{AccountId, ApiKey, ApiKeyId, Event, Rejection, Timestamp};
@@ -42,7 +43,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// The new key is there and the old one has its end, in one step.
+    /// Adds the new key and sets the end of the old one, in one step.
     pub(super) fn rotate_api_key(
         &mut self,
         account: AccountId,
@@ -63,7 +64,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Keys whose time has come, at most `room` of them. Returns how many.
+    /// Expires keys whose time has come, at most `room` of them. Returns how many.
     pub(super) fn expire_keys(&mut self, room: usize) -> usize {
         self.step(|state, context| {
             let now = state.facts.time;
@@ -88,7 +89,7 @@ fn check_first(state: &ShardState, account: AccountId, key: &ApiKey) -> Result<(
     }
 }
 
-/// When the old key ends.
+/// Checks when the old key ends.
 fn check_rotation(
     state: &ShardState,
     account: AccountId,
@@ -113,7 +114,7 @@ fn check_rotation(
     Ok(ended.expires.map_or(after_grace, |expires| expires.min(after_grace)))
 }
 
-/// What a key's own words must be.
+/// Checks a key alone.
 fn check_terms(key: &ApiKey) -> Result<(), Rejection> {
     match key.notional() {
         Some(notional) if notional.micros() < 1 => Err(Rejection::AmountOutOfRange),
@@ -125,7 +126,8 @@ fn check_time(state: &ShardState, key: &ApiKey) -> Result<(), Rejection> {
     if key.is_live(state.facts.time) { Ok(()) } else { Err(Rejection::KeyExpiryInPast) }
 }
 
-/// A key that would be added: its id is free, its time is still to come, and whoever asks has all its rights.
+/// Checks a key to add: its id is free, its expiry is in the future, and the requester has all its
+/// rights.
 fn check_added(state: &ShardState, home: &Account, key: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
     if home.keys.contains_key(&key.id) {
         return Err(Rejection::ApiKeyExists);
@@ -137,7 +139,7 @@ fn check_added(state: &ShardState, home: &Account, key: &ApiKey, by: Option<ApiK
     }
 }
 
-/// A key that would end: it asks itself, or whoever asks has all its rights.
+/// Checks a key to end: it requests its own end, or the requester has all its rights.
 fn check_ended(state: &ShardState, home: &Account, ended: &ApiKey, by: Option<ApiKeyId>) -> Result<(), Rejection> {
     match by.map(|by| asking(state, home, by)).transpose()? {
         Some(asking) if asking.id != ended.id && !asking.covers(ended) => Err(Rejection::KeyRightsExceeded),
@@ -149,7 +151,8 @@ fn asking<'a>(state: &ShardState, home: &'a Account, by: ApiKeyId) -> Result<&'a
     live(state, home, by).ok_or(Rejection::AskingKeyEnded)
 }
 
-/// A key that has not expired. One that has stays in the state until the next `AdvanceTime` says so.
+/// Returns a key that has not expired. An expired key stays in the state until the next
+/// `AdvanceTime` reports it.
 fn live<'a>(state: &ShardState, home: &'a Account, key: ApiKeyId) -> Option<&'a ApiKey> {
     home.keys.get(&key).filter(|key| key.is_live(state.facts.time))
 }

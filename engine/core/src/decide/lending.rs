@@ -1,28 +1,29 @@
-//! What an account's home would answer a purse that asks, and what the account's other purses would bring: the home's
-//! side of a [`preview`](super::preview), in the order of the table in [`claims`]. Nothing is changed.
+//! What an account's home would answer to an ask, and what the account's other purses would return:
+//! the home's side of a [`preview`](super::preview), in the order of the table in [`claims`].
+//! Nothing is changed.
 
 use schemas::{AccountId, Credits, Need, NewOrder, ParkedRequest, Rejection, Room, Shard};
 
 use super::{claims, groups};
 use crate::state::{Account, Purse, ShardState};
 
-/// What an account's home would answer.
+/// The answer of an account's home.
 #[derive(Clone, Debug)]
 pub enum Lending {
-    /// It has what is asked for.
+    /// The home has what is asked for.
     AtOnce,
     /// Other claims of the account wait before this one.
     Waits,
-    /// It asks other purses to give back what it lacks.
+    /// The home asks other purses to return what it lacks.
     Recalls(Box<Recall>),
-    /// It refuses.
+    /// The home refuses.
     Refused(Rejection),
 }
 
-/// What a home asks other purses for.
+/// A recall: what a home asks other purses for.
 #[derive(Clone, Debug)]
 pub struct Recall {
-    /// The purse at home, with what the asking purse gives back.
+    /// The purse at home, including what the asking purse gives back.
     purse: Purse,
     account: Account,
     /// What the purse at home must have.
@@ -32,8 +33,8 @@ pub struct Recall {
 }
 
 impl ShardState {
-    /// What an account's home, which this is, would answer its purse on `from` that lacks `need` and gives `given_back`
-    /// back.
+    /// Returns what this shard, as the account's home, would answer its purse on `from` that lacks
+    /// `need` and gives `given_back` back.
     pub fn lending(&self, from: Shard, account: AccountId, need: Need, given_back: Room) -> Lending {
         let (Some(known), Some(purse)) = (self.account(account), self.purse(account)) else {
             return Lending::Refused(Rejection::AccountUnknown);
@@ -65,14 +66,16 @@ impl ShardState {
 }
 
 impl ShardState {
-    /// What an order's group refuses on a shard where its account gets a purse for it: its home, which this is, knows.
+    /// Checks an order against its group on a shard where its account gets a purse for it: only
+    /// this shard, its home, knows the group.
     pub fn check_group(&self, order: &NewOrder) -> Result<(), Rejection> {
         groups::check_among(self, order, |_| 0)
     }
 }
 
 impl Recall {
-    /// Whether these purses have what the home lacks, each with its shard. If not: why the request would be refused.
+    /// Checks whether these purses, each with its shard, have what the home lacks. If not, returns
+    /// why the request would be refused.
     pub fn brings(&self, purses: impl IntoIterator<Item = (Shard, Purse)>) -> Result<(), Rejection> {
         let mut after = self.clone();
         let wants = claims::lack_of(&self.purse, self.need);
@@ -97,7 +100,7 @@ impl Recall {
     }
 }
 
-/// What a purse must have so that it has what it lacks.
+/// Returns what a purse must have so that it has what it lacks.
 fn on_top_of(purse: &Purse, lacks: Need) -> Need {
     let free = purse.free_room();
     let credits = if lacks.credits > Credits::ZERO { purse.available + lacks.credits } else { Credits::ZERO };

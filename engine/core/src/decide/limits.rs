@@ -1,22 +1,23 @@
-//! What an account may have in a market that limits it.
+//! Market limits for each account.
 
 use schemas::{AccountId, Contract, MarketLimits, Price, Quantity, Rejection};
 
 use crate::state::{Exposure, MarketOrder, MarketView, ShardState};
 
-/// How a request would change what an account's live orders in a market come to.
+/// The change that a request makes to the exposure of an account's live orders in a market.
 pub struct ExposureChange {
     pub account: AccountId,
-    /// The contract that it is about.
+    /// The contract.
     pub contract: Contract,
-    /// What goes.
+    /// The exposure that is removed.
     pub before: Exposure,
-    /// What comes.
+    /// The exposure that is added.
     pub after: Exposure,
 }
 
 impl ExposureChange {
-    /// A resting order with another limit (in the book's YES) and other contracts left.
+    /// Returns the change for a resting order that gets another limit (in the book's YES price) and
+    /// other contracts left.
     pub fn amended(resting: &MarketOrder, limit: Price, remaining: Quantity) -> Self {
         let moved = MarketOrder { price: u32::from(limit.ticks()), remaining: remaining.contracts(), ..*resting };
         Self {
@@ -28,7 +29,7 @@ impl ExposureChange {
     }
 }
 
-/// Contracts of one kind that an account may still buy.
+/// Returns the contracts of one kind that an account may still buy.
 pub fn position_room(state: &ShardState, market: MarketView<'_>, account: AccountId, contract: Contract) -> u64 {
     if market.limits.position == u64::MAX {
         return u64::MAX;
@@ -37,7 +38,7 @@ pub fn position_room(state: &ShardState, market: MarketView<'_>, account: Accoun
     market.limits.position.saturating_sub(market.position(account).held(contract) + wanted)
 }
 
-/// Refuses what would be more than the market's limits, if it has any.
+/// Refuses what would exceed the market's limits, if it has any.
 #[inline]
 pub fn check(
     state: &ShardState,
@@ -54,18 +55,19 @@ fn check_limited(state: &ShardState, market: MarketView<'_>, wanted: &ExposureCh
     check_exposure(market, wanted, &exposure)
 }
 
-/// What an account's live orders in a limited market come to.
+/// Returns the exposure of an account's live orders in a limited market.
 pub fn exposure(state: &ShardState, market: MarketView<'_>, account: AccountId) -> Exposure {
     let exposures = state.lookup.exposures.get(&market.listing.market);
     exposures.and_then(|all| all.get(account)).copied().unwrap_or_default()
 }
 
-/// The same for what the live orders will come to.
+/// As above, against the given exposure of the live orders.
 pub fn check_exposure(market: MarketView<'_>, wanted: &ExposureChange, exposure: &Exposure) -> Result<(), Rejection> {
     exceeded(market, wanted, exposure).next().map_or(Ok(()), Err)
 }
 
-/// Each limit that would be exceeded. A change that asks for no more than there was exceeds none.
+/// Returns each limit that would be exceeded. A change that asks for no more than before exceeds
+/// none.
 pub fn exceeded(
     market: MarketView<'_>,
     wanted: &ExposureChange,

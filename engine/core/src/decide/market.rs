@@ -1,4 +1,4 @@
-//! Listing markets and moving them through their life.
+//! Listing markets and changing their state.
 
 use schemas::limits::{DISPUTE_WINDOW_MAX_MS, MARKET_EVENTS_MAX, SWEEP_MAX};
 use schemas::market::{Confirmation, Resolution};
@@ -104,7 +104,7 @@ fn decide_change(state: &ShardState, id: MarketId, by: AdminId, transition: Tran
     Ok(Event::MarketChanged { market: id, state, resolution, by: Some(by) })
 }
 
-/// A second admin's word: the answer stands unless it is amended within the dispute window.
+/// Confirms an answer by a second admin: it stands unless it is amended within the dispute window.
 fn confirm(
     market: MarketView<'_>,
     answer: ResolutionAnswer,
@@ -128,7 +128,7 @@ fn confirm(
     Ok((state, Some(resolution)))
 }
 
-/// A market that lives here.
+/// Returns a market whose home is here.
 pub(super) fn known(state: &ShardState, id: MarketId) -> Result<MarketView<'_>, Rejection> {
     state.market(id).ok_or_else(|| match state.map.of_market(id) == state.shard {
         true if state.facts.archive.contains(id) => Rejection::MarketArchived,

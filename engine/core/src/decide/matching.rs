@@ -1,4 +1,4 @@
-//! What an order becomes when it enters a market's book, and what one becomes that changes in it.
+//! How an order enters a market's book, and how a resting order is amended.
 
 use schemas::event::{CancelReason, OrderAmended, OrderPlaced};
 use schemas::limits::{ORDER_FILLS_MAX, QUANTITY_MAX};
@@ -11,8 +11,8 @@ use super::taker::{self, Appetite, FillOrKill, Taker, TakerInput};
 use super::{DecisionContext, amend, limits, reduce};
 use crate::state::{MarketOrder, MarketView, ShardState};
 
-/// Takes in an order that passed all checks; `limit` is what became of its own. Yields its `OrderPlaced`, its trades, what
-/// they settle, and whose positions changed.
+/// Places an order that passed all checks; `limit` is its limit after adjustment. Yields its
+/// `OrderPlaced`, its trades, their settlements, and whose positions changed.
 pub fn place(
     state: &ShardState,
     market: MarketView<'_>,
@@ -22,7 +22,7 @@ pub fn place(
     context: &mut DecisionContext<'_>,
 ) {
     let mut taker = incoming(state, market, id, order, (limit, context.now));
-    // The trades' sums stand in the event before them.
+    // The event that precedes the trades contains their sums.
     let at = context.events.len();
     context.events.push(Event::OrderPlaced(place_so_far(order, &taker)));
     let meets = taker.meets(market);
@@ -39,7 +39,7 @@ pub fn place(
             (placed.status, placed.cancel_reason) = status(order, &taker, placed.quantity);
         }
     }
-    // An order that rests where it was asked to holds what it held.
+    // An order that rests at the limit it asked for holds what it held.
     let as_asked = limit == order.entry.book_price(order.terms.limit());
     let rests_as_asked = !meets && as_asked && order.terms.time_in_force().rests();
     if let (false, Event::OrderPlaced(placed)) = (rests_as_asked, &context.events[at]) {
@@ -47,7 +47,7 @@ pub fn place(
     }
 }
 
-/// An order as it enters the book.
+/// Returns the taker for an order that enters the book.
 #[inline]
 pub fn incoming(
     state: &ShardState,
@@ -75,7 +75,8 @@ pub fn incoming(
     taker
 }
 
-/// Contracts that an order by budget may buy: what one order may, and what the market lets its account hold.
+/// Returns the most contracts that an order by budget may buy: the maximum of one order, and what
+/// the market lets its account hold.
 fn most_contracts(state: &ShardState, market: MarketView<'_>, order: &NewOrder) -> Quantity {
     let room = limits::position_room(state, market, order.account, order.entry.contract());
     u32::try_from(room).ok().and_then(Quantity::new).unwrap_or(Quantity::new(QUANTITY_MAX).expect("the limit itself"))
@@ -89,8 +90,8 @@ fn place_so_far(order: &NewOrder, taker: &Taker) -> OrderPlaced {
     OrderPlaced { id, order: *order, price, quantity, filled, status, cancel_reason }
 }
 
-/// Contracts that an order is for, without those that its own account's orders took off and those that are beyond what
-/// it may reduce.
+/// Returns an order's quantity without the contracts removed by self-trade prevention and those
+/// beyond what it may reduce.
 #[inline]
 fn wanted(order: &NewOrder, taker: &Taker) -> Quantity {
     match order.terms {
@@ -104,21 +105,22 @@ fn status(order: &NewOrder, taker: &Taker, quantity: Quantity) -> (Status, Optio
     taker.stands(quantity, taker.filled, order.terms.time_in_force().rests())
 }
 
-/// A change of a resting order that passed all checks.
+/// An amendment of a resting order that passed all checks.
 pub struct RestingChange {
-    /// The limit from now on, in the book's YES.
+    /// The limit from now on, in the book's YES price.
     pub limit: Price,
-    /// Contracts from now on, with those that are filled.
+    /// Contracts from now on, including those that are filled.
     pub quantity: Quantity,
-    /// It keeps its place.
+    /// The order keeps its place in the queue.
     pub in_place: bool,
-    /// It only reduces, and was asked to be for more contracts than it may.
+    /// A reduce-only order that asked for more contracts than it may have.
     pub cut: bool,
-    /// What is held for it beyond what the order holds.
+    /// Credits held for it beyond what the order holds.
     pub raised: schemas::Credits,
 }
 
-/// Changes a resting order. Yields its `OrderAmended`, its trades, what they settle, and whose positions changed.
+/// Amends a resting order. Yields its `OrderAmended`, its trades, their settlements, and whose
+/// positions changed.
 pub fn amend(
     state: &ShardState,
     market: MarketView<'_>,
@@ -177,7 +179,8 @@ fn amend_so_far(market: MarketView<'_>, resting: &MarketOrder, change: &RestingC
     }
 }
 
-/// The limit at which an order may enter that perhaps must not take: its own, or one tick away from the best order that it would meet.
+/// Returns the limit at which an order enters the book. A post-only order gets its own limit, or
+/// one tick away from the best order that it would meet.
 #[inline]
 pub fn limit_to_rest(
     market: MarketView<'_>,
@@ -190,8 +193,8 @@ pub fn limit_to_rest(
         return Ok(limit);
     }
     let side = entry.book_side();
-    // Behind more expired orders than it may take off, the next one counts as live: an order that meets it would not
-    // come to rest.
+    // After more expired orders than one order may remove, the next one counts as live: an order
+    // that meets it would not come to rest.
     let mut behind = market.queue(side.opposite()).enumerate();
     let best = behind.find(|(nth, maker)| *nth >= ORDER_FILLS_MAX || !maker.has_expired(now));
     let best = best.map(|(_, maker)| maker.book_price());

@@ -1,7 +1,7 @@
-//! Messages between shards: sending, taking in exactly once and in order, forgetting.
+//! Messages between shards: sending, receiving exactly once and in order, acknowledging.
 //!
-//! For a shard that takes nothing in, [`OUTBOX_MAX`](schemas::limits::OUTBOX_MAX) messages are kept; then it is *full*.
-//! What comes with a message, and what becomes of it then:
+//! For a shard that receives nothing, [`OUTBOX_MAX`](schemas::limits::OUTBOX_MAX) messages are
+//! kept; then it is *full*. The cause of each message, and what happens if the receiver is full:
 //!
 //! | message                                    | comes with                         | if the receiver is full                             |
 //! |--------------------------------------------|------------------------------------|-----------------------------------------------------|
@@ -29,14 +29,15 @@ use super::parking::NewLoan;
 use super::transfer::Transfer;
 use crate::state::ShardState;
 
-/// The event that promises a message. At most one a step to each shard, since its number comes from the state.
+/// Returns the event that sends a message. At most one a step to each shard, because its number
+/// comes from the state.
 pub fn send(state: &ShardState, to: Shard, message: Message) -> Event {
     let last = state.facts.outboxes.get(&to).map_or(0, |outbox| outbox.last);
     Event::Sent { to, number: last + 1, message }
 }
 
 impl CommandRun<'_> {
-    /// The step that is one message to another shard.
+    /// Runs a step that sends one message to another shard.
     pub(super) fn tell(&mut self, to: Shard, message: Message) {
         self.step(|state, context| context.events.push(send(state, to, message)));
     }

@@ -1,8 +1,10 @@
-//! Decides what a command leads to: the parent of all branching, one file a kind of command.
+//! Decides which events a command causes. All branching between commands is here; each kind of
+//! command has its own file.
 //!
-//! A decision reads `&State` and yields events; [`ShardState::apply`] makes them true. A command may take several steps (take an
-//! order in, match it, redeem pairs, settle purses): each decides, then applies, and all events go into one outcome.
-//! A refusal is an event like any other. Checks stand in the order of their codes.
+//! A decision reads `&ShardState` and yields events; [`ShardState::apply`] applies them. A command
+//! may take several steps (take an order in, match it, redeem pairs, settle purses): each step
+//! decides, then applies, and all events go into one outcome. A refusal is an event like any other.
+//! Checks run in the order of their codes.
 
 mod about;
 mod account;
@@ -49,7 +51,8 @@ impl ShardState {
         self.decide(place, events, |run| run.take(command));
     }
 
-    /// The same for a command as its record has it: its outcome leads back to what it came with.
+    /// As [`ShardState::handle`], for a command record: the outcome keeps the origin that the
+    /// record carries.
     pub(crate) fn handle_record(&mut self, place: CommandContext, record: &CommandRecord, events: &mut Vec<Event>) {
         self.decide(place, events, |run| {
             if let Some(origin) = &record.origin {
@@ -59,7 +62,7 @@ impl ShardState {
         });
     }
 
-    /// The outcome of a record that is no command.
+    /// Decides and applies the outcome of a record that is not a valid command: a refusal.
     pub fn refuse(&mut self, place: CommandContext, code: Rejection, events: &mut Vec<Event>) {
         self.decide(place, events, |run| run.refuse_alone(code));
     }
@@ -72,7 +75,7 @@ impl ShardState {
         let context = DecisionContext { events, settlements: &mut settlements, room, now };
         let mut run = CommandRun { state: self, index: None, frees_later: false, context };
         first(&mut run);
-        // Most commands stir nobody.
+        // Most commands leave no parked request to try.
         if !run.state.stirred.is_empty() {
             run.decide_parked();
         }
@@ -86,13 +89,14 @@ impl ShardState {
         self.end();
     }
 
-    /// Makes the events of an outcome true, decided here before or by another writer.
+    /// Applies the events of an outcome that was decided before, here or by another writer.
     pub fn follow(&mut self, place: CommandContext, events: &[Event]) {
         self.begin(&place);
         for event in events {
             self.apply(event);
         }
-        // The log has the redemptions, what shrank, and what ended with its group, already.
+        // The outcome in the log already includes the redemptions, the reductions, and the orders
+        // that ended with their group.
         self.paired.clear();
         self.shrinking.clear();
         self.ending.clear();
@@ -100,30 +104,30 @@ impl ShardState {
     }
 }
 
-/// One command on its way through the law.
+/// One command while it is decided and applied.
 struct CommandRun<'a> {
     state: &'a mut ShardState,
-    /// The place in its batch of the request that is decided, if it is one of several.
+    /// The index of the current request in its batch; `None` if the command is not a batch.
     index: Option<u16>,
-    /// What comes behind it in its batch may free what it lacks.
+    /// A later request of the batch may free what the current one lacks.
     frees_later: bool,
     context: DecisionContext<'a>,
 }
 
-/// What the decisions of one command have come to so far.
+/// The decision context: what the decisions of one command have produced so far.
 struct DecisionContext<'a> {
-    /// Its events: those of the present step are not true yet.
+    /// Events of the command. Those of the current step are not applied yet.
     events: &'a mut Vec<Event>,
-    /// What it does to purses; told by the last step.
+    /// What the command does to purses; the last step emits it as events.
     settlements: &'a mut Vec<Settlement>,
     /// The time of the command.
     now: Timestamp,
-    /// Resting orders that matching may still fill, cancel or reduce.
+    /// How many more resting orders matching may fill, cancel or reduce.
     room: usize,
 }
 
 impl CommandRun<'_> {
-    /// One rule for all times, whatever names them.
+    /// Dispatches the command, after the check of its times that applies to every command.
     fn take(&mut self, command: &Command) {
         if command.latest_time() > Some(TIME_MAX) {
             self.refuse_alone(Rejection::TimeOutOfRange);
@@ -179,7 +183,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Decides one step, then makes it true.
+    /// Decides one step, then applies its events.
     fn step<R>(&mut self, decide: impl FnOnce(&ShardState, &mut DecisionContext<'_>) -> R) -> R {
         let from = self.context.events.len();
         let result = decide(self.state, &mut self.context);
@@ -189,7 +193,7 @@ impl CommandRun<'_> {
         result
     }
 
-    /// The step of a command that is one event or refused. True unless it was refused.
+    /// Runs a step that yields either one event or a refusal. Returns false if it was refused.
     fn answer(&mut self, decide: impl FnOnce(&ShardState) -> Result<Event, Rejection>) -> bool {
         self.step(|state, context| {
             let decided = decide(state);
@@ -199,7 +203,7 @@ impl CommandRun<'_> {
         })
     }
 
-    /// The last steps of whatever traded in a market or brought an order into it.
+    /// Runs the last steps after anything that traded in a market or brought an order into it.
     fn finish(&mut self, market: MarketId) {
         self.give_back(market);
         if !self.state.ending.is_empty() {
@@ -208,8 +212,8 @@ impl CommandRun<'_> {
         self.state.assert_market(market);
     }
 
-    /// Pairs become credits, what only reduces shrinks, purses are settled. Orders that only leave can break nothing
-    /// that a market must hold. Returns how many orders shrank.
+    /// Redeems pairs, reduces reduce-only orders, and settles purses. Orders that only leave cannot
+    /// break an invariant of the market. Returns how many orders were reduced.
     fn give_back(&mut self, market: MarketId) -> usize {
         if !self.state.paired.is_empty() {
             self.redeem(market);

@@ -1,4 +1,4 @@
-//! Orders: what refuses them, what they need, and taking them in.
+//! Orders: validation, the funds that they need, and acceptance.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::AMOUNT_MAX;
@@ -47,7 +47,7 @@ impl CommandRun<'_> {
         self.step(|state, context| refuse(state, order, code, context));
     }
 
-    /// An order that lacks nothing, or that was found in order as a part of a whole.
+    /// Accepts an order that lacks nothing, or that passed the precheck of its batch.
     pub(super) fn take_in(&mut self, order: &NewOrder) {
         self.step(|state, context| match check(state, order, context.now) {
             Ok((market, limit, _)) => take_in(state, market, order, limit, context),
@@ -73,12 +73,13 @@ fn refuse(state: &ShardState, order: &NewOrder, code: Rejection, context: &mut D
     context.events.push(Event::OrderRejected { id: state.next_order_id(), order: *order, code });
 }
 
-/// Tells a repeat of a client id from its use for another order.
+/// Returns the fingerprint of an order: it distinguishes a repeated request from a client id used
+/// for another order.
 pub(crate) fn fingerprint(order: &NewOrder) -> u128 {
     fingerprint_of(order)
 }
 
-/// The first half of the hash of a request's bytes.
+/// Returns the first half of the hash of a request's bytes.
 pub(super) fn fingerprint_of(request: &impl bincode::Encode) -> u128 {
     let mut bytes = Vec::with_capacity(96);
     schemas::codec::encode_into(request, &mut bytes);
@@ -87,7 +88,7 @@ pub(super) fn fingerprint_of(request: &impl bincode::Encode) -> u128 {
     u128::from_le_bytes(head)
 }
 
-/// The answer to a client id that was used before.
+/// Returns the answer to a client id that was used before; `None` if it was not.
 pub(super) fn repeated(state: &ShardState, order: &NewOrder) -> Option<Result<Event, Rejection>> {
     let NewOrder { account, client_id, .. } = *order;
     let (name, client_id) = (RequestName::of_order(order)?, client_id?);
@@ -107,9 +108,10 @@ pub(super) fn repeated(state: &ShardState, order: &NewOrder) -> Option<Result<Ev
     Some(if same { Ok(answer) } else { Err(Rejection::ClientIdReused) })
 }
 
-/// Everything that can refuse an order; where it goes, and what its purse lacks for it. What the purse lacks comes
-/// last: it can be asked for. The limit is the order's own, or where a post-only order goes instead.
-/// [`preview`](super::preview) asks the same rules one by one.
+/// Runs every check that can refuse an order; returns its market, limit and what its purse lacks.
+/// What the purse lacks comes last, because it can be requested from the home. The limit is the
+/// order's own, or the adjusted one of a post-only order. [`preview`](super::preview) runs the same
+/// rules one by one.
 pub(super) fn check<'a>(
     state: &'a ShardState,
     order: &NewOrder,
@@ -122,7 +124,7 @@ pub(super) fn check<'a>(
     Ok((market, limit, need))
 }
 
-/// As far as its purse knows.
+/// Checks that the account is active, as far as its purse on this shard shows.
 pub(super) fn check_active(state: &ShardState, account: AccountId) -> Result<(), Rejection> {
     match state.purse(account) {
         Some(purse) if purse.frozen => Err(Rejection::AccountFrozen),
@@ -130,14 +132,14 @@ pub(super) fn check_active(state: &ShardState, account: AccountId) -> Result<(),
     }
 }
 
-/// What an order takes of its purse that comes in with so many contracts.
+/// Returns what an order of this many contracts takes from its purse.
 pub(super) fn needed(order: &NewOrder, contracts: Quantity) -> Need {
     let held = order.hold_for(contracts);
     let orders = u32::from(order.terms.time_in_force().rests());
     Need { credits: held, room: Room { orders, held } }
 }
 
-/// What makes no sense for anybody, ever.
+/// Checks the order alone: what no account could ever do.
 pub(super) fn check_terms(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
     check_amount(order)?;
     check_expiry(order, now)?;
@@ -174,7 +176,7 @@ pub(super) fn check_deadline(order: &NewOrder, now: Timestamp) -> Result<(), Rej
     }
 }
 
-/// What the market refuses; else the limit, and the contracts that the order comes in with.
+/// Checks the order against its market; returns the limit and the contracts with which it enters.
 fn check_market<'a>(
     state: &'a ShardState,
     order: &NewOrder,
@@ -191,7 +193,7 @@ fn check_market<'a>(
     Ok((market, limit, contracts))
 }
 
-/// What a sell gives must be there.
+/// Checks that the contracts that a sell gives are free.
 pub(super) fn check_position(market: MarketView<'_>, order: &NewOrder, contracts: Quantity) -> Result<(), Rejection> {
     if order.entry.side() == Side::Sell {
         let free = market.position(order.account).free(order.entry.contract());
@@ -202,19 +204,19 @@ pub(super) fn check_position(market: MarketView<'_>, order: &NewOrder, contracts
     Ok(())
 }
 
-/// Its deadline and expiry.
+/// Checks the order's deadline and expiry.
 pub(super) fn check_times(order: &NewOrder, now: Timestamp) -> Result<(), Rejection> {
     check_deadline(order, now)?;
     check_expiry(order, now)
 }
 
-/// The limit at which it may enter the book.
+/// Returns the limit at which the order may enter the book.
 pub(super) fn limit_to_rest(market: MarketView<'_>, order: &NewOrder, now: Timestamp) -> Result<Price, Rejection> {
     let limit = order.entry.book_price(order.terms.limit());
     matching::limit_to_rest(market, order.entry, limit, order.terms.post_only(), now)
 }
 
-/// What the market's rules refuse, whoever asks.
+/// Checks the order against the market's rules, whatever the account.
 pub(super) fn check_listing<'a>(
     state: &'a ShardState,
     order: &NewOrder,
@@ -244,16 +246,18 @@ pub(super) fn check_fee_rate(market: MarketView<'_>, order: &NewOrder) -> Result
     if too_low { Err(Rejection::FeeRateTooLow) } else { Ok(()) }
 }
 
-/// What would rest needs room in the shard's books, in which so many orders rest when it comes.
+/// Checks that the shard's books, with `resting` orders in them, have space for an order that may
+/// rest.
 pub(super) fn check_room(state: &ShardState, order: &NewOrder, resting: usize) -> Result<(), Rejection> {
     let full = resting >= state.books_max.orders;
     if full && order.terms.time_in_force().rests() { Err(Rejection::BooksFull) } else { Ok(()) }
 }
 
-/// What an order that comes in with so many contracts comes to among its account's live orders, at most.
+/// Returns the most that an order of this many contracts may add to its account's live orders.
 pub(super) fn wanted(order: &NewOrder, contracts: Quantity) -> ExposureChange {
     let buys = match order.entry.side() {
-        // By budget it buys no more than the position's limit lets it; one contract tells whether there is room.
+        // A limit on the position caps what an order by budget buys; one contract shows whether any
+        // is left.
         Side::Buy => u64::from(contracts.contracts()).max(1),
         Side::Sell => 0,
     };

@@ -1,4 +1,5 @@
-//! Requests that wait for what their account's purse lacks: parked, asked for, decided later.
+//! Parks requests until their account's purse has what they lack: parked, requested from the home,
+//! decided later. (A purse is an account's balance on one shard.)
 //!
 //! ```text
 //! market's shard ─ Ask ─▶ account's home ─ Fund ─▶ *market's shard*
@@ -12,7 +13,8 @@
 //! | lacks something                                         | it is parked, and the home is asked |
 //! | any other                                               | it is carried out                   |
 //!
-//! A parked request is looked at in the same way when its turn comes. One ask of a purse is under way at a time, for the oldest.
+//! The same rules apply to a parked request when its turn comes. At most one ask of a purse is open
+//! at a time, for the oldest request.
 
 use schemas::limits::{PARKED_MAX, PARKED_MAX_MS};
 use schemas::{
@@ -34,7 +36,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Parks a request, or refuses it if too many are parked, or its home cannot be asked.
+    /// Parks a request, or refuses it if too many are parked or its home cannot be asked.
     fn park(&mut self, account: AccountId, request: ParkedRequest) {
         if let Err(code) = check_park(self.state, account, weight(&request)) {
             self.refuse_request(account, &request, BatchRefusal::all(code));
@@ -44,7 +46,7 @@ impl CommandRun<'_> {
         self.step(|_, context| context.events.push(Event::Parked(Box::new(parked))));
     }
 
-    /// A request of the present command as it is parked.
+    /// Returns a request of the current command in parked form.
     pub(super) fn parked(&self, account: AccountId, request: ParkedRequest) -> Parked {
         Parked {
             account,
@@ -56,7 +58,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Tries parked requests of accounts that something was freed for, until about [`PARKED_MAX`] are decided in one command.
+    /// Tries parked requests of stirred accounts, until about [`PARKED_MAX`] are decided in one
+    /// command.
     #[inline(never)]
     pub(super) fn decide_parked(&mut self) {
         while self.state.decided < PARKED_MAX {
@@ -103,7 +106,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// What follows answers a parked request.
+    /// Marks the following events as the answer to a parked request.
     pub(super) fn resumed(&mut self, parked: &Parked) {
         let Parked { account, ticket, command, index, .. } = *parked;
         self.step(|_, context| {
@@ -112,7 +115,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// A parked request ends without being carried out.
+    /// Ends a parked request with a refusal.
     pub(super) fn refuse_parked(&mut self, parked: &Parked, code: Rejection) {
         self.resumed(parked);
         self.refuse_request(parked.account, &parked.request, BatchRefusal::all(code));
@@ -143,7 +146,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Asks the home for what the oldest parked request lacks, unless it is asked already.
+    /// Asks the home for what the oldest parked request lacks, unless it was asked already.
     fn ask(&mut self, account: AccountId, need: Need) {
         if self.state.waiting(account).is_none_or(|waiting| waiting.asked.is_some()) {
             return;
@@ -166,7 +169,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// The home has answered an ask.
+    /// Handles the home's answer to an ask.
     pub(super) fn funded(&mut self, account: AccountId, lent: Option<NewLoan>, refused: Option<Rejection>) {
         let asked = self.state.waiting(account).and_then(|waiting| waiting.asked);
         self.step(|_, context| {
@@ -184,14 +187,15 @@ impl CommandRun<'_> {
         self.state.stirred.insert(account);
     }
 
-    /// The home refuses what the oldest request lacks, unless that is another one than it was asked for, or lacks less by now.
+    /// Refuses the oldest request with the home's code, unless it is another request than the one
+    /// asked for, or lacks less by now.
     fn refuse_asked(&mut self, account: AccountId, asked: Option<OpenAsk>, code: Rejection) {
         let (Some(waiting), Some(asked)) = (self.state.waiting(account), asked) else { return };
         let oldest = waiting.requests.front().filter(|oldest| oldest.ticket == asked.ticket);
         let Some(parked) = oldest.cloned() else { return };
         let lacking = look(self.state, account, &parked.request, self.context.room);
-        // The home looks at its own purse afresh before it refuses. What a recall brings lands there, so the purse may lack less than it
-        // asked for, and still more than there is.
+        // The home checks its own purse again before it refuses. A recall brings credits there, so
+        // the purse may lack less than it asked for, and still more than it has.
         let here = self.state.is_home(account);
         let refused = |need: Need| !need.is_nothing() && (here || lacks_as_much(need, asked.need, code));
         if lacking.is_ok_and(refused) {
@@ -201,7 +205,7 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Refuses what was not decided in time, about `room` requests.
+    /// Refuses requests that were not decided in time, about `room` of them.
     pub(super) fn refuse_late(&mut self, room: usize) {
         let mut done = 0;
         while done < room {
@@ -216,7 +220,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Ends parked orders of an account, in one market or in all. They are answered at the end of the command.
+    /// Ends parked orders of an account, in one market or in all. They are answered at the end of
+    /// the command.
     pub(super) fn cancel_parked(&mut self, account: AccountId, market: Option<schemas::MarketId>) {
         let ended: Vec<(u64, CommandId)> = {
             let Some(waiting) = self.state.waiting(account) else { return };
@@ -240,7 +245,7 @@ pub(super) struct NewLoan {
     pub room: Room,
 }
 
-/// What refuses to park a request of so much weight.
+/// Checks whether a request of this weight may be parked.
 pub(super) fn check_park(state: &ShardState, account: AccountId, weight: usize) -> Result<(), Rejection> {
     let parked = state.waiting(account).map_or(0, crate::state::AccountQueue::weight);
     if parked + weight > PARKED_MAX {
@@ -252,12 +257,12 @@ pub(super) fn check_park(state: &ShardState, account: AccountId, weight: usize) 
     Ok(())
 }
 
-/// True if requests of the account wait here.
+/// Returns true if requests of the account are parked here.
 pub(super) fn queues(state: &ShardState, account: AccountId) -> bool {
     state.waiting(account).is_some_and(|waiting| !waiting.requests.is_empty())
 }
 
-/// A parked request by the client's name for its order.
+/// Finds a parked request by the client id of its order.
 pub(super) fn named(state: &ShardState, account: AccountId, order: &OrderRef) -> Option<(u64, CommandId)> {
     let OrderRef::ClientId { market, client_id } = *order else { return None };
     let waiting = state.waiting(account)?;
@@ -267,7 +272,7 @@ pub(super) fn named(state: &ShardState, account: AccountId, order: &OrderRef) ->
     waiting.requests.iter().find(named).map(|parked| (parked.ticket, parked.command))
 }
 
-/// True if a refusal of what was asked for refuses what is lacking by now.
+/// Returns true if a refusal of what was asked for also refuses what is lacking now.
 fn lacks_as_much(now: Need, asked: Need, code: Rejection) -> bool {
     match code {
         Rejection::FundsInsufficient => now.credits >= asked.credits,
@@ -277,7 +282,7 @@ fn lacks_as_much(now: Need, asked: Need, code: Rejection) -> bool {
     }
 }
 
-/// The parked request that asks for an order under this name, and the order.
+/// Returns the parked request for an order under this client id, and the order.
 pub(crate) fn asks_for<'a>(state: &'a ShardState, order: &NewOrder) -> Option<(CommandId, &'a NewOrder)> {
     let client_id = order.client_id?;
     let requests = &state.waiting(order.account)?.requests;
@@ -292,7 +297,7 @@ fn first_ended(state: &ShardState, account: AccountId) -> Option<(Parked, Reject
     Some((parked.clone(), *code))
 }
 
-/// What a request lacks, or why it is refused whatever its purse has.
+/// Returns what a request lacks, or why it is refused whatever its purse has.
 fn look(state: &ShardState, account: AccountId, request: &ParkedRequest, room: usize) -> Result<Need, BatchRefusal> {
     match request {
         ParkedRequest::Place(order) => {
@@ -307,20 +312,21 @@ fn look(state: &ShardState, account: AccountId, request: &ParkedRequest, room: u
     }
 }
 
-/// What a purse lacks of what is wanted. An account without a purse lacks all of it, and the purse itself.
+/// Returns what a purse lacks of `wanted`. An account without a purse lacks all of it, and the
+/// purse itself.
 #[inline]
 pub(super) fn lacks(state: &ShardState, account: AccountId, wanted: Need) -> Result<Need, Rejection> {
     match state.purse(account) {
         Some(purse) if purse.covers(wanted) => Ok(Need::NOTHING),
         Some(purse) => Ok(purse.lacks(wanted)),
         None if state.is_home(account) => Err(Rejection::AccountUnknown),
-        // Only a buy comes that far, and that always needs credits.
+        // Only a buy gets here, and it always needs credits.
         None => Ok(wanted),
     }
 }
 
-/// What the oldest parked request of an account lacks here; nothing if none is parked, or if it is refused when its
-/// turn comes.
+/// Returns what the oldest parked request of an account lacks here; nothing if none is parked, or
+/// if it is refused when its turn comes.
 pub(super) fn oldest_need(state: &ShardState, account: AccountId, room: usize) -> Need {
     let oldest = state.waiting(account).and_then(|waiting| waiting.requests.front());
     let need = oldest.and_then(|parked| look(state, account, &parked.request, room).ok());

@@ -1,4 +1,5 @@
-//! Whether an all-or-nothing batch can be carried out whole, and what it takes of its purse.
+//! The precheck of an all-or-nothing batch: whether all of it can be carried out, and what it takes
+//! from its purse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +14,10 @@ use super::taker::FillOrKill;
 use super::{amend, cancel, groups, limits, matching, order, reduce, taker};
 use crate::state::{Exposure, MarketOrder, MarketView, ShardState};
 
-/// An all-or-nothing batch against what is there before it.
+/// An all-or-nothing batch checked against the state before it.
 ///
-/// Invariant: a batch that passes is carried out whole. Each check is at least as strict as the one that its request meets when it runs.
+/// Invariant: a batch that passes is carried out completely. Each check is at least as strict as
+/// the one that its request meets when it runs.
 pub(super) struct Precheck<'a> {
     state: &'a ShardState,
     account: AccountId,
@@ -23,22 +25,24 @@ pub(super) struct Precheck<'a> {
     targets: BTreeSet<OrderId>,
     cancelled: Vec<(MarketId, MarketOrder)>,
     amended: Vec<(MarketId, MarketOrder)>,
-    /// Where orders of the batch may come to rest, or how far they go.
+    /// Orders that enter a book, with where they may rest or how far they may match.
     entering: Vec<Entering>,
-    /// What the batch's cancels and reductions touch, and the contracts that they free.
+    /// Contracts that the batch's cancels and reductions free, with the orders that they touch.
     freed: Vec<Freed>,
-    /// Credits that its orders and amendments take, less those that its cancels and amendments free.
+    /// Credits that its orders and amendments take, minus those that its cancels and amendments
+    /// free.
     credits: Credits,
-    /// Orders that may come to rest.
+    /// Number of orders that may come to rest.
     resting: u32,
     /// Contracts that orders of the batch may fill of each of the account's groups.
     filling: BTreeMap<GroupId, u64>,
-    /// An order of the batch may trigger one of them.
+    /// An order of the batch may trigger one of those groups.
     triggers: bool,
     room: usize,
 }
 
-/// Contracts of a sell that become free. Together with free ones of the other kind they are redeemed, and can not be sold any more.
+/// Contracts of a sell that become free. Free contracts of both kinds are redeemed in pairs and can
+/// then not be sold any more.
 #[derive(Clone, Copy)]
 struct Freed {
     market: MarketId,
@@ -65,14 +69,15 @@ struct Entering {
     limit: Price,
     contract: Contract,
     buys: bool,
-    /// It buys for what it may spend: how many contracts, nobody knows before.
+    /// A buy by budget: its number of contracts is not known before it runs.
     by_budget: bool,
-    /// Contracts that a sell takes of its account's free ones; those of an amendment, beyond what it had.
+    /// Contracts that a sell takes of its account's free ones; for an amendment, those beyond what
+    /// it had.
     gives: u64,
-    /// It only reduces: it is content with fewer, but one that comes in needs one.
+    /// Reduce-only: it accepts fewer contracts, but a new order needs at least one.
     reduces: bool,
     amends: bool,
-    /// Contracts that it may take of the other side.
+    /// Contracts that it may take from the other side.
     takes: u64,
     group: Option<GroupId>,
     before: Exposure,
@@ -80,7 +85,7 @@ struct Entering {
 }
 
 impl<'a> Precheck<'a> {
-    /// What a batch takes of its purse, or why it cannot be.
+    /// Returns what a batch takes from its purse, or why it is refused.
     pub(super) fn of(
         state: &'a ShardState,
         account: AccountId,
@@ -121,7 +126,8 @@ impl<'a> Precheck<'a> {
         Ok(precheck.wanted())
     }
 
-    /// Live orders that it cancels make room for those that it places.
+    /// Returns the need of the whole batch. Live orders that it cancels make room for those that it
+    /// places.
     fn wanted(&self) -> Need {
         let credits = Credits(self.credits.0.max(0));
         let cancelled = u32::try_from(self.cancelled.len()).expect("a batch is small");
@@ -148,7 +154,7 @@ impl<'a> Precheck<'a> {
         self.admit_target(order)?;
         let amendment = Amendment { account: self.account, order, price, quantity };
         let (market, resting, change) = amend::check(self.state, &amendment, false)?;
-        // It holds what it asks for before its order goes where it holds less.
+        // The order holds what it asks for before it moves to where it holds less.
         self.credits += match change.raised {
             Credits::ZERO => resting.owner.hold(change.limit, change.quantity - resting.filled()) - resting.held(),
             raised => raised,
@@ -158,7 +164,7 @@ impl<'a> Precheck<'a> {
         if change.in_place {
             return Ok(());
         }
-        // What one that only reduces is cut to when its turn comes, nobody knows yet.
+        // The size to which a reduce-only order is cut when it runs is not known yet.
         let most = if resting.owner.reduce_only { quantity.unwrap_or(change.quantity) } else { change.quantity };
         let entering = Entering::amended(market, &resting, change.limit, most);
         if self.meets(market, &entering) {
@@ -176,7 +182,7 @@ impl<'a> Precheck<'a> {
         order::check_room(self.state, order, self.state.orders() - self.cancelled.len() + self.resting as usize)?;
         self.check_group(order)?;
         order::check_times(order, now)?;
-        // A group that is triggered takes more of what there is than anybody has looked at.
+        // A triggered group removes more than the precheck has looked at.
         if self.triggers {
             return Err(Rejection::BatchConflict);
         }
@@ -197,7 +203,7 @@ impl<'a> Precheck<'a> {
         Ok(())
     }
 
-    /// As [`groups::check`], with the orders of its group that the batch cancels and brings.
+    /// As [`groups::check`], counting the orders of its group that the batch cancels and places.
     fn check_group(&self, order: &NewOrder) -> Result<(), Rejection> {
         groups::check_among(self.state, order, |group| {
             let gone = self.cancelled.iter().filter(|(_, order)| order.owner.group == Some(group)).count();
@@ -206,7 +212,8 @@ impl<'a> Precheck<'a> {
         })
     }
 
-    /// What an order may fill of its account's groups: of its own, and of those of orders that it may trade with.
+    /// Notes what an order may fill of its account's groups: of its own, and of the groups of
+    /// orders with which it may trade.
     fn note_filling(&mut self, market: MarketView<'_>, order: &NewOrder, entering: &Entering) {
         if !self.meets(market, entering) {
             return;
@@ -226,7 +233,8 @@ impl<'a> Precheck<'a> {
         }
     }
 
-    /// The contracts of its account's own sells that an order may end on its way into the book.
+    /// Notes the contracts of its account's own sells that an order may end on its way into the
+    /// book.
     fn free_own(&mut self, market: MarketView<'_>, entering: &Entering, self_trade: SelfTrade) {
         if !self.ends_own(market, entering, self_trade) {
             return;
@@ -241,20 +249,20 @@ impl<'a> Precheck<'a> {
         self.freed.push(Freed { market: entering.market, contract, at_least: 0, at_most: reserved + given });
     }
 
-    /// True if it may take orders of its own account off the other side: expired ones always, live ones if that is
-    /// what it does when it meets them.
+    /// Returns true if the order may remove orders of its own account from the other side: expired
+    /// ones always, live ones if its self-trade prevention does that.
     fn ends_own(&self, market: MarketView<'_>, entering: &Entering, self_trade: SelfTrade) -> bool {
         let ends_live = matches!(self_trade, SelfTrade::CancelOldest | SelfTrade::CancelBoth);
         let own = |order: &MarketOrder| order.owner.account == self.account;
         let ends = |order: &MarketOrder| ends_live || order.has_expired(self.state.facts.time);
-        // It reaches as much farther as the batch's cancels clear its way.
+        // The batch's cancels clear its way, so it reaches that much farther.
         let reached = self.crossing(market, entering).take(ORDER_FILLS_MAX + self.cancelled.len() + 1);
         let mut reached = reached.filter(|order| !self.cancels(order.id));
         reached.any(|order| own(&order) && ends(&order)) || ends_live && self.crosses_another(entering)
     }
 
-    /// The first amended order that only reduces, if what it may have depends on what the batch cancels or amends
-    /// before it: a sell, or another order that only reduces.
+    /// Returns the first amended reduce-only order whose allowance depends on what the batch
+    /// cancels or amends before it: a sell, or another reduce-only order.
     fn amended_and_shrunk(&self) -> Option<OrderId> {
         let depends = |(market, order): &&(MarketId, MarketOrder)| {
             let mut others = self.cancelled.iter().chain(&self.amended);
@@ -267,16 +275,16 @@ impl<'a> Precheck<'a> {
         self.amended.iter().find(depends).map(|(_, order)| order.id)
     }
 
-    /// True if it would meet an order that is there, or one of the batch.
+    /// Returns true if the order would meet a resting order or one of the batch.
     fn meets(&self, market: MarketView<'_>, entering: &Entering) -> bool {
         let live = |order: &MarketOrder| !order.has_expired(self.state.facts.time);
         let mut crossing = self.crossing(market, entering).enumerate();
-        // Behind more expired orders than one may take off, the next one counts as live.
+        // After more expired orders than one order may remove, the next one counts as live.
         crossing.any(|(nth, order)| nth >= ORDER_FILLS_MAX || live(&order) && !self.cancels(order.id))
             || self.crosses_another(entering)
     }
 
-    /// Resting orders at prices that it takes, the best first.
+    /// Returns the resting orders at prices that the order takes, best first.
     fn crossing<'b>(
         &self,
         market: MarketView<'b>,
@@ -286,7 +294,7 @@ impl<'a> Precheck<'a> {
         queue.take_while(|order| taker::crosses(entering.side, entering.limit, order.book_price()))
     }
 
-    /// True if it takes the price of another order that the batch brings.
+    /// Returns true if the order crosses the price of another order of the batch.
     fn crosses_another(&self, entering: &Entering) -> bool {
         let crosses = |price| taker::crosses(entering.side, entering.limit, price);
         self.others(entering).any(|other| other.side != entering.side && crosses(other.limit))
@@ -296,13 +304,14 @@ impl<'a> Precheck<'a> {
         self.cancelled.iter().any(|(_, gone)| gone.id == order)
     }
 
-    /// Orders of the batch that enter the same market.
+    /// Returns the other orders of the batch that enter the same market.
     fn others(&self, entering: &Entering) -> impl Iterator<Item = &Entering> {
         let market = entering.market;
         self.entering.iter().filter(move |other| other.market == market)
     }
 
-    /// True if it fills whole, whatever else the batch does: nothing of the batch touches its market or matches before it.
+    /// Returns true if the order fills completely, whatever else the batch does: nothing else of
+    /// the batch touches its market or matches before it.
     fn fills_whole(&self, market: MarketView<'_>, order: &NewOrder, entering: &Entering) -> bool {
         let id = self.state.next_order_id();
         let now = self.state.facts.time;
@@ -316,14 +325,14 @@ impl<'a> Precheck<'a> {
         match entering {
             Entering { reduces: false, .. } => self.admit_sale(market, &entering)?,
             Entering { amends: false, .. } => self.admit_reducing(market, &entering)?,
-            // It is content with what it has.
+            // An amended reduce-only order accepts what it has.
             Entering { reduces: true, amends: true, .. } => {}
         }
         if market.limits != MarketLimits::NONE {
             let Entering { contract, before, after, .. } = entering;
             let wanted = limits::ExposureChange { account: self.account, contract, before, after };
             limits::check_exposure(market, &wanted, &self.exposure(market, &entering))?;
-            // A budget before it may buy as much as the position's limit allows.
+            // A buy by budget before it may buy as much as the position limit allows.
             if entering.buys && self.others(&entering).filter(same).any(|other| other.by_budget) {
                 return Err(Rejection::BatchConflict);
             }
@@ -332,7 +341,7 @@ impl<'a> Precheck<'a> {
         Ok(())
     }
 
-    /// A sell has all its contracts, whatever else the batch does.
+    /// Checks that a sell has all its contracts, whatever else the batch does.
     fn admit_sale(&self, market: MarketView<'_>, entering: &Entering) -> Result<(), Rejection> {
         let contract = entering.contract;
         let (free, redeemed) = self.free(market, entering, contract);
@@ -346,7 +355,7 @@ impl<'a> Precheck<'a> {
         Ok(())
     }
 
-    /// An order that only reduces has something to reduce, whatever else the batch does.
+    /// Checks that a reduce-only order has something to reduce, whatever else the batch does.
     fn admit_reducing(&self, market: MarketView<'_>, entering: &Entering) -> Result<(), Rejection> {
         let contract = if entering.buys { entering.contract.other() } else { entering.contract };
         let (free, redeemed) = self.free(market, entering, contract);
@@ -373,7 +382,8 @@ impl<'a> Precheck<'a> {
         Ok(())
     }
 
-    /// Contracts of one kind that sells of the batch give which enter before: for sure, and at most.
+    /// Returns the contracts of one kind given by sells of the batch that enter before: the certain
+    /// number, and the most.
     fn given(&self, entering: &Entering, contract: Contract) -> (u64, u64) {
         let sells = self.others(entering).filter(|other| other.contract == contract);
         sells.fold((0, 0), |(sure, most), other| {
@@ -381,7 +391,8 @@ impl<'a> Precheck<'a> {
         })
     }
 
-    /// What the account's live orders come to with this one, after the batch's cancels and with all that enter before.
+    /// Returns the total exposure of the account's live orders with this one, after the batch's
+    /// cancels and with all orders that enter before.
     fn exposure(&self, market: MarketView<'_>, entering: &Entering) -> Exposure {
         let mut exposure = limits::exposure(self.state, market, self.account);
         for (_, gone) in self.cancelled.iter().filter(|(id, _)| *id == entering.market) {
@@ -394,8 +405,9 @@ impl<'a> Precheck<'a> {
         exposure
     }
 
-    /// Contracts of one kind that are free to be sold once the batch's cancels are done, and how many of them may be
-    /// redeemed with others of the other kind that the batch frees or buys before.
+    /// Returns the contracts of one kind that are free to sell once the batch's cancels are done,
+    /// and how many of them may be redeemed with contracts of the other kind that the batch frees
+    /// or buys before.
     fn free(&self, market: MarketView<'_>, entering: &Entering, contract: Contract) -> (u64, u64) {
         let here = |freed: &&Freed| freed.market == entering.market;
         let (same, other): (Vec<&Freed>, Vec<&Freed>) =
@@ -410,7 +422,7 @@ impl<'a> Precheck<'a> {
 }
 
 impl Entering {
-    /// True if it may come to rest as one more order of this group.
+    /// Returns true if the order may come to rest as one more order of this group.
     fn comes_to(&self, group: GroupId) -> bool {
         self.group == Some(group) && !self.amends && self.after.live_orders > 0
     }

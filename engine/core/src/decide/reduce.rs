@@ -1,24 +1,25 @@
-//! Orders that only reduce: they leave their account with fewer contracts, never with more.
+//! Reduce-only orders: they leave their account with fewer contracts, never with more.
 //!
-//! What such an order sells, its account has; what it buys, is redeemed with what its account has. So for each account,
-//! market and contract (I-11):
+//! The account owns what such an order sells; what it buys is redeemed with what the account owns.
+//! So for each account, market and contract (I-11):
 //!
 //! ```text
 //! contracts of the other kind that its resting reduce-only buys want  ≤  contracts that none of its resting sells reserves
 //! ```
 //!
-//! | an order that only reduces        | happens                                                              |
+//! | a reduce-only order               | happens                                                              |
 //! |-----------------------------------|----------------------------------------------------------------------|
-//! | comes in and asks for more        | what is beyond is cut off; with nothing to reduce it is refused      |
-//! | is amended to more                | what is beyond is cut off                                            |
+//! | comes in and asks for more        | the excess is cut off; with nothing to reduce it is refused          |
+//! | is amended to more                | the excess is cut off                                                |
 //! | sells and rests                   | its contracts are reserved: nothing takes them, it never shrinks     |
-//! | buys and rests, and is met        | it trades what there is still to reduce, and loses the rest before   |
-//! | buys and rests, and a request has | it loses what is beyond, once the request's pairs are redeemed: the  |
+//! | buys and rests, and is met        | it first loses the excess, then trades what is left to reduce        |
+//! | buys and rests, and a request has | it loses the excess once the request's pairs are redeemed: the       |
 //! | made its account's contracts fewer| youngest order first, and a whole order ends                         |
 //!
-//! What makes them fewer: another order's sale, or its reservation when it comes to rest; pairs that are redeemed,
-//! after a buy of the other contract or when a sell of it ends. Orders that do not only reduce go before. In a market
-//! that trades no more, orders end anyway, and nothing shrinks.
+//! An account's contracts become fewer through another order's sale, or its reservation when it
+//! comes to rest; and through pairs that are redeemed, after a buy of the other contract or when a
+//! sell of it ends. Orders that are not reduce-only have precedence. In a market that does not
+//! trade any more, orders end anyway, and nothing shrinks.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,8 @@ use super::{CommandRun, DecisionContext, cancel};
 use crate::state::{MarketOrder, MarketView, ShardState};
 
 impl CommandRun<'_> {
-    /// Buys that only reduce lose what their accounts do not have any more. Returns how many orders did.
+    /// Reduces reduce-only buys to what their accounts still have. Returns how many orders were
+    /// reduced.
     #[cold]
     pub(super) fn shrink(&mut self, id: MarketId) -> usize {
         let mut accounts = std::mem::take(&mut self.state.shrinking);
@@ -74,20 +76,21 @@ fn shrink_buys(
     shrunk
 }
 
-/// The smaller of both.
+/// Caps a quantity at `most`.
 pub fn at_most(quantity: Quantity, most: u64) -> Quantity {
     u32::try_from(most).ok().and_then(Quantity::new).map_or(quantity, |most| quantity.min(most))
 }
 
-/// Contracts that one more order of this kind may sell, or buy, if it only reduces.
+/// Returns the contracts that one more reduce-only order of this kind may sell or buy.
 pub fn allowance(state: &ShardState, market: MarketView<'_>, account: AccountId, entry: Entry) -> u64 {
     let reduced = entry.reduces();
     let taken = state.lookup.reducing(market.listing.market, account, reduced.other());
-    // In a market that trades no more they may take more than there is.
+    // In a market that does not trade any more they may take more than there is.
     market.position(account).free(reduced).saturating_sub(taken.map_or(0, |taken| taken.contracts))
 }
 
-/// Contracts that an order may come in with: as asked, or what it may reduce. By budget, none are asked for.
+/// Returns the contracts with which an order may come in: as asked, or what it may reduce. An order
+/// by budget asks for none.
 pub fn admit(state: &ShardState, market: MarketView<'_>, order: &NewOrder) -> Result<Quantity, Rejection> {
     let asked = order.terms.contracts();
     if !order.instructions.reduce_only {
@@ -105,29 +108,29 @@ pub fn admit(state: &ShardState, market: MarketView<'_>, order: &NewOrder) -> Re
     Ok(at_most(asked, allowed))
 }
 
-/// True for a buy that only reduces and may come to rest.
+/// Returns true for a reduce-only buy that may come to rest.
 fn rests_to_shrink(order: &NewOrder) -> bool {
     order.instructions.reduce_only && order.entry.side() == Side::Buy && order.terms.time_in_force().rests()
 }
 
-/// Resting buys of this contract that only reduce.
+/// Counts the resting reduce-only buys of this contract.
 pub fn count(state: &ShardState, market: MarketId, account: AccountId, bought: Contract) -> usize {
     state.lookup.reducing(market, account, bought).map_or(0, |reducing| reducing.orders.len())
 }
 
-/// Orders that may shrink when an account's contracts become fewer.
+/// Returns the most orders that may shrink when an account's contracts become fewer.
 pub fn most_shrunk(state: &ShardState, market: MarketId, account: AccountId) -> usize {
     Contract::ALL.iter().map(|bought| count(state, market, account, *bought)).sum()
 }
 
-/// Makers of one side of a book whose accounts have buys there that only reduce, while one taker meets them. Their
-/// contracts change with each fill, and the state only when all is decided.
+/// Makers of one side of a book whose accounts have reduce-only buys there, while one taker matches
+/// them. Their contracts change with each fill; the state changes only when everything is decided.
 pub struct Makers {
     market: MarketId,
     /// The contract that buys of this side want.
     bought: Contract,
-    /// For each account that was met: contracts that its buys may still reduce, less those of the bought contract that
-    /// it has too many.
+    /// By account that was met: contracts that its buys may still reduce, minus its excess of the
+    /// bought contract.
     left: BTreeMap<AccountId, i64>,
 }
 
@@ -140,7 +143,8 @@ impl Makers {
         Self { market: market.listing.market, bought, left: BTreeMap::new() }
     }
 
-    /// Orders that meeting this one counts for: itself, and with the first of its account those that it may shrink.
+    /// Returns the cost of meeting this order: itself, and for the first order of its account those
+    /// that it may shrink.
     #[inline]
     pub fn counts(&self, state: &ShardState, maker: &MarketOrder) -> usize {
         let account = maker.owner.account;
@@ -150,7 +154,7 @@ impl Makers {
         }
     }
 
-    /// It is met.
+    /// Records that an order is met.
     #[inline]
     pub fn meets(&mut self, state: &ShardState, market: MarketView<'_>, maker: &MarketOrder) {
         let account = maker.owner.account;
@@ -163,7 +167,8 @@ impl Makers {
         }
     }
 
-    /// What a maker may trade that was met. `gained` is what the taker has bought, if it is the same account's.
+    /// Returns what a maker that was met may trade. `gained` is what the taker has bought, if both
+    /// are of the same account.
     #[inline]
     pub fn may_trade(&self, maker: &MarketOrder, gained: u64) -> Quantity {
         if !maker.shrinks() {
@@ -173,7 +178,7 @@ impl Makers {
         at_most(maker.contracts(), u64::try_from(left).unwrap_or(0))
     }
 
-    /// It traded: what it bought is redeemed with what its account had.
+    /// Records a trade: what the maker bought is redeemed with what its account had.
     #[inline]
     pub fn traded(&mut self, maker: &MarketOrder, quantity: Quantity) {
         if maker.owner.entry.side() == Side::Buy
@@ -183,7 +188,7 @@ impl Makers {
         }
     }
 
-    /// It lost contracts without a trade: what a sell reserved is free.
+    /// Records that a maker lost contracts without a trade: what a sell reserved is free.
     #[inline]
     pub fn lost(&mut self, maker: &MarketOrder, quantity: Quantity) {
         if maker.owner.entry.side() == Side::Sell

@@ -1,11 +1,13 @@
-//! The last steps of a command that touched a market: pairs become credits, and purses change.
+//! The last steps of a command that touched a market: pairs are redeemed for credits, and purses
+//! are settled.
 
 use schemas::{AccountId, Credits, Event, MarketId, OrderId, Settlement, SettlementReason};
 
 use super::{CommandRun, DecisionContext};
 
 impl CommandRun<'_> {
-    /// Unreserved YES and NO of one account are worth a credit a pair, whatever the answer: they are redeemed at once.
+    /// Redeems unreserved pairs: YES and NO of one account are worth one credit a pair, whatever
+    /// the answer.
     pub(super) fn redeem(&mut self, market: MarketId) {
         let mut paired = std::mem::take(&mut self.state.paired);
         paired.sort_unstable();
@@ -26,19 +28,19 @@ impl CommandRun<'_> {
     }
 }
 
-/// A settlement that only brings credits.
+/// Returns a settlement that only brings credits.
 pub fn received(account: AccountId, market: MarketId, reason: SettlementReason, received: Credits) -> Settlement {
     let (spent, released) = (Credits::ZERO, Credits::ZERO);
     Settlement { account, market, order: None, reason, spent, released, received }
 }
 
-/// A settlement that only gives back what a buy held.
+/// Returns a settlement that only frees what a buy held.
 pub fn released(account: AccountId, market: MarketId, order: OrderId, released: Credits) -> Settlement {
     let (spent, received, reason) = (Credits::ZERO, Credits::ZERO, SettlementReason::Release);
     Settlement { account, market, order: Some(order), reason, spent, released, received }
 }
 
-/// Settles the purses.
+/// Emits the settlements of the purses.
 pub fn settle(context: &mut DecisionContext<'_>) {
     let DecisionContext { events, settlements, .. } = context;
     events.extend(settlements.drain(..).map(Event::Settled));

@@ -1,8 +1,9 @@
-//! What happens by itself: markets open and close, orders and keys expire, dispute windows end, dead-man switches fire,
-//! proposed deposits end, parked requests come too late, markets that were paid out long ago are archived, purses that rest send
-//! their credits home, ended markets are swept clean.
-//! In slices, so that a market with a million orders or holders never stops its shard for long: the shard's owner appends
-//! `AdvanceTime` until nothing is due.
+//! Effects of time: markets open and close, orders and keys expire, dispute windows end, dead-man
+//! switches fire, proposed deposits end, parked requests pass their deadline, paid-out markets are
+//! archived, resting purses send their credits home, ended markets are swept.
+//!
+//! The work is done in slices, so that a market with a million orders or holders never stops its
+//! shard for long: the shard's owner appends `AdvanceTime` until nothing is due.
 
 use schemas::event::CancelReason;
 use schemas::limits::{PARKED_MAX, SHARDS_MAX, SWEEP_MAX};
@@ -11,7 +12,7 @@ use schemas::{AccountId, Credits, Event, MarketId, MarketState, SettlementReason
 use super::{CommandRun, DecisionContext, cancel, reduce, settle};
 use crate::state::{Market, MarketView, ShardState, step_begins};
 
-/// Dead-man switches that fire in one command: each may send every shard a message.
+/// Maximum dead-man switches that fire in one command: each may send every shard a message.
 const SWITCHES_MAX: usize = SWEEP_MAX / SHARDS_MAX as usize;
 
 impl CommandRun<'_> {
@@ -34,14 +35,14 @@ impl CommandRun<'_> {
         while room > 0 {
             let Some((&(account, market), rest)) = self.state.facts.mass_cancels.first_key_value() else { break };
             let rest = rest.clone();
-            // Looking for orders that are there no more is work too.
+            // Looking for orders that have ended counts as work, too.
             room -= self.go_on_with_mass_cancel(account, market, &rest, room).max(1);
         }
         while room > 0 {
             let Some(market) = self.state.lookup.sweeping.first().copied() else { break };
             room -= self.sweep(market, room).max(1);
         }
-        // Last, since what follows a `Resumed` answers the command that it names.
+        // Last, because the events after a `Resumed` answer the command that it names.
         self.refuse_late(room.max(PARKED_MAX));
     }
 
@@ -55,7 +56,8 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Free credits of purses that nothing has changed for long go home. Returns how many.
+    /// Sends the free credits of purses that have not changed for long home. Returns how many
+    /// purses.
     fn send_rested_home(&mut self, room: usize) -> usize {
         let now = self.state.facts.time;
         let due = self.state.resting_purses().take_while(|(step, _)| step_begins(*step) <= now);
@@ -66,8 +68,8 @@ impl CommandRun<'_> {
         rested.len()
     }
 
-    /// Cancels orders that an ended or paused market lets go, then pays positions out, at most `room` of both together. Returns
-    /// how many.
+    /// Cancels orders of an ended or paused market, then pays positions out, at most `room` of both
+    /// together. Returns how many.
     pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
         let needed = |run: &Self| run.state.lookup.sweeping.contains(&id);
         let mut done = 0;
@@ -80,7 +82,7 @@ impl CommandRun<'_> {
             self.step(|state, context| pay_some(market(state, id), room - done, context, &mut paid));
             done += paid.len();
             self.finish(id);
-            // What a market paid out is not needed here by who has no orders here.
+            // Payouts to an account without orders here are not needed here.
             let idle = |account: &AccountId| self.state.purse(*account).is_some_and(|purse| purse.live_orders == 0);
             paid.retain(|account| idle(account) && self.state.waiting(*account).is_none());
             self.send_home(&paid);
@@ -93,8 +95,8 @@ fn market(state: &ShardState, id: MarketId) -> MarketView<'_> {
     state.market(id).expect("a market that is swept is here")
 }
 
-/// Markets whose time has come: those with an opening time open, those that may still trade close, those with a
-/// confirmed answer pay out, those that were paid out long ago are archived.
+/// Moves markets whose time has come: those with an opening time open, those that may still trade
+/// close, those with a confirmed answer pay out, those that were paid out long ago are archived.
 fn move_markets(state: &ShardState, events: &mut Vec<Event>) {
     let now = state.facts.time;
     let due = state.lookup.market_times.iter().take_while(|(time, _)| *time <= now);
@@ -124,7 +126,7 @@ fn cancel_some(state: &ShardState, market: MarketView<'_>, room: usize, context:
     let resting = state.lookup.paused_orders(id).map(|order| state.live_order(order).expect("it rests").1);
     let mut left = room;
     let within = resting.take_while(|resting| {
-        // What it frees may shrink what only reduces.
+        // What it frees may shrink reduce-only orders.
         let most = 1 + reduce::most_shrunk(state, id, resting.owner.account);
         let fits = most <= left;
         left = left.saturating_sub(most);

@@ -1,6 +1,7 @@
-//! An order on its way through the book: price-time priority, at the maker's price.
+//! Matches an order against the book: price-time priority, at the maker's price.
 //!
-//! Reads the book and changes nothing: the events it yields take the makers out of the book when they are applied.
+//! Reads the book and changes nothing: the events that it yields remove the makers when they are
+//! applied.
 
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::{
@@ -16,72 +17,72 @@ use crate::state::{MarketOrder, MarketView, ShardState};
 /// How much an order still wants.
 #[derive(Clone, Copy)]
 pub enum Appetite {
-    /// Contracts.
+    /// This many contracts.
     Quantity(Quantity),
-    /// Credits to spend, fees included, on at most so many contracts.
+    /// As many contracts as these credits buy, fees included, up to a maximum.
     Budget(Credits, Quantity),
 }
 
-/// An order that came in, or that changed so that it may cross.
+/// An order that came in, or that was amended so that it may cross.
 pub struct Taker {
     pub id: OrderId,
     pub account: AccountId,
     pub entry: Entry,
-    /// The rate that a buy's hold is computed with.
+    /// The fee rate with which a buy's hold is computed.
     pub fee_rate: FeeRate,
     pub self_trade: SelfTrade,
-    /// The worst price, in the book's YES.
+    /// The worst price that it accepts, in the book's YES price.
     pub limit: Price,
     pub appetite: Appetite,
-    /// Contracts that it may still have, if it only reduces.
+    /// Contracts that it may still take if it is reduce-only.
     allowance: u64,
-    /// A part of what was asked for was cut off, since it only reduces.
+    /// Part of the requested quantity was cut because the order is reduce-only.
     cut: bool,
     group: Option<GroupId>,
     market: MarketId,
     fees: Fees,
     /// Contracts filled by this command.
     pub filled: Quantity,
-    /// Contracts taken off since it met its own account's orders.
+    /// Contracts removed by self-trade prevention.
     pub prevented: Quantity,
-    /// Contracts taken off by this command since it only reduces.
+    /// Contracts removed by this command because the order is reduce-only.
     pub beyond: Quantity,
-    /// Why it stopped before it had enough or met no more orders.
+    /// Why it stopped before it was filled or the crossing orders ended.
     pub stop: Option<CancelReason>,
-    /// Paid or received for the contracts.
+    /// Credits paid or received for the contracts.
     notional: Credits,
     fee: Credits,
     trades: usize,
 }
 
-/// Whether a fill-or-kill fills.
+/// Whether a fill-or-kill order can fill.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FillOrKill {
-    /// All of it.
+    /// It fills completely.
     Whole,
-    /// There is not enough.
+    /// The book does not have enough.
     NotWhole,
-    /// There is enough, but not without its own account's orders.
+    /// The book has enough only with orders of the same account.
     NotForItsOwn,
 }
 
-/// A market's rates.
+/// A market's fee rates.
 struct Fees {
     maker: FeeRate,
     taker: FeeRate,
 }
 
-/// What a [`Taker`] is made of.
+/// The input for a [`Taker`].
 pub struct TakerInput {
     pub id: OrderId,
     pub account: AccountId,
     pub entry: Entry,
     pub fee_rate: FeeRate,
     pub self_trade: SelfTrade,
-    /// The worst price, in the book's YES.
+    /// The worst price that it accepts, in the book's YES price.
     pub limit: Price,
     pub appetite: Appetite,
-    /// Contracts that it may have, if it only reduces.
+    /// Contracts that it may take if it is reduce-only.
     pub allowance: Option<u64>,
     pub group: Option<GroupId>,
 }
@@ -117,7 +118,7 @@ impl Taker {
         taker
     }
 
-    /// What it wants beyond what it may reduce is cut off.
+    /// Cuts the quantity beyond what the order may reduce.
     fn keep_within_allowance(&mut self) {
         match &mut self.appetite {
             Appetite::Quantity(left) => {
@@ -130,36 +131,36 @@ impl Taker {
         self.cut |= !self.beyond.is_zero();
     }
 
-    /// Notes that a part was cut off before.
+    /// Notes that part of the quantity was cut before.
     pub fn was_cut(&mut self) {
         self.cut = true;
     }
 
-    /// True if a part of what was asked for was cut off, since it only reduces. One by budget was, if it has all that
-    /// it may.
+    /// Returns true if part of the requested quantity was cut because the order is reduce-only. An
+    /// order by budget was cut if it has all that it may take.
     #[inline]
     pub fn is_cut(&self) -> bool {
         self.cut || self.allowance == 0 && matches!(self.appetite, Appetite::Budget(..))
     }
 
-    /// Meets the other side's orders until it has enough, none crosses, or something stops it.
+    /// Matches the other side's orders until it has enough, none crosses, or something stops it.
     ///
     /// | the resting order             | what happens                                   |
     /// |-------------------------------|------------------------------------------------|
-    /// | its time has come             | it expires; the taker goes on                  |
-    /// | its group was triggered by    | it ends; the taker goes on                     |
-    /// | the taker's trades before     |                                                |
-    /// | is the same account's         | what the taker's self-trade prevention says    |
-    /// | only reduces, beyond what is  | it loses that first; with nothing left it ends |
-    /// | there to reduce               |                                                |
-    /// | any other                     | they trade, as much as their groups leave      |
+    /// | has expired                   | it expires; the taker continues                |
+    /// | its group was triggered by    | it ends; the taker continues                   |
+    /// | the taker's earlier trades    |                                                |
+    /// | is of the same account        | the taker's self-trade prevention decides      |
+    /// | is reduce-only, beyond what   | it loses the excess first; an empty one ends   |
+    /// | there is to reduce            |                                                |
+    /// | any other                     | they trade, within their groups' limits        |
     ///
-    /// A trade that triggers the maker's group ends what is left of the maker; one that triggers the taker's stops the
-    /// taker.
+    /// A trade that triggers the maker's group ends the rest of the maker; one that triggers the
+    /// taker's group stops the taker.
     pub fn cross(&mut self, state: &ShardState, market: MarketView<'_>, context: &mut DecisionContext<'_>) {
         let side = self.entry.book_side().opposite();
         let (mut makers, mut met) = (market.queue(side), (Makers::new(market, side), Met::default()));
-        // The next order is looked for only if this one needs it.
+        // Look the next order up only if this one needs it.
         while self.goes_on() {
             let Some(maker) = makers.next().filter(|maker| self.crosses(maker)) else { break };
             let quantity = self.wants(&maker);
@@ -189,7 +190,7 @@ impl Taker {
         met.1.tell(state, context);
     }
 
-    /// They trade, as far as the maker's position and both orders' groups let them.
+    /// Trades with a maker, as far as the maker's position and both orders' groups allow.
     fn trade(
         &mut self,
         (state, market): (&ShardState, MarketView<'_>),
@@ -232,26 +233,26 @@ impl Taker {
         }
     }
 
-    /// The groups of the taker and of an order that it meets.
+    /// Returns the groups of the taker and of a maker.
     #[inline]
     fn groups(&self, maker: &MarketOrder) -> [Option<(AccountId, GroupId)>; 2] {
         [self.group.map(|group| (self.account, group)), maker.group()]
     }
 
-    /// True if it wants more than its group may still fill.
+    /// Returns true if the taker wants more than its group may still fill.
     pub fn exceeds_group(&self, state: &ShardState, now: Timestamp) -> bool {
         let Appetite::Quantity(wanted) = self.appetite else { return false };
         self.group.is_some_and(|group| groups::left(state, (self.account, group), now) < wanted.contracts().into())
     }
 
-    /// Of what it has bought, what is its maker's account's, too.
+    /// Returns how much of what the taker has bought belongs to the maker's account, too.
     fn gained(&self, maker: &MarketOrder, filled: Quantity) -> u64 {
         let own = maker.owner.account == self.account && self.entry.side() == Side::Buy;
         if own { filled.contracts().into() } else { 0 }
     }
 
-    /// A maker lost contracts without a trade. Those that its own account was to sell are redeemed with what a buy may
-    /// reduce.
+    /// Records contracts that a maker lost without a trade. Contracts that the taker's own account
+    /// was to sell are redeemed with those that a buy may reduce.
     fn frees(&mut self, maker: &MarketOrder, quantity: Quantity, reducers: &mut Makers) {
         reducers.lost(maker, quantity);
         if self.loses_allowance(maker) {
@@ -265,7 +266,7 @@ impl Taker {
         own && self.allowance != u64::MAX && self.entry.side() == Side::Buy
     }
 
-    /// Whether all it wants can be filled at once.
+    /// Returns whether the whole quantity can be filled at once.
     pub fn fills(&self, state: &ShardState, market: MarketView<'_>, now: Timestamp, room: usize) -> FillOrKill {
         if self.fills_whole(state, market, (now, room), self.self_trade) {
             FillOrKill::Whole
@@ -276,7 +277,7 @@ impl Taker {
         }
     }
 
-    /// Never sees more orders than `room`.
+    /// Walks at most `room` orders.
     fn fills_whole(
         &self,
         state: &ShardState,
@@ -328,13 +329,13 @@ impl Taker {
         false
     }
 
-    /// True if it would trade at the best price of the other side.
+    /// Returns true if the taker would trade at the best price of the other side.
     #[inline]
     pub fn meets(&self, market: MarketView<'_>) -> bool {
         market.meets(self.entry.book_side(), self.limit)
     }
 
-    /// False once it has all that it wants, or was stopped.
+    /// Returns false once the taker has all that it wants, or was stopped.
     fn goes_on(&self) -> bool {
         let wants = match self.appetite {
             Appetite::Quantity(left) => !left.is_zero(),
@@ -343,12 +344,12 @@ impl Taker {
         wants && self.stop.is_none()
     }
 
-    /// True if it would trade at the price of this order.
+    /// Returns true if the taker would trade at the price of this order.
     pub fn crosses(&self, maker: &MarketOrder) -> bool {
         crosses(self.entry.book_side(), self.limit, maker.book_price())
     }
 
-    /// How much it takes of the next order; nothing when it is done.
+    /// Returns how much the taker takes of the next order; 0 when it is done.
     fn wants(&self, maker: &MarketOrder) -> Quantity {
         match self.appetite {
             Appetite::Quantity(left) => left.min(maker.contracts()),
@@ -378,7 +379,8 @@ impl Taker {
             SelfTrade::Decrement => {
                 cancel::take_off(self.market, maker, quantity, CancelReason::SelfTrade, context);
                 self.prevented = self.prevented + quantity;
-                // A budget loses what they would have cost, or there would be money for orders behind this one.
+                // Deduct their cost from the budget; otherwise the budget would buy orders behind
+                // this one.
                 let cost = self.entry.book_price(maker.book_price()).cost(quantity);
                 self.eat(quantity, cost + self.fees.taker.fee(maker.book_price(), quantity));
                 self.frees(maker, quantity, reducers);
@@ -412,7 +414,8 @@ impl Taker {
         self.notional += notional;
         self.fee += trade.taker.fee;
         self.eat(quantity, notional + trade.taker.fee);
-        // What it buys of itself is redeemed with what it sells to itself.
+        // Contracts that it buys from its own account are redeemed with those that the account
+        // sells to it.
         let pairs = maker.owner.account == self.account && maker.owner.entry.side() == Side::Buy;
         if self.allowance != u64::MAX && !(pairs && self.entry.side() == Side::Buy) {
             self.allowance -= u64::from(quantity.contracts());
@@ -420,7 +423,8 @@ impl Taker {
         trade
     }
 
-    /// Where an order stands that is now for `quantity` contracts of which `filled` are filled, by this command or before.
+    /// Returns the state of an order for `quantity` contracts of which `filled` are filled, by this
+    /// command or before.
     #[inline]
     pub fn stands(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
         let cut = self.is_cut().then_some(CancelReason::ReduceOnly);
@@ -435,8 +439,8 @@ impl Taker {
         }
     }
 
-    /// What it has done to its account's purse by this command, unless that is nothing. `held` is what was held for it,
-    /// `resting` what rests of it now.
+    /// Returns what this command did to the taker's purse, unless that is nothing. `held` is what
+    /// was held for the order, `resting` is what rests of it now.
     #[inline]
     pub fn settlement(&self, held: Credits, resting: Quantity) -> Option<Settlement> {
         let (spent, released, received) = match self.entry.side() {
@@ -454,7 +458,7 @@ impl Taker {
     }
 }
 
-/// True if an order of `side` with this limit meets one at `price`.
+/// Returns true if an order of `side` with this limit crosses one at `price`.
 pub fn crosses(side: BookSide, limit: Price, price: Price) -> bool {
     match side {
         BookSide::Bid => price <= limit,
@@ -462,8 +466,8 @@ pub fn crosses(side: BookSide, limit: Price, price: Price) -> bool {
     }
 }
 
-/// What a fill does to the maker's purse: price improvement cannot occur (it trades at its own price), but the hold was for
-/// the worst fee, so the rest of its share goes back.
+/// Returns what a fill does to the maker's purse. The maker trades at its own price, so there is no
+/// price improvement; but the hold was for the worst fee, so the rest of its share is freed.
 fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
     let notional = trade.notional(&trade.maker);
     let (spent, released, received) = match trade.maker.entry.side() {
@@ -481,16 +485,18 @@ fn maker_settlement(trade: &Trade, maker: &MarketOrder) -> Settlement {
     }
 }
 
-/// How many contracts `budget` buys at book price `price`, fee included, in one fill.
+/// Returns how many contracts `budget` buys at book price `price`, fee included, in one fill.
 fn affordable(budget: Credits, entry: Entry, price: Price, rate: FeeRate) -> Quantity {
     let one = entry.book_price(price).ticks();
-    // In 10^-8 micro-credits, so that the fee is exact: cost 10^10 × ticks, fee rate × p × (1 − p).
+    // Computed in 10^-8 micro-credits, so that the fee is exact: cost 10^10 × ticks, fee rate × p ×
+    // (1 − p).
     let cost = u128::from(one) * 10_000_000_000;
     let fee = u128::from(rate.millionths()) * u128::from(price.ticks()) * u128::from(price.complement().ticks());
     let money = u128::try_from(budget.0).unwrap_or(0) * 100_000_000;
     let most = u32::try_from(money / (cost + fee)).unwrap_or(u32::MAX).min(schemas::limits::QUANTITY_MAX);
-    // Exact but for the fee's rounding up, and that is less than a micro-credit: n contracts cost an integer number of
-    // micro-credits plus a fee of at most the integer above; an integer budget that covers the sum covers that too.
+    // Exact except for rounding the fee up, which is less than a micro-credit: n contracts cost an
+    // integer number of micro-credits plus a fee of at most the integer above. An integer budget
+    // that covers the sum covers that, too.
     let quantity = Quantity::new(most).expect("capped");
     debug_assert!(entry.book_price(price).cost(quantity) + rate.fee(price, quantity) <= budget);
     quantity

@@ -1,4 +1,5 @@
-//! Credits from one account to another. Between shards they travel as a message, and come back if they cannot be received.
+//! Transfers of credits between accounts. Between shards they travel as a message, and come back if
+//! they cannot be received.
 //!
 //! ```text
 //! sender's home ─ Transfer ─▶ receiver's home ─ TransferEnded ─▶ sender's home
@@ -12,8 +13,8 @@
 //! | is received on another shard     | `TransferSent`; later `TransferCompleted`, if it has a name | `TransferReceived` |
 //! | cannot be received there         | `TransferSent`; later `TransferReturned`                   |                    |
 //!
-//! Nothing is left of one that cannot be sent: its name may be used again. A name stands for all others, and for how
-//! they ended.
+//! A transfer that cannot be sent leaves no trace: its client id may be used again. For all others,
+//! the client id stands for the transfer and its result.
 
 use schemas::event::FirstOutcome;
 use schemas::{AccountId, ClientId, Credits, Event, Message, ParkedRequest, Rejection, Shard};
@@ -31,14 +32,14 @@ pub(super) struct Transfer {
 }
 
 impl CommandRun<'_> {
-    /// Sender's home.
+    /// Sender's home: requests a transfer.
     pub(super) fn transfer(&mut self, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
         let admitted = check_transfer(self.state, transfer);
         self.move_out(from, admitted, ParkedRequest::Transfer { to, amount, client_id });
     }
 
-    /// Sender's home, once the credits are there.
+    /// Sender's home: sends the transfer, once the credits are there.
     pub(super) fn send_transfer(&mut self, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
         self.step(|state, context| {
@@ -55,7 +56,7 @@ impl CommandRun<'_> {
         });
     }
 
-    /// Receiver's home. What became of it is told if the sender's home needs to know.
+    /// Receiver's home: receives a transfer, and reports the result if the sender's home needs it.
     pub(super) fn receive_transfer(&mut self, sender: Shard, transfer: Transfer) {
         let Transfer { from, to, amount, client_id } = transfer;
         self.step(|state, context| {
@@ -83,7 +84,7 @@ impl CommandRun<'_> {
     }
 }
 
-/// `Some` is the answer to a repeat.
+/// Checks a transfer; `Some` is the answer to a repeat.
 fn check_transfer(state: &ShardState, transfer: Transfer) -> Result<Option<Event>, Rejection> {
     let Transfer { from, to, amount, client_id } = transfer;
     if from == to {
@@ -96,7 +97,7 @@ fn check_transfer(state: &ShardState, transfer: Transfer) -> Result<Option<Event
     }
 }
 
-/// A frozen account may receive.
+/// Checks the receiver, which may be frozen.
 fn check_receiver(state: &ShardState, to: AccountId, amount: Credits) -> Result<(), Rejection> {
     let account = account::known(state, to)?;
     if state.exceeds_wallet(to, account, amount) { Err(Rejection::WalletLimit) } else { Ok(()) }

@@ -1,4 +1,5 @@
-//! What may be written: parts say what they can read, and an admin raises the vocabulary once all can (ADR 21).
+//! The vocabulary of the log: parts announce what they can read, and an admin raises it once all
+//! can (ADR 21).
 
 use schemas::limits::PARTS_MAX;
 use schemas::{AdminId, Event, PartId, PartInfo, Rejection};
@@ -6,7 +7,8 @@ use schemas::{AdminId, Event, PartId, PartInfo, Rejection};
 use super::CommandRun;
 
 impl CommandRun<'_> {
-    /// A part that reads less than what is written here is told so where it must stop: at a frame that it cannot read.
+    /// Records a part's announcement. A part that reads less than the log needs halts at the first
+    /// frame that it cannot read.
     pub(super) fn announce(&mut self, part: &PartInfo) {
         self.answer(|state| {
             let (vocabulary, now) = (state.vocabulary(), state.time());
@@ -31,7 +33,7 @@ impl CommandRun<'_> {
                 return Err(Rejection::VocabularyNotHigher);
             }
             let install = state.facts.parts.all_read(to, state.time());
-            // Whoever decides reads its own outcomes back, also if its announcement was lost.
+            // The deciding process reads its own outcomes back, even if its announcement was lost.
             let install = install.filter(|_| to <= state.reads).ok_or(Rejection::VocabularyUnread)?;
             Ok(Event::VocabularyRaised { to, install, by: Some(by) })
         });

@@ -1,5 +1,5 @@
-//! An exclusive market event has one YES, which at most one of its markets holds. Its markets may live on any shards, so
-//! the event's home alone says who holds it (ADR 29).
+//! The YES of an exclusive market event, which at most one of its markets holds. Its markets may be
+//! on any shards, so only the event's home decides who holds it (ADR 29).
 //!
 //! ```text
 //! market's shard ─ ClaimYes ─▶ event's home ─ YesAnswered ─▶ market's shard
@@ -10,7 +10,7 @@
 //! |----------------------------------------------------------|---------------|---------------------------------------------|
 //! | YES is proposed, and the market claims and holds nothing | `YesClaimed`  | the event's home is asked                   |
 //! | YES is proposed again while it claims or holds the YES   |               | it stays so                                 |
-//! | another answer is proposed, and it claims or holds it    | `YesReleased` | the event's home is told                    |
+//! | another answer is proposed, and it claims or holds it    | `YesReleased` | the event's home is notified                |
 //! | the home has answered the last claim                     | `YesAnswered` | YES can be confirmed, or never by this claim |
 //! | the home has answered a claim before that                |               | nothing: it was released                    |
 //!
@@ -19,10 +19,11 @@
 //! | the event is not exclusive, or not known                 |               | it can be YES                               |
 //! | exclusive, and its YES is free or the market's own       | `YesHeld`     | it can be YES                               |
 //! | exclusive, and another market holds it                   |               | taken, by that market                       |
-//! | a market lets go what it holds                           | `YesHeld`     | none                                        |
+//! | a market releases what it holds                          | `YesHeld`     | none                                        |
 //!
-//! A market that is paid out YES holds it for ever. What the home must do goes also through a full outbox, as every
-//! answer; a market's shard refuses the proposal before, if the event's home is full.
+//! A market that is paid out YES holds it permanently. What the home must send also goes through a
+//! full outbox, as every answer does; a market's shard refuses the proposal beforehand if the
+//! event's home is full.
 
 use schemas::{Event, MarketEventId, MarketId, Message, Rejection, ResolutionAnswer, Shard};
 
@@ -36,7 +37,7 @@ enum Step {
     Release,
 }
 
-/// `None` if the claim stays as it is.
+/// Returns `None` if the claim does not change.
 fn step(market: MarketView<'_>, answer: ResolutionAnswer) -> Option<(Step, MarketEventId)> {
     let event = market.listing.event?;
     let claims = matches!(market.yes_claim, Some(YesClaim::Asked | YesClaim::Granted));
@@ -47,7 +48,7 @@ fn step(market: MarketView<'_>, answer: ResolutionAnswer) -> Option<(Step, Marke
     }
 }
 
-/// What refuses a proposal: its market's event cannot be told of it.
+/// Refuses a proposal whose event cannot be notified.
 pub(super) fn check_proposal(
     state: &ShardState,
     market: MarketView<'_>,
@@ -60,7 +61,7 @@ pub(super) fn check_proposal(
     }
 }
 
-/// What refuses a confirmation: the market does not hold its event's YES.
+/// Refuses a confirmation if the market does not hold its event's YES.
 pub(super) fn check_confirmation(market: MarketView<'_>, answer: ResolutionAnswer) -> Result<(), Rejection> {
     if !answer.is_yes() || market.listing.event.is_none() {
         return Ok(());
@@ -73,7 +74,7 @@ pub(super) fn check_confirmation(market: MarketView<'_>, answer: ResolutionAnswe
 }
 
 impl CommandRun<'_> {
-    /// Market's shard: an answer was proposed.
+    /// Market's shard: handles a proposed answer.
     pub(super) fn claim_or_release(&mut self, id: MarketId, answer: ResolutionAnswer) {
         let market = self.state.market(id).expect("an answer was just proposed for it");
         let (Some((step, event)), claim) = (step(market, answer), market.claims + 1) else { return };
@@ -102,13 +103,13 @@ impl CommandRun<'_> {
         }
     }
 
-    /// Event's home: a market of another shard claims its YES.
+    /// Event's home: a market of another shard claims the YES.
     pub(super) fn answer_claim(&mut self, from: Shard, event: MarketEventId, market: MarketId, claim: u32) {
         let taken_by = self.hold_yes(event, market);
         self.tell(from, Message::YesAnswered { market, claim, taken_by });
     }
 
-    /// Event's home. Says who holds it, if that is another market.
+    /// Event's home: returns the holder, if that is another market.
     fn hold_yes(&mut self, event: MarketEventId, market: MarketId) -> Option<MarketId> {
         let known = self.state.market_event(event).filter(|known| known.exclusive)?;
         match known.yes {
@@ -118,14 +119,15 @@ impl CommandRun<'_> {
         None
     }
 
-    /// Event's home.
+    /// Event's home: frees the YES that a market holds.
     pub(super) fn let_go_yes(&mut self, event: MarketEventId, market: MarketId) {
         if self.state.market_event(event).is_some_and(|known| known.yes == Some(market)) {
             self.step(|_, context| context.events.push(Event::YesHeld { event, market: None }));
         }
     }
 
-    /// Market's shard. An answer to a claim that was released since says nothing any more.
+    /// Market's shard: handles the home's answer. An answer to a claim that was released since has
+    /// no effect.
     pub(super) fn yes_answered(&mut self, market: MarketId, claim: u32, taken_by: Option<MarketId>) {
         let asks = |market: MarketView<'_>| market.claims == claim && matches!(market.yes_claim, Some(YesClaim::Asked));
         if self.state.market(market).is_some_and(asks) {

@@ -1,21 +1,23 @@
-//! The hash of a state: what it means, not how this build lays it out.
+//! The hash of a state. It covers the state's meaning, not its memory layout in this build.
 //!
 //! ```text
 //! entity ─fields in a fixed order─▶ 64-bit hash ─┐
 //! entity ───────────────────────────────────────▶ + ─▶ state hash
 //! ```
 //!
-//! Every entity (a purse, a market, an order …) has a hash of its kind, its id and its fields; the state's hash is
-//! their sum, modulo 2^64. `apply` notes which entities change, and only these are hashed again. So a hash costs what
-//! has changed since the last one, however large the state is.
+//! Every entity (a purse, a market, an order …) has a hash of its kind, its id and its fields; the
+//! state's hash is their sum, modulo 2^64. `apply` notes which entities change, and only these are
+//! hashed again. So a hash costs what has changed since the last one, however large the state is.
 //!
-//! Which fields of which entities count, and how, is a *way* of hashing with a number ([`WAY`]). An event says by which
-//! way its hash was made, and a build checks the ways that it knows. A later build may keep more in its state: as long
-//! as the older way does not ask for it, the older way's hash stays what it was.
+//! A *way* of hashing, with a number ([`WAY`]), defines which fields of which entities count, and
+//! how. An event records the way of its hash, and a build checks the ways that it knows. A later
+//! build may keep more in its state: as long as the older way does not include it, the older way's
+//! hash does not change.
 //!
-//! It finds accidents, and 64 bits are enough for that. It is no defence against who writes the log: such a writer
-//! needs no collision. Places in queues and the order of tables are not hashed. A follower asserts the first with each
-//! trade (I-6), and only the leader depends on the second.
+//! The hash detects accidents, and 64 bits are enough for that. It does not protect against a
+//! malicious writer of the log, who needs no collision. Queue positions and the order of tables are
+//! not hashed: a follower asserts the queue positions with each trade (I-6), and only the leader
+//! depends on the table order.
 
 mod slots;
 mod way1;
@@ -29,14 +31,14 @@ pub use way1::{FieldBuffer, archived_market, client_id, client_ids_used, ended_o
 /// The way in which this build hashes.
 pub const WAY: u16 = 1;
 
-/// Events after which changed entities are hashed, so that they never become many.
+/// Number of events after which changed entities are hashed, so that they never become many.
 const UNHASHED_MAX: u32 = 1_024;
 
-/// The hash of no entity is below this: smaller numbers say that there is none.
+/// The lowest hash of an entity: smaller numbers mean that there is none.
 const LEAST: u64 = 2;
 
 impl ShardState {
-    /// The state's hash. Hashes what has changed since the last one.
+    /// Returns the state's hash. Hashes what has changed since the last one.
     pub fn hash(&mut self) -> StateHash {
         self.hash_changed();
         let mut fields = FieldBuffer::default();
@@ -54,7 +56,7 @@ impl ShardState {
         add(facts.transfers.sum());
         add(fields.deposits(&facts.deposits));
         add(fields.archive(&facts.archive));
-        // These are few.
+        // There are few of these.
         facts.waiting.iter().for_each(|(account, waiting)| add(fields.waiting(*account, waiting)));
         facts.instructions.iter().for_each(|(id, pending)| add(fields.instruction(*id, pending)));
         facts.outboxes.iter().for_each(|(to, outbox)| add(fields.outbox(*to, outbox.last, outbox.sum())));
@@ -65,7 +67,7 @@ impl ShardState {
         StateHash { way: WAY, sum }
     }
 
-    /// Hashes what has changed once it is not little, so that no hash has much left to do.
+    /// Hashes changed entities once there are many, so that no later hash has much left to do.
     #[inline]
     pub(crate) fn hash_some(&mut self) {
         if self.unhashed >= UNHASHED_MAX {

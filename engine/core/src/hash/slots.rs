@@ -1,12 +1,13 @@
-//! The hashes of things in slots, added up. A thing that changed is hashed when the sum is asked for.
+//! The hashes of the entities in slots, and their sum. An entity that changed is hashed again when
+//! the sum is needed.
 
 use super::LEAST;
 use crate::pages::BySlot;
 use crate::state::TableObserver;
 
-/// The thing in this slot has changed since it was hashed; its hash is not in the sum.
+/// The entity in this slot has changed since it was hashed; its hash is not in the sum.
 const CHANGED: u64 = 0;
-/// Nothing is in this slot.
+/// The slot is vacant.
 const VACANT: u64 = 1;
 
 /// Hashes by slot, and their sum.
@@ -58,7 +59,7 @@ impl SlotHashes {
     /// Hashes what has changed.
     pub fn hash_changed(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
         while let Some(slot) = self.changed.pop() {
-            // Where nothing is any more there may be no memory, either.
+            // A vacant slot may have no memory.
             if let Some(hash) = self.hashes.get_mut(slot)
                 && *hash == CHANGED
             {
@@ -69,7 +70,7 @@ impl SlotHashes {
         }
     }
 
-    /// The sum of all hashes.
+    /// Returns the sum of all hashes.
     ///
     /// # Panics
     /// In debug builds, if something has changed since it was hashed.
@@ -85,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against a list of numbers that is hashed as a whole.
+        /// Compares with a list of numbers that is hashed as a whole.
         #[test]
         fn agrees_with_a_list(steps in prop::collection::vec((0_u8..5, 0_u32..12, any::<u64>()), 0..200)) {
             let hash = |number: u64| number.max(LEAST);

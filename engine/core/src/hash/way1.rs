@@ -1,11 +1,12 @@
-//! Way 1 of hashing: which fields count, in this order. It stays as it is: what else a state comes to hold, another way
-//! hashes.
+//! Way 1 of hashing: which fields count, in this order. It never changes: another way hashes
+//! anything that is added to the state.
 //!
-//! A hash is XXH3-64 of the kind (a byte), the id and the fields. Of purses, positions, orders and client ids, which
-//! are many, they are packed into words of 64 bits, little-endian, as the functions here say. Of the others, integers
-//! are little-endian at their full width, flags are a byte, an absent value is a zero byte and one that is there a one
-//! byte before it, lists have their length (u64) in front, and a value of the log's language (a listing, a request, a
-//! message) is hashed as the log has it.
+//! A hash is XXH3-64 of the kind (a byte), the id and the fields. Purses, positions, orders and
+//! client ids, which are many, are packed into words of 64 bits, little-endian, as the functions
+//! here define. For the others, integers are little-endian at their full width, flags are a byte,
+//! an absent value is a zero byte and a present one has a one byte before it, lists have their
+//! length (u64) in front, and a value of the log's vocabulary (a listing, a request, a message) is
+//! hashed as the log encodes it.
 
 use bincode::Encode;
 use schemas::{
@@ -49,7 +50,7 @@ enum EntityKind {
     Admin = 24,
 }
 
-/// Memory for the bytes that are hashed, used again from entity to entity.
+/// Buffer for the bytes that are hashed, reused between entities.
 #[derive(Default)]
 pub struct FieldBuffer(Vec<u8>);
 
@@ -91,12 +92,12 @@ pub fn order(market: MarketId, order: &MarketOrder) -> u64 {
     hash_words(EntityKind::Order, [order.id.0, market.0, account.0, left, asked, expires.0, codes])
 }
 
-/// `words` are an entry of the client ids, `hour` is that of its generation.
+/// Hashes a client id entry: `words` is the entry, `hour` is that of its generation.
 pub fn client_id(hour: u64, [name, name_2, number, rest]: [u64; 4]) -> u64 {
     hash_words(EntityKind::ClientId, [name, name_2, number, rest, hour])
 }
 
-/// An entry of an order that rests for longer than client ids are kept.
+/// Hashes the entry of an order that rests for longer than client ids are kept.
 pub fn old_client_id(words: [u64; 4]) -> u64 {
     hash_words(EntityKind::OldClientId, words)
 }
@@ -109,12 +110,12 @@ pub fn ended_order(id: OrderId, account: AccountId, status: Status) -> u64 {
     hash_words(EntityKind::EndedOrder, [id.0, account.0, status.code().into()])
 }
 
-/// It has left the state.
+/// Hashes a market that has left the state.
 pub fn archived_market(id: MarketId) -> u64 {
     hash_words(EntityKind::ArchivedMarket, [id.0])
 }
 
-/// What became of a claim, and who holds what was claimed if it is another market.
+/// Returns the state of a claim, and the market that holds the claimed YES if it is another one.
 fn claim(claim: YesClaim) -> (u8, MarketId) {
     match claim {
         YesClaim::Asked => (0, MarketId(0)),
@@ -123,13 +124,13 @@ fn claim(claim: YesClaim) -> (u8, MarketId) {
     }
 }
 
-/// Credits as a word: two's complement.
+/// Returns credits as a word: two's complement.
 #[allow(clippy::cast_sign_loss, reason = "the bits")]
 fn bits(credits: Credits) -> u64 {
     credits.0 as u64
 }
 
-/// As [`FieldBuffer::hash`], of words of 64 bits.
+/// As [`FieldBuffer::hash`], for words of 64 bits.
 #[inline]
 fn hash_words<const N: usize>(kind: EntityKind, words: [u64; N]) -> u64 {
     let mut bytes = [0; 1 + 8 * 8];
@@ -171,7 +172,7 @@ impl FieldBuffer {
         self.hash(EntityKind::Account, (id, frozen, limits, dead_man_due, lent, keys))
     }
 
-    /// `positions` is the sum of the hashes of its positions.
+    /// Hashes a market; `positions` is the sum of the hashes of its positions.
     pub fn market(&mut self, id: MarketId, market: &Market, positions: u64) -> u64 {
         let Market { listing, state, limits, settled, resolution, collateral, fees, yes, no, .. } = market;
         let sums = (collateral, fees, yes, no);
@@ -201,7 +202,7 @@ impl FieldBuffer {
         self.hash(EntityKind::Instruction, (account, ticket, command, instruction, shards, since, more))
     }
 
-    /// `kept` is the sum of the hashes of its messages.
+    /// Hashes an outbox; `kept` is the sum of the hashes of its messages.
     pub fn outbox(&mut self, to: Shard, last: u64, kept: u64) -> u64 {
         self.hash(EntityKind::Outbox, (to, last, kept))
     }
@@ -219,7 +220,8 @@ impl FieldBuffer {
         self.hash(EntityKind::MassCancel, (account, market, reason, up_to, tickets))
     }
 
-    /// Few: those that wait, and admins who have deposited alone today.
+    /// Hashes the deposits, of which there are few: those that wait, and admins who have deposited
+    /// alone today.
     pub fn deposits(&mut self, deposits: &Deposits) -> u64 {
         let Deposits { proposed, open, day, alone } = deposits;
         let open: Vec<_> = open.iter().collect();
@@ -227,7 +229,7 @@ impl FieldBuffer {
         self.hash(EntityKind::Deposits, (proposed, open, day, alone))
     }
 
-    /// Of what is left of markets.
+    /// Hashes what is kept of archived markets.
     pub fn archive(&mut self, archive: &ArchivedMarkets) -> u64 {
         self.hash(EntityKind::Archive, (archive.fees(), archive.sum()))
     }
@@ -312,7 +314,8 @@ mod tests {
         }
     }
 
-    /// What a log holds is checked with these numbers as long as somebody reads it: they never change.
+    /// Hashes in existing logs are checked with these numbers as long as anybody reads them: they
+    /// never change.
     #[test]
     fn way_1_stays_as_it_is() {
         let (mut fields, shard, market) = (FieldBuffer::default(), Shard::new(1).unwrap(), listing().market);

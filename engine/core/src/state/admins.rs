@@ -5,12 +5,13 @@ use schemas::{Admin, AdminId};
 use super::ShardState;
 
 impl ShardState {
-    /// All admins that were not revoked, also those whose time is over, by their ids. Empty on every shard but the first.
+    /// Returns all admins that were not revoked, including expired ones, by id. Empty on every
+    /// shard but the first.
     pub fn admins(&self) -> impl Iterator<Item = &Admin> {
         self.facts.admins.values()
     }
 
-    /// An admin that was not revoked.
+    /// Returns an admin that was not revoked.
     pub fn admin(&self, id: AdminId) -> Option<&Admin> {
         self.facts.admins.get(&id)
     }

@@ -1,4 +1,4 @@
-//! What is left of markets that were paid out long ago.
+//! What is kept of markets that were paid out and archived.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use schemas::{Credits, MarketId};
 
 use crate::hash::archived_market;
 
-/// Markets that have left the state. A tree of ids, and nothing else of each: it grows for ever, with every market that
-/// is archived.
+/// Markets that have left the state. Only their ids are kept, in a tree: it grows without bound,
+/// with every market that is archived.
 #[derive(Clone, Debug, Default)]
 pub struct ArchivedMarkets {
-    /// No ticker is listed twice, and an id is the hash of one.
+    /// A ticker is listed only once, and an id is the hash of a ticker.
     markets: BTreeSet<MarketId>,
     /// All fees that were collected in them (I-1).
     fees: Credits,
@@ -33,12 +33,12 @@ impl ArchivedMarkets {
         self.markets.contains(&market)
     }
 
-    /// In the order of their ids.
+    /// Returns the markets in the order of their ids.
     pub fn markets(&self) -> impl Iterator<Item = MarketId> {
         self.markets.iter().copied()
     }
 
-    /// What was collected in all of them.
+    /// Returns the fees that were collected in all of them.
     pub fn fees(&self) -> Credits {
         self.fees
     }

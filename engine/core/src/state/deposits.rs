@@ -1,4 +1,4 @@
-//! Deposits of a shard's accounts that wait for a second admin, and what each admin has deposited alone today.
+//! Deposits that wait for a second admin, and each admin's sole deposits of today.
 
 use std::collections::BTreeMap;
 
@@ -6,43 +6,43 @@ use bincode::{Decode, Encode};
 use schemas::limits::{DAY_MS, DEPOSIT_ALONE_MAX, DEPOSITING_ADMINS_MAX, DEPOSITS_ALONE_A_DAY_MAX};
 use schemas::{AccountId, AdminId, ClientId, Credits, ProposalId, Timestamp};
 
-/// A deposit that waits. It is no credit.
+/// A deposit that waits. It is not credited yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Proposed {
-    /// Whose credits it would be.
+    /// The account to credit.
     pub account: AccountId,
-    /// How much.
+    /// The amount.
     pub amount: Credits,
-    /// The client's own name for it.
+    /// The client id.
     pub client_id: Option<ClientId>,
-    /// Who proposed it.
+    /// The admin who proposed it.
     pub by: AdminId,
-    /// It can be confirmed until then.
+    /// The time until which it can be confirmed.
     pub expires: Timestamp,
 }
 
-/// What waits for a second admin, and what was deposited without one.
+/// Deposits that wait for a second admin, and the sums of those made without one.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Deposits {
     /// Counter of the last proposal.
     pub proposed: u64,
-    /// What waits. All wait as long, so the first is due first.
+    /// Waiting deposits. All wait equally long, so the first is due first.
     pub open: BTreeMap<ProposalId, Proposed>,
-    /// The day (UTC, since 1970) that `alone` is about.
+    /// The day (UTC, days since 1970) of `alone`.
     pub day: u64,
-    /// What each admin has deposited alone on that day. That of days before is forgotten with the first such deposit of
-    /// a day.
+    /// What each admin has deposited alone on that day. The first such deposit of a day clears the
+    /// earlier ones.
     pub alone: BTreeMap<AdminId, Credits>,
 }
 
 impl Deposits {
-    /// True if an admin may deposit this much now without a second one.
+    /// Returns true if an admin may deposit this amount now without a second admin.
     ///
     /// | the admin                                       | may                                                     |
     /// |-------------------------------------------------|---------------------------------------------------------|
     /// | has deposited alone today                       | what keeps the deposit and the day's sum within limits  |
     /// | has not, and fewer than the most have           | the same                                                |
-    /// | has not, and as many as are counted have        | nothing: nobody could say how much it was               |
+    /// | has not, and as many as are counted have        | nothing: its sum could not be recorded                  |
     pub fn may_be_alone(&self, by: AdminId, amount: Credits, now: Timestamp) -> bool {
         let today = day_of(now) == self.day;
         let sum = self.alone.get(&by).copied().filter(|_| today);
@@ -60,7 +60,7 @@ impl Deposits {
         *self.alone.entry(by).or_default() += amount;
     }
 
-    /// What waits under a client's name.
+    /// Returns the waiting deposit with a client id.
     pub fn named(&self, account: AccountId, client_id: ClientId) -> Option<(ProposalId, &Proposed)> {
         let mut open = self.open.iter().map(|(id, proposed)| (*id, proposed));
         open.find(|(_, proposed)| (proposed.account, proposed.client_id) == (account, Some(client_id)))

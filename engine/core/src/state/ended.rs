@@ -1,7 +1,7 @@
-//! How the orders ended that ended last, so that who cancels or amends one too late hears why.
+//! How the latest orders ended, so that a client that cancels or amends one too late learns why.
 //!
-//! At least the last [`ENDED_ORDERS_KEPT`] of the shard are known, and at most twice as many: two generations, and when the younger is
-//! full the older is forgotten.
+//! At least the last [`ENDED_ORDERS_KEPT`] of the shard are known, and at most twice as many: there
+//! are two generations, and when the younger is full the older is dropped.
 
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
@@ -24,7 +24,7 @@ pub struct EndedOrders {
 #[derive(Clone, Debug, Default)]
 struct Generation {
     orders: Vec<Ended>,
-    /// By id. Follows from the orders.
+    /// The index by id. Derived from the orders.
     slots: HashIndex,
     /// The sum of their hashes.
     sum: u64,
@@ -39,7 +39,7 @@ struct Ended {
 }
 
 impl EndedOrders {
-    /// An order ended, as this status says. Each ends once.
+    /// Records the end of an order, with its status. Each order ends once.
     #[inline]
     pub fn add(&mut self, id: OrderId, account: AccountId, status: Status) {
         if self.younger.orders.len() == ENDED_ORDERS_KEPT {
@@ -49,7 +49,7 @@ impl EndedOrders {
         self.younger.add(Ended { id, account, status });
     }
 
-    /// Whose an order was, and how it ended.
+    /// Returns an order's account, and how the order ended.
     pub fn get(&self, id: OrderId) -> Option<(AccountId, Status)> {
         let ended = self.younger.get(id).or_else(|| self.older.get(id))?;
         Some((ended.account, ended.status))
@@ -59,14 +59,14 @@ impl EndedOrders {
         self.older.orders.len() + self.younger.orders.len()
     }
 
-    /// The sum of the hashes of all of them.
+    /// Returns the sum of the hashes of all of them.
     pub fn sum(&self) -> u64 {
         self.older.sum.wrapping_add(self.younger.sum)
     }
 }
 
 impl Generation {
-    /// False, and nothing is changed, if the order is there already.
+    /// Returns false, and changes nothing, if the order is there already.
     #[inline]
     fn add(&mut self, ended: Ended) -> bool {
         let hash = mixed(ended.id.0);

@@ -1,5 +1,5 @@
-//! A map of few things, sorted by their keys in one piece of memory: most accounts have a key or two, and a purse or
-//! two elsewhere. A tree takes room for eleven at once.
+//! A small map, sorted by key in one allocation: most accounts have one or two API keys, and one or
+//! two purses elsewhere. A tree allocates space for eleven at once.
 
 use std::ops::Index;
 
@@ -8,7 +8,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-/// Few things by key, in order. Takes no more memory than they need.
+/// A small map in key order. Allocates no more memory than its entries need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Few<K, V>(Vec<(K, V)>);
 
@@ -23,37 +23,37 @@ impl<K: Ord + Copy, V> Few<K, V> {
         self.0.binary_search_by(|(known, _)| known.cmp(key))
     }
 
-    /// What has this key.
+    /// Returns the value of this key.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.find(key).ok().map(|at| &self.0[at].1)
     }
 
-    /// True if something has this key.
+    /// Returns true if the key is there.
     pub fn contains_key(&self, key: &K) -> bool {
         self.find(key).is_ok()
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True if there is nothing.
+    /// Returns true if the map is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All, in order of their keys.
+    /// Returns all entries, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// All keys, in order.
+    /// Returns all keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.iter().map(|(key, _)| key)
     }
 
-    /// All values, in order of their keys.
+    /// Returns all values, in key order.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }

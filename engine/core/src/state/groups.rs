@@ -1,4 +1,4 @@
-//! Groups of orders: what they may fill in how long, and what has filled on this shard.
+//! Order groups: their limits, and what has filled on this shard.
 
 use bincode::{Decode, Encode};
 use schemas::limits::GROUP_WINDOW_PARTS;
@@ -6,29 +6,29 @@ use schemas::{AccountId, GroupId, GroupLimits, GroupNow, OrderId, Timestamp};
 
 use super::{Few, MarketOrder, ShardState};
 
-/// Milliseconds of one part of a window of a second.
+/// Length of one part of a window, in milliseconds for each second of the window.
 const PART_MS_A_SECOND: u64 = 1_000 / GROUP_WINDOW_PARTS;
 
 /// An account's groups, as far as a shard knows them.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Groups {
-    /// How often one was made or reset, as far as this shard knows.
+    /// Number of group creations and resets, as far as this shard knows.
     pub generations: u64,
     pub(crate) all: Few<GroupId, Group>,
 }
 
 impl Groups {
-    /// All, in the order of their numbers.
+    /// Returns all groups, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.all.iter().map(|(id, group)| (*id, group))
     }
 
-    /// How many there are.
+    /// Returns the number of groups.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// True if there is none.
+    /// Returns true if there are no groups.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -37,48 +37,50 @@ impl Groups {
 /// A group of an account's orders, as a shard knows it.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Group {
-    /// Its limits.
+    /// The group's limits.
     pub limits: GroupLimits,
-    /// Which making or reset of a group of the account it comes from.
+    /// The number of the creation or reset (of the account's groups) that this group is from.
     pub generation: u64,
-    /// It takes no orders until it is reset.
+    /// The group accepts no orders until it is reset.
     pub triggered: bool,
     /// What has filled here; at home, also what other shards have reported.
     pub(crate) window: Window,
-    /// Away from home: what has filled and is not reported.
+    /// Away from home: contracts that have filled and were not reported.
     pub(crate) unreported: u64,
-    /// Away from home: it was triggered here, and that is not reported.
+    /// Away from home: the group was triggered here, and that was not reported.
     pub(crate) trigger_unreported: bool,
 }
 
 impl Group {
-    /// One that was just made or reset.
+    /// Returns a group as it is after its creation or reset.
     pub fn new(limits: GroupLimits, generation: u64) -> Self {
         let (window, triggered, unreported, trigger_unreported) = (Window::default(), false, 0, false);
         Self { limits, generation, triggered, window, unreported, trigger_unreported }
     }
 
-    /// Contracts that have filled in the window, as counted here.
+    /// Returns the contracts that have filled in the window, as counted here.
     pub fn filled(&self, now: Timestamp) -> u64 {
         self.window.sum(self.limits.window_s(), now)
     }
 
-    /// Contracts that may still fill, as counted here. Those that take the last of them trigger the group.
+    /// Returns the contracts that may still fill, as counted here. Filling the last of them
+    /// triggers the group.
     pub fn left(&self, now: Timestamp) -> u64 {
         if self.triggered { 0 } else { u64::from(self.limits.contracts()).saturating_sub(self.filled(now)) }
     }
 
-    /// As other shards are told.
+    /// Returns the group as it is reported to other shards.
     pub fn now(&self) -> GroupNow {
         GroupNow { limits: self.limits, generation: self.generation, triggered: self.triggered }
     }
 
-    /// True if its home is to hear of what happened here.
+    /// Returns true if the home must be notified of what happened here.
     pub fn is_unreported(&self) -> bool {
         self.unreported > 0 || self.trigger_unreported
     }
 
-    /// What has filled counts on; with another window as if it had filled now, so that nothing is forgotten too early.
+    /// Changes the limits. Fills keep counting; with another window they count as if they had
+    /// happened now, so that none is forgotten too early.
     pub fn limit(&mut self, limits: GroupLimits, now: Timestamp) {
         if limits.window_s() != self.limits.window_s() {
             let filled = self.filled(now);
@@ -88,17 +90,17 @@ impl Group {
         self.limits = limits;
     }
 
-    /// More has filled.
+    /// Counts a fill.
     pub fn count(&mut self, contracts: u64, now: Timestamp) {
         self.window.count(self.limits.window_s(), now, contracts);
     }
 }
 
-/// Contracts that filled lately: those of each part of the window together, the oldest first. A part is a fiftieth of
-/// the window, and begins at a whole number of parts since time 0.
+/// Contracts that filled recently: the sum for each part of the window, oldest first. A part is a
+/// fiftieth of the window, and begins at a whole number of parts since time 0.
 ///
-/// A fill counts until its part is more than a window old: for the whole window, and at most for one part more. So there
-/// are never more than [`GROUP_WINDOW_PARTS`] + 1 parts.
+/// A fill counts until its part is more than a window old: for the whole window, and at most for
+/// one part more. So there are never more than [`GROUP_WINDOW_PARTS`] + 1 parts.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Window(pub(crate) Vec<(u64, u64)>);
 
@@ -122,36 +124,36 @@ impl Window {
     }
 }
 
-/// Which part of a window a time falls into.
+/// Returns the part of a window that contains a time.
 fn part(window_s: u8, time: Timestamp) -> u64 {
     time.0 / (u64::from(window_s) * PART_MS_A_SECOND)
 }
 
 impl ShardState {
-    /// An account's groups, as far as this shard knows them.
+    /// Returns an account's groups, as far as this shard knows them.
     pub fn groups(&self, account: AccountId) -> Option<&Groups> {
         self.facts.groups.get(account)
     }
 
-    /// A group of an account's orders. Most of the time there are none anywhere.
+    /// Returns a group of an account's orders. Usually no account has any.
     #[inline]
     pub fn group(&self, account: AccountId, group: GroupId) -> Option<&Group> {
         self.facts.groups.get(account)?.all.get(&group)
     }
 
-    /// A group's orders that rest here.
+    /// Returns a group's orders that rest here.
     pub(crate) fn group_orders(&self, account: AccountId, group: GroupId) -> impl Iterator<Item = OrderId> {
         self.lookup.group_orders.get(&(account, group)).into_iter().flatten().copied()
     }
 
-    /// How many they are.
+    /// Returns the number of a group's orders that rest here.
     pub(crate) fn count_group_orders(&self, account: AccountId, group: GroupId) -> usize {
         self.lookup.group_orders.get(&(account, group)).map_or(0, std::collections::BTreeSet::len)
     }
 }
 
 impl MarketOrder {
-    /// The group that it belongs to, and whose.
+    /// Returns the order's group and account.
     #[inline]
     pub fn group(&self) -> Option<(AccountId, GroupId)> {
         self.owner.group.map(|group| (self.owner.account, group))
@@ -187,15 +189,15 @@ mod tests {
         group.limit(limits(2), Timestamp(5_950));
         assert_eq!(group.filled(Timestamp(7_950)), 7);
         assert_eq!(group.filled(Timestamp(8_000)), 0);
-        // With the same window it stays as it was.
+        // Setting the same window changes nothing.
         group.count(5, Timestamp(9_000));
         group.limit(GroupLimits::new(1, 2).unwrap(), Timestamp(10_900));
         assert_eq!((group.filled(Timestamp(10_999)), group.filled(Timestamp(11_040))), (5, 0));
     }
 
     proptest! {
-        /// Against a list of all fills: nothing of the last window is missing, nothing that is older than a window and a
-        /// part counts, and the memory is bounded.
+        /// Compared with a list of all fills: nothing of the last window is missing, nothing that
+        /// is older than a window and a part counts, and the memory is bounded.
         #[test]
         fn a_window_forgets_nothing_too_early(
             window_s in 1_u8..=60, fills in prop::collection::vec((0_u64..3_000, 1_u64..50), 1..200), later in 0_u64..70_000,

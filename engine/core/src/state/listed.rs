@@ -1,5 +1,5 @@
-//! What the law needs of what a market is. The texts are on the log and in the read models; what is here of them is
-//! only enough to refuse a repeat.
+//! The part of a market's listing that the matching rules need. The texts are in the log and in the
+//! read models; here is only enough of them to refuse a repeat.
 
 use bincode::{Decode, Encode};
 use schemas::text::{Label, Source};
@@ -11,19 +11,19 @@ use twox_hash::XxHash3_64;
 pub struct Listed {
     /// The market.
     pub market: MarketId,
-    /// When it opens by itself.
+    /// When it opens by time.
     pub opens: Option<Timestamp>,
-    /// When it closes by itself.
+    /// When it closes by time.
     pub expiry: Timestamp,
     /// Limit prices are multiples of it, in ticks.
     pub tick: u16,
-    /// The rate of the order that was resting.
+    /// The fee rate of the order that was resting.
     pub maker_fee: FeeRate,
-    /// The rate of the order that came in.
+    /// The fee rate of the order that came in.
     pub taker_fee: FeeRate,
     /// How long a confirmed answer can be amended.
     pub dispute_window_ms: u64,
-    /// The market event that it belongs to.
+    /// The market event that contains it.
     pub event: Option<MarketEventId>,
     /// Its sources.
     pub sources: Prints,
@@ -33,7 +33,7 @@ pub struct Listed {
     pub clarifications: u8,
 }
 
-/// Texts of which it is only asked whether they are there: a hash of each.
+/// A hash of each text, to check only whether a text is there already.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Prints(Box<[u64]>);
 
@@ -46,12 +46,12 @@ impl Prints {
         Self(tags.iter().map(|tag| print(tag.as_str())).collect())
     }
 
-    /// How many texts.
+    /// Returns the number of texts.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// True if one of the texts is there already.
+    /// Returns true if one of the texts is there already.
     fn meets(&self, other: &Self) -> bool {
         other.0.iter().any(|print| self.0.contains(print))
     }
@@ -61,13 +61,14 @@ impl Prints {
     }
 }
 
-/// Two texts with one hash are taken for the same: then the second is refused, and can be said in other words.
+/// Returns the hash of a text. Two texts with one hash count as the same: then the second is
+/// refused, and can be worded differently.
 fn print(text: &str) -> u64 {
     XxHash3_64::oneshot(text.as_bytes())
 }
 
 impl Listed {
-    /// As it was created.
+    /// Returns the listing as it was created.
     pub fn of(listing: &Listing) -> Self {
         Self {
             market: listing.market,
@@ -84,7 +85,7 @@ impl Listed {
         }
     }
 
-    /// True if something that is to be added is there already.
+    /// Returns true if something that is to be added is there already.
     pub fn has_of(&self, addition: &MarketAddition) -> bool {
         let (sources, tags) = (Prints::of_sources(&addition.sources), Prints::of_tags(&addition.tags));
         self.sources.meets(&sources) || self.tags.meets(&tags)

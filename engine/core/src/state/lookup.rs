@@ -1,4 +1,4 @@
-//! What follows from the facts and is kept to be found quickly. Not in a snapshot: it is made anew.
+//! Derived look-up structures over a shard's facts. Not part of a snapshot: they are rebuilt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,24 @@ use crate::hash::SlotHashes;
 /// Look-ups over a shard's facts.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// When each market moves on by itself: one with an opening time opens, one that may still trade closes at its
-    /// expiry, one with a confirmed answer pays out at the end of its dispute window, one that has paid out is archived.
+    /// When each market next changes state by time: one with an opening time opens, one that may
+    /// still trade closes at its expiry, one with a confirmed answer pays out at the end of its
+    /// dispute window, one that has paid out is archived.
     pub market_times: BTreeSet<(Timestamp, MarketId)>,
-    /// Which market has which book.
+    /// The market of each book.
     pub market_places: MarketPlaces,
-    /// When each live order that expires by itself does so.
+    /// The expiry of each live order that has one.
     pub order_expiries: BTreeSet<(Timestamp, OrderId)>,
     /// When each parked request or claim is refused: deadline, account, ticket.
     pub parked: BTreeSet<(Timestamp, AccountId, u64)>,
-    /// At which step each purse away from home has rested long enough to send its free credits home.
+    /// The step at which each purse away from home has rested long enough to send its free credits
+    /// home.
     pub resting_purses: BTreeSet<(u32, AccountId)>,
     /// When each dead-man switch fires.
     pub dead_man_switches: BTreeSet<(Timestamp, AccountId)>,
-    /// When each key that expires does so.
+    /// The expiry of each API key that has one.
     pub key_expiries: BTreeSet<(Timestamp, AccountId, ApiKeyId)>,
-    /// Whose each live order is.
+    /// The live orders of each account.
     pub own_orders: OwnOrders,
     /// The hashes of live orders, by their slots in the books.
     pub order_hashes: SlotHashes,
@@ -33,17 +35,17 @@ pub struct Lookup {
     pub cancel_on_pause: BTreeSet<(MarketId, OrderId)>,
     /// Markets that still have orders to cancel or positions to pay out.
     pub sweeping: BTreeSet<MarketId>,
-    /// Buys that only reduce and rest: where, whose, and which contract they buy.
+    /// Resting reduce-only buys, by market, account and the contract that they buy.
     pub reducing: BTreeMap<(MarketId, AccountId, Contract), Reducing>,
-    /// Orders of groups that rest.
+    /// Resting orders of groups.
     pub group_orders: BTreeMap<(AccountId, GroupId), BTreeSet<OrderId>>,
-    /// Groups of accounts whose home is elsewhere and is to hear of them: the home, whose, which.
+    /// Groups whose home is elsewhere and must be notified: home, account, group.
     pub unreported: BTreeSet<(Shard, AccountId, GroupId)>,
-    /// What accounts' live orders come to, in the markets that limit it.
+    /// Exposure of accounts' live orders, in the markets that limit it.
     pub exposures: BTreeMap<MarketId, Table<AccountId, Exposure>>,
 }
 
-/// Buys of one account for one contract of one market that only reduce and rest.
+/// Resting reduce-only buys of one account for one contract of one market.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reducing {
     /// Contracts that they want.
@@ -52,11 +54,11 @@ pub struct Reducing {
     pub orders: BTreeSet<OrderId>,
 }
 
-/// What one account's live orders in one market come to.
+/// The total exposure of one account's live orders in one market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Exposure {
     pub live_orders: u32,
-    /// Their worth at their own limits.
+    /// Their value at their own limits.
     pub notional: Credits,
     /// YES contracts that its buys want.
     pub yes: u64,
@@ -65,12 +67,12 @@ pub struct Exposure {
 }
 
 impl Exposure {
-    /// What a live order comes to.
+    /// Returns the exposure of a live order.
     pub fn of_live(order: &MarketOrder) -> Self {
         Self { live_orders: 1, ..Self::of(order, order.contracts()) }
     }
 
-    /// What `quantity` contracts of an order come to.
+    /// Returns the exposure of `quantity` contracts of an order.
     pub fn of(order: &MarketOrder, quantity: Quantity) -> Self {
         let price = order.owner.entry.book_price(order.book_price());
         let wanted = match order.owner.entry.side() {
@@ -84,7 +86,7 @@ impl Exposure {
         Self { live_orders: 0, notional: price.cost(quantity), yes, no }
     }
 
-    /// Contracts of one kind that its buys want.
+    /// Returns the contracts of one kind that its buys want.
     pub fn wanted(&self, contract: Contract) -> u64 {
         match contract {
             Contract::Yes => self.yes,
@@ -108,7 +110,7 @@ impl Exposure {
 }
 
 impl Lookup {
-    /// An order came to rest in a market's book.
+    /// Adds an order that came to rest in a market's book.
     pub fn order_rests(&mut self, market: MarketId, order: &MarketOrder) {
         if order.owner.expires != OrderMetadata::NEVER {
             self.order_expiries.insert((order.owner.expires, order.id));
@@ -129,7 +131,8 @@ impl Lookup {
         }
     }
 
-    /// A resting order, as it was before, lost `quantity` contracts; with none left it is gone.
+    /// Updates for a resting order that lost `quantity` contracts, given as it was before; with
+    /// none left it is removed.
     pub fn order_loses(&mut self, market: MarketId, order: &MarketOrder, quantity: Quantity) {
         let gone = order.contracts() == quantity;
         if gone {
@@ -177,13 +180,14 @@ impl Lookup {
         }
     }
 
-    /// An account's buys for one contract of a market that only reduce. Most of the time there are none anywhere.
+    /// Returns an account's resting reduce-only buys for one contract of a market. Usually there
+    /// are none in any market.
     #[inline]
     pub fn reducing(&self, market: MarketId, account: AccountId, bought: Contract) -> Option<&Reducing> {
         if self.reducing.is_empty() { None } else { self.reducing.get(&(market, account, bought)) }
     }
 
-    /// A market's orders that are cancelled when it pauses, oldest first.
+    /// Returns a market's orders that are cancelled when it pauses, oldest first.
     pub fn paused_orders(&self, market: MarketId) -> impl Iterator<Item = OrderId> {
         let all = (market, OrderId(0))..=(market, OrderId(u64::MAX));
         self.cancel_on_pause.range(all).map(|(_, order)| *order)

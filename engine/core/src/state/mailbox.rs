@@ -1,4 +1,4 @@
-//! The two ends of the messages between shards.
+//! Outboxes and inboxes for the messages between shards.
 
 use std::collections::VecDeque;
 
@@ -10,37 +10,37 @@ use schemas::{CommandId, Message};
 
 use crate::hash::FieldBuffer;
 
-/// What was sent to one shard and is not acknowledged yet. Numbers are dense, from 1.
+/// Messages that were sent to one shard and not acknowledged yet. Numbers are dense, from 1.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     /// The number of the last message sent.
     pub last: u64,
     kept: VecDeque<OutboxMessage>,
-    /// The sum of the hashes of what is kept.
+    /// The sum of the hashes of the kept messages.
     sum: u64,
 }
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct OutboxMessage {
-    /// The command that began it all.
+    /// The command that started the chain of effects.
     pub origin: CommandId,
-    /// The effect.
+    /// The message.
     pub message: Message,
 }
 
 impl Outbox {
-    /// Messages not acknowledged, oldest first, with their numbers.
+    /// Returns the messages not acknowledged, oldest first, with their numbers.
     pub fn kept(&self) -> impl Iterator<Item = (u64, &OutboxMessage)> {
         (self.first()..).zip(&self.kept)
     }
 
-    /// The number of the oldest message kept; the next one to be sent if none is.
+    /// Returns the number of the oldest message kept; that of the next one to be sent if none is.
     pub fn first(&self) -> u64 {
         self.last + 1 - self.kept.len() as u64
     }
 
-    /// How many are kept.
+    /// Returns the number of kept messages.
     pub fn len(&self) -> usize {
         self.kept.len()
     }
@@ -52,7 +52,7 @@ impl Outbox {
         self.kept.push_back(OutboxMessage { origin, message });
     }
 
-    /// Drops everything up to `number`.
+    /// Drops every message up to `number`.
     pub fn acknowledge(&mut self, number: u64) {
         while self.first() <= number {
             let first = self.first();
@@ -61,7 +61,7 @@ impl Outbox {
         }
     }
 
-    /// The sum of the hashes of the messages that are kept.
+    /// Returns the sum of the hashes of the kept messages.
     pub fn sum(&self) -> u64 {
         self.sum
     }
@@ -92,9 +92,9 @@ impl<'de, C> BorrowDecode<'de, C> for Outbox {
     }
 }
 
-/// How far the messages of one shard were taken in.
+/// How far the messages of one shard were received.
 #[derive(Clone, Copy, Debug, Default, Encode, Decode)]
 pub struct Inbox {
-    /// The number of the last message taken in.
+    /// The number of the last message received.
     pub last: u64,
 }

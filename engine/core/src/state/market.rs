@@ -1,4 +1,4 @@
-//! A market on its home shard: where it stands, its book, its positions.
+//! A market on its home shard: its state, book and positions.
 
 use bincode::{Decode, Encode};
 use schemas::event::OrderPlaced;
@@ -15,49 +15,49 @@ use crate::book::{BookKey, Books, Queue, Resting};
 /// A market, on its home shard.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Market {
-    /// What it is, without its texts.
+    /// The listing, without its texts.
     pub listing: Listed,
-    /// Where it stands.
+    /// The market's state.
     pub state: MarketState,
-    /// What each account may have here.
+    /// Limits for each account in this market.
     pub limits: MarketLimits,
     /// When everything was paid out.
     pub settled: Option<Timestamp>,
-    /// Its answer, from RESOLVING on.
+    /// The answer, from RESOLVING on.
     pub resolution: Option<Resolution>,
-    /// It has traded: what it is can only be added to.
+    /// The market has traded: its listing can only be added to.
     pub traded: bool,
     /// How often it has claimed the YES of its market event.
     pub claims: u32,
-    /// What became of the last claim, unless it was released.
+    /// The result of the last claim, unless it was released.
     pub yes_claim: Option<YesClaim>,
     /// Credits that back its pairs (I-2).
     pub collateral: Credits,
     /// Fees collected.
     pub fees: Credits,
-    /// YES contracts in the world (I-2).
+    /// YES contracts outstanding (I-2).
     pub yes: u64,
-    /// NO contracts in the world (I-2).
+    /// NO contracts outstanding (I-2).
     pub no: u64,
     pub(crate) positions: Hashed<AccountId, Position>,
     pub(crate) book: BookKey,
 }
 
-/// Contracts of one account in one market. One that holds nothing is not kept.
+/// Contracts of one account in one market. An empty position is not stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Position {
     /// YES contracts held.
     pub yes: u64,
     /// NO contracts held.
     pub no: u64,
-    /// Of the YES, how many resting sells reserve.
+    /// YES contracts reserved by resting sells.
     pub yes_reserved: u64,
-    /// Of the NO, how many resting sells reserve.
+    /// NO contracts reserved by resting sells.
     pub no_reserved: u64,
 }
 
 impl Position {
-    /// Contracts held.
+    /// Returns the contracts held.
     pub fn held(&self, contract: schemas::Contract) -> u64 {
         match contract {
             schemas::Contract::Yes => self.yes,
@@ -65,7 +65,7 @@ impl Position {
         }
     }
 
-    /// Contracts that no sell reserves.
+    /// Returns the contracts that no sell reserves.
     pub fn free(&self, contract: schemas::Contract) -> u64 {
         match contract {
             schemas::Contract::Yes => self.yes - self.yes_reserved,
@@ -73,42 +73,44 @@ impl Position {
         }
     }
 
-    /// Pairs of unreserved YES and NO: they become credits at once.
+    /// Returns the number of pairs of unreserved YES and NO, which are redeemed for credits at
+    /// once.
     pub fn pairs(&self) -> u64 {
         self.free(schemas::Contract::Yes).min(self.free(schemas::Contract::No))
     }
 }
 
-/// What a resting order carries for its owner.
+/// The metadata of a resting order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct OrderMetadata {
     pub account: AccountId,
-    /// When it expires; [`OrderMetadata::NEVER`] if it does not by itself.
+    /// When it expires; [`OrderMetadata::NEVER`] if it does not expire.
     pub expires: Timestamp,
-    /// The rate that a buy's hold was computed with.
+    /// The fee rate with which a buy's hold was computed.
     pub fee_rate: FeeRate,
-    /// Contracts it is for, with those that are filled.
+    /// The order's total contracts, including filled ones.
     pub quantity: Quantity,
     pub entry: Entry,
-    /// What an amendment that crosses does when it meets its own account.
+    /// The self-trade prevention that applies when an amendment crosses.
     pub self_trade: SelfTrade,
-    /// What an amendment that crosses does at all.
+    /// The post-only policy that applies when an amendment crosses.
     pub post_only: PostOnly,
     pub cancel_on_pause: bool,
-    /// It never leaves its account with more contracts.
+    /// Reduce-only: the order never leaves its account with more contracts.
     pub reduce_only: bool,
-    /// Of its account's.
+    /// The group, of the same account, that contains the order.
     pub group: Option<GroupId>,
 }
 
-// An order is a cache line with its place in its queue.
+// With its links in the queue, an order fills one cache line.
 const _: () = assert!(size_of::<OrderMetadata>() <= 32);
 
 impl OrderMetadata {
-    /// No order has a time to expire at this time.
+    /// The expiry of an order without expiry; no order expires at this time.
     pub const NEVER: Timestamp = Timestamp(u64::MAX);
 
-    /// What `quantity` contracts of this order still hold of its account's credits at book price `price`.
+    /// Returns the credits that `quantity` contracts of this order still hold at book price
+    /// `price`.
     pub fn hold(&self, price: Price, quantity: Quantity) -> Credits {
         match self.entry.side() {
             schemas::Side::Buy => self.fee_rate.hold(self.entry.book_price(price), quantity),
@@ -121,7 +123,7 @@ impl OrderMetadata {
 pub type MarketOrder = Resting<OrderId, OrderMetadata>;
 
 impl MarketOrder {
-    /// What rests of an order that was taken in.
+    /// Returns the resting form of an order that was accepted.
     #[inline]
     pub fn placed(placed: &OrderPlaced) -> Self {
         let order = &placed.order;
@@ -141,61 +143,62 @@ impl MarketOrder {
         Self { id: placed.id, side, price, remaining: placed.resting().contracts(), owner }
     }
 
-    /// True for a buy that only reduces: it shrinks when its account's position does. (What a sell gives is reserved,
-    /// and stays.)
+    /// Returns true for a reduce-only buy, which shrinks when its account's position does. (What a
+    /// sell gives is reserved, and stays.)
     #[inline]
     pub fn shrinks(&self) -> bool {
         self.owner.reduce_only && self.owner.entry.side() == schemas::Side::Buy
     }
 
-    /// Its price in the book (YES).
+    /// Returns the price in the book (YES).
     pub fn book_price(&self) -> Price {
         book_price(self.price)
     }
 
-    /// Contracts left.
+    /// Returns the contracts left.
     pub fn contracts(&self) -> Quantity {
         Quantity::new(self.remaining).expect("an order's quantity is bounded")
     }
 
-    /// What it holds of its account's credits.
+    /// Returns the credits that it holds.
     pub fn held(&self) -> Credits {
         self.owner.hold(self.book_price(), self.contracts())
     }
 
-    /// Contracts filled so far.
+    /// Returns the contracts filled so far.
     pub fn filled(&self) -> Quantity {
         self.owner.quantity - self.contracts()
     }
 
-    /// True if its time has come: it never trades again, though it may still rest until the next `AdvanceTime`.
+    /// Returns true if the order has expired: it never trades again, though it may still rest until
+    /// the next `AdvanceTime`.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.owner.expires <= now
     }
 }
 
-/// A price of a market's book.
+/// Returns the price for a price of a market's book.
 fn book_price(ticks: u32) -> Price {
     u16::try_from(ticks).ok().and_then(Price::new).expect("a market's book holds prices")
 }
 
 impl Market {
-    /// An account's contracts here.
+    /// Returns an account's contracts in this market.
     pub fn position(&self, account: AccountId) -> Position {
         self.positions.get(account).copied().unwrap_or_default()
     }
 
-    /// All positions, in the order in which they would be paid out.
+    /// Returns all positions, in the order in which they would be paid out.
     pub fn positions(&self) -> impl Iterator<Item = (AccountId, &Position)> {
         self.positions.iter()
     }
 
-    /// What a YES pays, once the market pays out.
+    /// Returns what a YES pays, once the market pays out.
     pub fn yes_value(&self) -> Option<YesValue> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
     }
 
-    /// When the market moves on by itself.
+    /// Returns when the market next changes state by time.
     pub(crate) fn moves_on(&self) -> Option<Timestamp> {
         if let Some(settled) = self.settled {
             return Some(Timestamp(settled.0.saturating_add(MARKET_KEPT_MS)));
@@ -209,7 +212,7 @@ impl Market {
         }
     }
 
-    /// True if positions are to be paid out, or it is still to be said that there are none.
+    /// Returns true if positions must be paid out, or the end of the payout must still be recorded.
     pub(crate) fn pays_out(&self) -> bool {
         self.state.is_final() && self.settled.is_none()
     }
@@ -231,33 +234,34 @@ impl std::ops::Deref for MarketView<'_> {
 }
 
 impl<'a> MarketView<'a> {
-    /// Live orders of one side in the order in which they would fill.
+    /// Returns the live orders of one side in the order in which they would fill.
     pub(crate) fn queue(self, side: BookSide) -> Queue<'a, OrderId, OrderMetadata> {
         self.books.queue(self.market.book, side)
     }
 
-    /// True if an order of `side` with this limit meets one on the other side.
+    /// Returns true if an order of `side` with this limit crosses one on the other side.
     #[inline]
     pub(crate) fn meets(self, side: BookSide, limit: Price) -> bool {
         self.books.meets(self.market.book, side, u32::from(limit.ticks()))
     }
 
-    /// True if no order rests.
+    /// Returns true if no order rests.
     pub(crate) fn has_no_orders(self) -> bool {
         self.books.is_empty(self.market.book)
     }
 
-    /// The highest bid or the lowest ask, in YES.
+    /// Returns the highest bid or the lowest ask, in YES.
     pub fn best(self, side: BookSide) -> Option<Price> {
         self.books.best(self.market.book, side).map(book_price)
     }
 
-    /// Contracts that rest at a price.
+    /// Returns the contracts that rest at a price.
     pub fn depth(self, side: BookSide, price: Price) -> u64 {
         self.books.depth(self.market.book, side, u32::from(price.ticks()))
     }
 
-    /// Live orders of one side in the order in which they would fill: id, account, entry, price, remaining, credits held.
+    /// Returns the live orders of one side in the order in which they would fill: id, account,
+    /// entry, price, remaining, credits held.
     pub fn orders(
         self,
         side: BookSide,
@@ -268,12 +272,12 @@ impl<'a> MarketView<'a> {
         })
     }
 
-    /// All resting orders: bids, then asks, each in the order in which they would fill.
+    /// Returns all resting orders: bids, then asks, each in the order in which they would fill.
     pub(crate) fn all_orders(self) -> impl Iterator<Item = MarketOrder> + use<'a> {
         self.queue(BookSide::Bid).chain(self.queue(BookSide::Ask))
     }
 
-    /// True if live orders are to be cancelled since trading has ended.
+    /// Returns true if live orders must be cancelled because trading has ended.
     pub(crate) fn ends_orders(self) -> bool {
         !self.market.state.trades_later() && !self.has_no_orders()
     }

@@ -3,12 +3,12 @@
 use bincode::{Decode, Encode};
 use schemas::MarketId;
 
-/// A market event. Its texts are on the log and in the read models.
+/// A market event. Its texts are in the log and in the read models.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct KnownMarketEvent {
     /// At most one of its markets can be answered YES.
     pub exclusive: bool,
-    /// The market that holds its YES: the one whose answer is YES, or is proposed to be.
+    /// The market that holds its YES: the one whose answer is YES, or is proposed to be YES.
     pub yes: Option<MarketId>,
 }
 

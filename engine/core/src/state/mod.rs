@@ -1,6 +1,6 @@
-//! Everything that a shard knows.
+//! The complete state of a shard.
 //!
-//! Architecture invariant: only `apply.rs` changes a [`ShardState`]. Deciding has `&State`.
+//! Architecture invariant: only `apply.rs` changes a [`ShardState`]. Decisions get `&ShardState`.
 
 mod admins;
 mod archive;
@@ -54,49 +54,57 @@ pub use purse::{Purse, PurseLoan, Sealed, step_begins, step_of};
 pub use table::{Hashed, Table, TableObserver};
 pub use transfers::{OpenTransfer, TransferName, Transfers};
 
-/// While a shard is full, so many purses that rest are looked at: each step of a leader asks what is due.
+/// Resting purses examined while a shard is full. Limited because every step of a leader asks what
+/// is due.
 const LOOKED_AT: usize = 16;
 
-/// Everything that a shard knows, and nothing else: its snapshot bytes are its identity.
+/// The complete state of a shard, and nothing else: two states are the same if their snapshot bytes
+/// are.
 #[derive(Clone, Debug)]
 pub struct ShardState {
     pub(crate) shard: Shard,
     pub(crate) map: schemas::shard_map::ShardMap,
     pub(crate) facts: StateFacts,
     pub(crate) lookup: Lookup,
-    /// Memory for what a command does to purses, used again from command to command; empty between them.
+    /// Buffer for the purse changes of a command, reused between commands; empty between them.
     pub(crate) settlements: Vec<Settlement>,
-    /// Accounts that came to hold pairs by what the present command did to a market; empty between commands.
+    /// Accounts that got pairs through the current command's changes to a market; empty between
+    /// commands.
     pub(crate) paired: Vec<AccountId>,
-    /// Accounts whose positions the present command changed in a market where they have buys that only reduce; empty
-    /// between commands.
+    /// Accounts whose positions the current command changed in a market where they have reduce-only
+    /// buys; empty between commands.
     pub(crate) shrinking: Vec<AccountId>,
-    /// Groups that the present command triggered or deleted, and why; empty between commands.
+    /// Groups that the current command triggered or deleted, with the cause; empty between
+    /// commands.
     pub(crate) ending: Vec<((AccountId, GroupId), Option<TriggerCause>)>,
-    /// The step of purses' changes that the present command's time falls into.
+    /// The step (of purse changes) that contains the current command's time.
     pub(crate) step: u32,
-    /// The command that the present part of an outcome answers: what is sent carries its id.
+    /// The command that the current part of an outcome answers: messages sent carry its id.
     pub(crate) answering: CommandId,
-    /// Accounts whose parked requests the present command has to try: something was freed, parked or ended; empty between commands.
+    /// Accounts whose parked requests the current command must try, because something was freed,
+    /// parked or ended; empty between commands.
     pub(crate) stirred: BTreeSet<AccountId>,
-    /// Where the next command goes on to try what waits, if this one tries all that it should.
+    /// Where the next command continues to try parked requests, if this one tries all that it
+    /// should.
     pub(crate) untried_next: Option<AccountId>,
-    /// How many parked requests the present command has decided, and asks and recalls it has sent.
+    /// Number of parked requests that the current command has decided, plus asks and recalls that
+    /// it has sent.
     pub(crate) decided: usize,
-    /// Events since what changed was hashed.
+    /// Events since the changed parts were last hashed.
     pub(crate) unhashed: u32,
-    /// The vocabulary that the program reads which has this state. Only what it decides depends on it.
+    /// The vocabulary that the running program reads. Only decisions depend on it.
     pub(crate) reads: u16,
-    /// Messages kept for another shard from which on it counts as full: [`OUTBOX_MAX`]. Only deciding looks at it.
+    /// Number of kept messages from which an outbox to another shard counts as full:
+    /// [`OUTBOX_MAX`]. Only decisions read it.
     pub(crate) outbox_max: usize,
-    /// From how many on the books count as full. Only deciding looks at it.
+    /// The limits at which the books count as full. Only decisions read them.
     pub(crate) books_max: BooksMax,
 }
 
-/// What may be in a shard's books at a time.
+/// Limits on the contents of a shard's books.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BooksMax {
-    /// Orders that rest: [`SHARD_ORDERS_MAX`].
+    /// Resting orders: [`SHARD_ORDERS_MAX`].
     pub orders: usize,
     /// Markets: [`SHARD_MARKETS_MAX`].
     pub markets: usize,
@@ -108,52 +116,53 @@ impl Default for BooksMax {
     }
 }
 
-/// What a snapshot holds.
+/// The contents of a snapshot.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct StateFacts {
-    /// The latest time of a command; never goes back.
+    /// The latest command time; never decreases.
     pub time: Timestamp,
-    /// Counter of the last order that came in here.
+    /// Counter of the last order accepted on this shard.
     pub orders: u64,
     /// Counter of the last trade.
     pub trades: u64,
-    /// Credits that came into the exchange here, less those that left.
+    /// Credits that entered the exchange on this shard, minus those that left.
     pub deposited: Credits,
     /// Counter of the last parked request or instruction.
     pub tickets: u64,
-    /// A command decided as many parked requests as one may: the next ones try all that wait, some accounts each, from
-    /// this one on.
+    /// Set when a command decided as many parked requests as one command may: the next commands try
+    /// all remaining ones, some accounts each, starting from this account.
     pub untried: Option<AccountId>,
-    /// Purses of the accounts that trade here, or whose home is here.
+    /// Purses (an account's balance on one shard) of the accounts that trade here, or whose home is
+    /// here.
     pub purses: Hashed<AccountId, Purse>,
     /// Accounts whose home is here.
     pub accounts: Hashed<AccountId, Account>,
     pub markets: Hashed<MarketId, Market>,
-    /// The book of each market, and those of archived markets that no other has yet.
+    /// The book of each market, and books of archived markets that no other market has reused yet.
     pub books: Books<OrderId, OrderMetadata>,
     pub client_ids: ClientIds,
     pub ended_orders: EndedOrders,
     pub waiting: BTreeMap<AccountId, AccountQueue>,
     pub instructions: PendingInstructions,
-    /// Messages to each other shard that were ever sent to.
+    /// Messages to each other shard to which any were ever sent.
     pub outboxes: BTreeMap<Shard, Outbox>,
-    /// Messages from each other shard that ever sent.
+    /// Messages from each other shard that ever sent any.
     pub inboxes: BTreeMap<Shard, Inbox>,
-    /// Mass cancels that one command did not finish: whose, and where.
+    /// Mass cancels that one command did not finish: account and market.
     pub mass_cancels: BTreeMap<(AccountId, Option<MarketId>), MassCancel>,
-    /// Transfers that accounts whose home is here have named.
+    /// Transfers with a client id, of accounts whose home is here.
     pub transfers: Transfers,
-    /// Deposits that wait for a second admin, and what admins have deposited alone today.
+    /// Deposits that wait for a second admin, and each admin's sole deposits of today.
     pub deposits: Deposits,
-    /// What is written here may need this vocabulary.
+    /// The vocabulary that records of this log may need.
     pub vocabulary: u16,
-    /// The oldest build known to read it.
+    /// The oldest build known to read that vocabulary.
     pub install: Build,
-    /// Admins of the exchange; on the first shard alone.
+    /// Admins of the exchange; only on the first shard.
     pub admins: BTreeMap<AdminId, Admin>,
-    /// Who reads this shard's log.
+    /// The components that read this shard's log.
     pub parts: Parts,
-    /// Markets that were paid out long ago.
+    /// Markets that were paid out and archived.
     pub archive: ArchivedMarkets,
     /// Market events whose home is here.
     pub market_events: Hashed<MarketEventId, KnownMarketEvent>,
@@ -161,38 +170,39 @@ pub struct StateFacts {
     pub groups: Hashed<AccountId, Groups>,
 }
 
-/// A mass cancel that goes on with time.
+/// A mass cancel that continues over several commands.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct MassCancel {
     pub reason: CancelReason,
-    /// Later orders are not meant.
+    /// The last order that it cancels; later orders stay.
     pub up_to: OrderId,
-    /// Instructions of the account's home that are answered when it is done.
+    /// Instructions from the account's home that are answered when the mass cancel is done.
     pub tickets: Vec<u64>,
 }
 
-/// A holder of credits, on its home shard: what is one for the account, wherever it trades.
+/// An account on its home shard: everything that is the same for the account wherever it trades.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Account {
-    /// It can only cancel, and receive credits.
+    /// The account can only cancel orders and receive credits.
     pub frozen: bool,
-    /// What it may have in all markets together.
+    /// Limits over all markets together.
     pub limits: AccountLimits,
-    /// When its dead-man switch fires.
+    /// When the account's dead-man switch fires.
     pub dead_man_due: Option<Timestamp>,
-    /// What its purses on other shards have from here.
+    /// What the home has lent to the account's purses on other shards.
     pub lent: Few<Shard, PurseLoan>,
-    /// Those that are not revoked, and whose expiry was not told yet.
+    /// API keys that are not revoked and whose expiry was not reported yet.
     pub(crate) keys: Few<ApiKeyId, ApiKey>,
 }
 
 impl Account {
-    /// Its keys that are not revoked, and whose expiry was not told yet.
+    /// Returns the API keys that are not revoked and whose expiry was not reported yet.
     pub fn keys(&self) -> impl Iterator<Item = &ApiKey> {
         self.keys.values()
     }
 
-    /// Room of its limits that no purse on another shard has. Without limits there is always some.
+    /// Returns the room (remaining order allowance) that no purse on another shard has. Unlimited
+    /// without limits.
     pub(crate) fn unlent(&self) -> Room {
         let (mut orders, mut held) = (0, 0);
         for room in self.lent.values().map(|lent| lent.room) {
@@ -214,7 +224,7 @@ impl Account {
 }
 
 impl ShardState {
-    /// A shard to which nothing has happened yet.
+    /// Returns the state of a shard before its first outcome.
     pub fn new(shard: Shard, map: schemas::shard_map::ShardMap) -> Self {
         Self {
             shard,
@@ -237,45 +247,48 @@ impl ShardState {
         }
     }
 
-    /// What is written here may need this vocabulary, and no higher one.
+    /// Returns the vocabulary that records of this log may need; they need no higher one.
     pub fn vocabulary(&self) -> u16 {
         self.facts.vocabulary
     }
 
-    /// The oldest build known to read that vocabulary.
+    /// Returns the oldest build known to read that vocabulary.
     pub fn install(&self) -> Build {
         self.facts.install
     }
 
-    /// True if what came with this vocabulary may be written. Whatever a build adds asks this first.
+    /// Returns true if records that need this vocabulary may be written. Everything that a build
+    /// adds checks this first.
     #[inline]
     pub fn speaks(&self, vocabulary: u16) -> bool {
         self.facts.vocabulary >= vocabulary
     }
 
-    /// Which parts read this shard's log, as far as they have said so.
+    /// Returns the components that read this shard's log, as far as they have registered.
     pub fn parts(&self) -> &Parts {
         &self.facts.parts
     }
 
-    /// The log begins: its first outcome will be written in this term.
+    /// Begins the log: its first outcome is written in this term.
     pub(crate) fn begin_log(&mut self, term: &Term) {
         (self.facts.vocabulary, self.facts.install) = (term.vocabulary, term.build);
     }
 
-    /// Takes another shard for full from so many messages on, instead of [`OUTBOX_MAX`].
+    /// Sets the number of kept messages from which another shard counts as full, instead of
+    /// [`OUTBOX_MAX`].
     #[must_use]
     pub fn with_outbox_max(self, messages: usize) -> Self {
         Self { outbox_max: messages, ..self }
     }
 
-    /// Takes the books for full from so much on, instead of [`BooksMax::default`].
+    /// Sets the limits at which the books count as full, instead of [`BooksMax::default`].
     #[must_use]
     pub fn with_books_max(self, books_max: BooksMax) -> Self {
         Self { books_max, ..self }
     }
 
-    /// True if as many messages are kept for a shard as may be: nothing is begun that would send it more.
+    /// Returns true if the outbox to a shard is full: then nothing is started that would send it
+    /// more.
     pub(crate) fn is_full(&self, to: Shard) -> bool {
         self.facts.outboxes.get(&to).is_some_and(|outbox| outbox.len() >= self.outbox_max)
     }
@@ -284,90 +297,92 @@ impl ShardState {
         self.facts.outboxes.values().any(|outbox| outbox.len() >= self.outbox_max)
     }
 
-    /// Purses that send their free credits home, and at which step, the first first. Those wait whose home is full; and
-    /// those behind some that wait: that costs nobody anything, since credits are recalled where they are needed.
+    /// Returns the purses that send their free credits home, each with its step, earliest first.
+    /// Purses whose home is full wait, and so do those behind enough of them; that costs no account
+    /// anything, because credits are recalled where they are needed.
     pub(crate) fn resting_purses(&self) -> impl Iterator<Item = (u32, AccountId)> {
         let (any, all) = (self.any_is_full(), self.lookup.resting_purses.iter().copied());
         all.take(if any { LOOKED_AT } else { usize::MAX })
             .filter(move |(_, account)| !any || !self.is_full(self.map.of_account(*account)))
     }
 
-    /// The shard.
+    /// Returns the shard's id.
     pub fn shard(&self) -> Shard {
         self.shard
     }
 
-    /// The latest time of a command.
+    /// Returns the latest command time.
     pub fn time(&self) -> Timestamp {
         self.facts.time
     }
 
-    /// An account's purse here.
+    /// Returns an account's purse on this shard.
     #[inline]
     pub fn purse(&self, account: AccountId) -> Option<&Purse> {
         self.facts.purses.get(account)
     }
 
-    /// All purses here.
+    /// Returns all purses on this shard.
     pub fn purses(&self) -> impl Iterator<Item = (AccountId, &Purse)> {
         self.facts.purses.iter()
     }
 
-    /// All parked requests, and claims that wait.
+    /// Returns all parked requests, and claims that wait.
     pub fn parked(&self) -> impl Iterator<Item = &Parked> {
         self.facts.waiting.values().flat_map(AccountQueue::all)
     }
 
-    /// Deposits that wait for a second admin, and what each admin has deposited alone today.
+    /// Returns the deposits that wait for a second admin, and each admin's sole deposits of today.
     pub fn deposits(&self) -> &Deposits {
         &self.facts.deposits
     }
 
-    /// The names of all transfers under way, each with the account that gave.
+    /// Returns the client ids of all open transfers, each with the account that pays.
     pub fn transfers_under_way(&self) -> impl Iterator<Item = (AccountId, ClientId)> {
         self.facts.transfers.names()
     }
 
-    /// How many movements of an account wait or are under way.
+    /// Returns the number of an account's movements that wait or are open.
     pub(crate) fn movements(&self, account: AccountId) -> usize {
         self.waiting(account).map_or(0, AccountQueue::movements) + self.facts.transfers.count(account)
     }
 
-    /// True if the account's home is here.
+    /// Returns true if the account's home is this shard.
     #[inline]
     pub(crate) fn is_home(&self, account: AccountId) -> bool {
         self.map.of_account(account) == self.shard
     }
 
-    /// What waits for an account. Most of the time nothing waits for anybody.
+    /// Returns the queue of an account's waiting requests. Usually no account has any.
     #[inline]
     pub(crate) fn waiting(&self, account: AccountId) -> Option<&AccountQueue> {
         if self.facts.waiting.is_empty() { None } else { self.facts.waiting.get(&account) }
     }
 
-    /// True if `more` would lead an account beyond what one may have, as far as its home knows.
+    /// Returns true if `more` credits would exceed the maximum of an account, as far as its home
+    /// can see.
     pub(crate) fn exceeds_wallet(&self, id: AccountId, account: &Account, more: Credits) -> bool {
         let here = self.purse(id).map_or(0, |purse| i128::from(purse.available.0) + i128::from(purse.held.0));
         let lent: i128 = account.lent.values().map(|lent| i128::from(lent.credits.0)).sum();
         here + lent + i128::from(more.0) > i128::from(WALLET_MAX)
     }
 
-    /// An account whose home is here.
+    /// Returns an account whose home is here.
     pub fn account(&self, id: AccountId) -> Option<&Account> {
         self.facts.accounts.get(id)
     }
 
-    /// A market whose home is here.
+    /// Returns a market whose home is here.
     pub fn market(&self, id: MarketId) -> Option<MarketView<'_>> {
         self.facts.markets.get(id).map(|market| self.view(market))
     }
 
-    /// A market event whose home is here.
+    /// Returns a market event whose home is here.
     pub fn market_event(&self, id: MarketEventId) -> Option<&KnownMarketEvent> {
         self.facts.market_events.get(id)
     }
 
-    /// All market events whose home is here.
+    /// Returns all market events whose home is here.
     pub fn market_events(&self) -> impl Iterator<Item = (MarketEventId, &KnownMarketEvent)> {
         self.facts.market_events.iter()
     }
@@ -376,20 +391,21 @@ impl ShardState {
         MarketView { market, books: &self.facts.books }
     }
 
-    /// A live order, and where it rests.
+    /// Returns a live order and the market in which it rests.
     pub(crate) fn live_order(&self, id: OrderId) -> Option<(MarketView<'_>, MarketOrder)> {
         let (book, order) = self.facts.books.get(id)?;
         Some((self.view(self.market_of(book)), order))
     }
 
-    /// The market that has a book.
+    /// Returns the market that has this book.
     #[inline]
     pub(crate) fn market_of(&self, book: BookKey) -> &Market {
         self.facts.markets.nth(self.lookup.market_places.place(book)).expect("a book with orders has its market")
     }
 
-    /// An account's live orders here, in one market or in all: market by market in the order of their books, oldest
-    /// first in each, none younger than `up_to`. A market where all are younger costs a look at the oldest.
+    /// Returns an account's live orders here, in one market or in all: market by market in the
+    /// order of their books, oldest first in each, none younger than `up_to`. A market in which all
+    /// are younger costs one look at the oldest.
     pub(crate) fn own_orders(
         &self,
         account: AccountId,
@@ -407,7 +423,7 @@ impl ShardState {
         })
     }
 
-    /// Looks up what a command is about, so that what follows finds it at once. Changes nothing that anybody can see.
+    /// Looks up what an order refers to, so that later look-ups find it faster. No visible effect.
     pub(crate) fn seek(&mut self, order: &NewOrder) {
         self.facts.purses.seek(order.account);
         self.facts.markets.seek(order.market);
@@ -416,34 +432,35 @@ impl ShardState {
         }
     }
 
-    /// All accounts whose home is here.
+    /// Returns all accounts whose home is here.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
         self.facts.accounts.iter()
     }
 
-    /// All markets whose home is here.
+    /// Returns all markets whose home is here.
     pub fn markets(&self) -> impl Iterator<Item = (MarketId, MarketView<'_>)> {
         self.facts.markets.iter().map(|(id, market)| (id, self.view(market)))
     }
 
-    /// What is left of markets that are archived.
+    /// Returns what is kept of archived markets.
     pub fn archive(&self) -> &ArchivedMarkets {
         &self.facts.archive
     }
 
-    /// How many orders rest in all markets together.
+    /// Returns the number of orders that rest in all markets together.
     pub fn orders(&self) -> usize {
         self.facts.books.orders()
     }
 
-    /// How large the state is: purses, positions, orders, client ids. Of orders that ended, four take as much.
+    /// Returns the size of the state in things: purses, positions, orders, client ids. Four ended
+    /// orders count as one.
     pub(crate) fn things(&self) -> u64 {
         let positions: usize = self.facts.markets.values().map(|market| market.positions.len()).sum();
         let ended = self.facts.ended_orders.len() / 4;
         (self.facts.purses.len() + positions + self.facts.books.orders() + self.facts.client_ids.len() + ended) as u64
     }
 
-    /// When an `AdvanceTime` has something to do; a time that is past means now.
+    /// Returns when the next `AdvanceTime` has something to do; a past time means now.
     pub fn next_due(&self) -> Option<Timestamp> {
         let unfinished = !self.facts.mass_cancels.is_empty() || self.facts.untried.is_some();
         if unfinished || !self.lookup.sweeping.is_empty() {
@@ -459,7 +476,8 @@ impl ShardState {
         [market, order, switch, key, parked, purse, deposit].into_iter().flatten().min()
     }
 
-    /// Messages sent and not yet acknowledged, in order for each receiver: receiver, number, id of the command that began it.
+    /// Returns messages that were sent and not yet acknowledged, in order for each receiver:
+    /// receiver, number, id of the command that started it.
     pub fn kept_messages(&self) -> impl Iterator<Item = (Shard, u64, CommandId, &Message)> {
         self.facts
             .outboxes
@@ -467,12 +485,12 @@ impl ShardState {
             .flat_map(|(to, outbox)| outbox.kept().map(move |(number, kept)| (*to, number, kept.origin, &kept.message)))
     }
 
-    /// The number of the last message taken in from a shard; 0 before the first.
+    /// Returns the number of the last message received from a shard; 0 before the first.
     pub fn received_from(&self, from: Shard) -> u64 {
         self.facts.inboxes.get(&from).map_or(0, |inbox| inbox.last)
     }
 
-    /// No order that came in here has a higher id.
+    /// Returns the highest id of any order accepted on this shard.
     pub(crate) fn last_order_id(&self) -> OrderId {
         OrderId::compose(self.shard, self.facts.orders)
     }
@@ -481,7 +499,7 @@ impl ShardState {
         OrderId::compose(self.shard, self.facts.orders + 1)
     }
 
-    /// The id of the `nth` trade (from 0) that a decision makes.
+    /// Returns the id of the `nth` trade (from 0) that a decision makes.
     pub(crate) fn next_trade_id(&self, nth: usize) -> TradeId {
         TradeId::compose(self.shard, self.facts.trades + 1 + nth as u64)
     }

@@ -1,19 +1,21 @@
-//! Each account's live orders: market by market in the order of their books, oldest first in each. A mass cancel ends
-//! them, and costs what it ends.
+//! Each account's live orders: market by market in the order of their books, oldest first in each.
+//! A mass cancel uses them, so its cost follows the number of orders that it ends.
 //!
 //! ```text
 //! account ─▶ its markets, in order ─▶ oldest order ─▶ next ─▶ … ─▶ newest order
 //! ```
 //!
-//! The orders of an account in a market are a list through their slots in the books. An order comes last in its list, since its id is
-//! the highest of its shard, and keeps its place when it is amended.
+//! The orders of an account in a market are a list through their slots in the books. A new order is
+//! last in its list, because its id is the highest of its shard, and keeps its place when it is
+//! amended.
 
 use std::collections::BTreeMap;
 
 use crate::book::{BookKey, NIL};
 use crate::pages::{BySlot, Paged};
 
-/// Markets of one account that are kept in an array; more are kept in a tree, so that each costs little however many there are.
+/// Number of markets of one account up to which they are in an array; more are kept in a tree, so
+/// that each stays cheap however many there are.
 const FEW_MAX: usize = 32;
 
 /// The live orders of every account of a shard.
@@ -32,7 +34,7 @@ struct Link {
     after: u32,
 }
 
-/// Both ends of a list. There is none without orders.
+/// Both ends of a list, which is never empty.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
     oldest: u32,
@@ -47,7 +49,7 @@ enum Markets {
 }
 
 impl OwnOrders {
-    /// An order came to rest that is younger than all others of its shard.
+    /// Adds an order that came to rest and is younger than all others of its shard.
     #[inline]
     pub fn append(&mut self, account: usize, book: BookKey, slot: u32) {
         self.accounts.extend_to(account + 1, Markets::default);
@@ -58,7 +60,7 @@ impl OwnOrders {
         self.links.comes(slot, Link { before, after: NIL }, Link { before: NIL, after: NIL });
     }
 
-    /// An order is gone.
+    /// Removes an order.
     #[inline]
     pub fn remove(&mut self, account: usize, book: BookKey, slot: u32) {
         let Link { before, after } = self.links[slot];
@@ -77,18 +79,18 @@ impl OwnOrders {
         }
     }
 
-    /// The markets where an account has live orders, in the order of their books, and the slot of its oldest order in
-    /// each.
+    /// Returns the markets where an account has live orders, in the order of their books, with the
+    /// slot of its oldest order in each.
     pub fn markets(&self, account: usize) -> impl Iterator<Item = (BookKey, u32)> {
         self.accounts.get(account).into_iter().flat_map(Markets::iter)
     }
 
-    /// The slot of an account's oldest order in a market.
+    /// Returns the slot of an account's oldest order in a market.
     pub fn market(&self, account: usize, book: BookKey) -> Option<(BookKey, u32)> {
         Some((book, self.accounts.get(account)?.get(book)?.oldest))
     }
 
-    /// An order's slot and those after it in its list.
+    /// Returns an order's slot and those after it in its list.
     pub fn from(&self, oldest: u32) -> impl Iterator<Item = u32> {
         std::iter::successors(Some(oldest), |slot| Some(self.links[*slot].after).filter(|after| *after != NIL))
     }
@@ -101,7 +103,7 @@ impl Default for Markets {
 }
 
 impl Markets {
-    /// An order becomes the newest of its list. Returns the one that was, or [`NIL`].
+    /// Makes an order the newest of its list. Returns the previous newest one, or [`NIL`].
     #[inline]
     fn push(&mut self, book: BookKey, slot: u32) -> u32 {
         let found = match self {
@@ -121,7 +123,7 @@ impl Markets {
         match self {
             Self::Few(few) if few.len() < FEW_MAX => {
                 if few.len() == few.capacity() {
-                    // Most accounts have orders in a market or two.
+                    // Most accounts have orders in one or two markets.
                     few.reserve_exact(few.len().max(1));
                 }
                 let at = few.iter().position(|(other, _)| *other > book).unwrap_or(few.len());
@@ -142,7 +144,7 @@ impl Markets {
             Self::Few(few) => few.retain(|(other, _)| *other != book),
             Self::Many(many) => {
                 many.remove(&book);
-                // Half as many, so that one who comes and goes at the bound does not move them all each time.
+                // Half as many, so that an account at the bound does not move them all each time.
                 if many.len() <= FEW_MAX / 2 {
                     *self = Self::Few(std::mem::take(many).into_iter().collect());
                 }
@@ -181,7 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Few accounts, and more markets than are kept in an array.
+        /// Few accounts, and more markets than fit an array.
         #[test]
         fn agrees_with_lists(steps in prop::collection::vec((any::<bool>(), 0_usize..3, 0_u32..50, any::<prop::sample::Index>()), 0..600)) {
             let books: Vec<BookKey> = {

@@ -1,4 +1,5 @@
-//! Which parts read this shard's log, and what they can read: so that its vocabulary is raised only when all can.
+//! The components (parts) that read this shard's log, and what they can read: the vocabulary is
+//! raised only when all can read it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use bincode::{Decode, Encode};
 use schemas::limits::PART_COUNTS_MS;
 use schemas::{Build, PartId, PartInfo, Timestamp};
 
-/// A part, and when it said so last.
+/// A part, and the time of its last announcement.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
 pub struct Announced {
     pub part: PartInfo,
@@ -19,22 +20,24 @@ impl Announced {
     }
 }
 
-/// What parts have said of themselves. Those that were silent for too long are dropped when another says something.
+/// The announcements of parts. Those that were silent for too long are dropped when another part
+/// announces itself.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Parts(BTreeMap<PartId, Announced>);
 
 impl Parts {
-    /// Those that count now.
+    /// Returns the parts that count now.
     pub fn counting(&self, now: Timestamp) -> impl Iterator<Item = &PartInfo> {
         self.0.values().filter(move |announced| announced.counts(now)).map(|announced| &announced.part)
     }
 
-    /// All, with those that do not count any more.
+    /// Returns all parts, including those that do not count any more.
     pub fn all(&self) -> impl Iterator<Item = &Announced> {
         self.0.values()
     }
 
-    /// The oldest build of all that count, if each of them reads this vocabulary, and there is one.
+    /// Returns the oldest build of all parts that count, if there is one and each of them reads
+    /// this vocabulary.
     pub fn all_read(&self, vocabulary: u16, now: Timestamp) -> Option<Build> {
         let unread = self.counting(now).any(|part| part.reads < vocabulary);
         self.counting(now).map(|part| part.build).min().filter(|_| !unread)

@@ -1,10 +1,11 @@
-//! Purses: an account's credits and room on this shard, and what its home has lent to others.
+//! Purses: an account's credits and room (remaining order allowance) on this shard, and what its
+//! home has lent to other shards.
 
 use bincode::{Decode, Encode};
 use schemas::limits::{PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::{Credits, Need, Room, Timestamp};
 
-/// Which room a purse may not use before it has asked.
+/// Which room a purse may not use before it has asked its home.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Sealed {
     /// Live orders.
@@ -16,34 +17,35 @@ pub struct Sealed {
 /// An account's credits and room for orders on one shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct Purse {
-    /// What can be spent.
+    /// Credits that can be spent.
     pub available: Credits,
-    /// What live buy orders could still cost (I-5).
+    /// Credits that live buy orders could still cost (I-5).
     pub held: Credits,
-    /// Orders that rest on this shard (I-8).
+    /// Number of orders that rest on this shard (I-8).
     pub live_orders: u32,
-    /// How many live orders and held credits it may have (I-9).
+    /// The maximum of live orders and held credits (I-9).
     pub room: Room,
-    /// Its account can only cancel, and receive credits.
+    /// The account can only cancel, and receive credits.
     pub frozen: bool,
-    /// Its account's limits have changed: it has the room that it uses, and asks for more.
+    /// The account's limits have changed: the purse has the room that it uses, and must ask for
+    /// more.
     pub sealed: Sealed,
     /// When it changed last, in steps of [`PURSE_STEP_MS`].
     pub(crate) changed: u32,
 }
 
 impl Purse {
-    /// The room that its orders take.
+    /// Returns the room that its orders use.
     pub fn used(&self) -> Room {
         Room { orders: self.live_orders, held: self.held }
     }
 
-    /// The room that they leave.
+    /// Returns the room that its orders leave free.
     pub fn free_room(&self) -> Room {
         self.room.saturating_sub(self.used())
     }
 
-    /// Room that it leaves free and may not use before it has asked.
+    /// Returns free room that it may not use before it has asked.
     pub fn sealed_room(&self) -> Room {
         let free = self.free_room();
         Room {
@@ -52,7 +54,7 @@ impl Purse {
         }
     }
 
-    /// True if it lacks nothing of what is wanted: nearly always, so this comes first.
+    /// Returns true if it lacks nothing of `wanted`. Nearly always true, so this check comes first.
     #[inline]
     pub fn covers(&self, wanted: Need) -> bool {
         let orders = u64::from(self.live_orders) + u64::from(wanted.room.orders);
@@ -62,7 +64,7 @@ impl Purse {
             && self.held.0.checked_add(wanted.room.held.0).is_some_and(|held| held <= self.room.held.0)
     }
 
-    /// What it lacks of what is wanted.
+    /// Returns what it lacks of `wanted`.
     pub fn lacks(&self, wanted: Need) -> Need {
         let free = self.free_room();
         let free = Room {
@@ -73,7 +75,7 @@ impl Purse {
         Need { credits, room: wanted.room.saturating_sub(free) }
     }
 
-    /// The step at which it has rested long enough, if it has anything to send home.
+    /// Returns the step at which it has rested long enough, if it has anything to send home.
     #[inline]
     pub(crate) fn rests_at(&self) -> Option<u32> {
         #[allow(clippy::cast_possible_truncation, reason = "a few steps")]
@@ -83,12 +85,12 @@ impl Purse {
     }
 }
 
-/// The step that a time falls into.
+/// Returns the step that contains a time.
 pub fn step_of(time: Timestamp) -> u32 {
     u32::try_from(time.0 / PURSE_STEP_MS).unwrap_or(u32::MAX)
 }
 
-/// When a step begins.
+/// Returns when a step begins.
 pub fn step_begins(step: u32) -> Timestamp {
     Timestamp(u64::from(step) * PURSE_STEP_MS)
 }
@@ -96,8 +98,8 @@ pub fn step_begins(step: u32) -> Timestamp {
 /// What an account's home has lent to its purse on another shard, as far as the home knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct PurseLoan {
-    /// Credits sent there less those that came back; negative if it gained more.
+    /// Credits sent there minus those that came back; negative if the purse gained more.
     pub credits: Credits,
-    /// Room that it has, or that is on its way, either way (I-9).
+    /// Room that the purse has, or that is in flight in either direction (I-9).
     pub room: Room,
 }

@@ -1,7 +1,7 @@
-//! Things by id: found in constant time, walked in an order that the log alone decides.
+//! Entities by id: found in constant time, iterated in an order that the log alone decides.
 //!
-//! The order is that of their coming, except that a removal moves the last one into the gap. Snapshots keep it, so a restored
-//! shard walks its things just as the one that was never stopped.
+//! The order is that of insertion, except that a removal moves the last entity into the gap.
+//! Snapshots keep the order, so a restored shard iterates as one that was never stopped.
 
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
@@ -13,9 +13,9 @@ use crate::book::HashIndex;
 use crate::hash::SlotHashes;
 use crate::pages::Paged;
 
-/// The key of a table. Given out by the exchange, not chosen by clients, so a fast mix will do.
+/// The key of a table. Assigned by the exchange, not chosen by clients, so a fast mix suffices.
 pub trait TableKey: Copy + Eq {
-    /// 32 well-mixed bits.
+    /// Returns 32 well-mixed bits.
     fn mix(self) -> u32;
 }
 
@@ -47,19 +47,19 @@ pub fn mixed(id: u64) -> u32 {
     (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
-/// Who hears what comes into a table, changes there and goes.
+/// An observer of a table's insertions, changes and removals.
 pub trait TableObserver: Default {
-    /// Something came into a vacant slot.
+    /// A vacant slot was filled.
     fn comes(&mut self, slot: u32);
-    /// What is in a slot may be about to change.
+    /// The entity in a slot may be about to change.
     fn changes(&mut self, slot: u32);
-    /// What is in a slot goes.
+    /// The entity in a slot is removed.
     fn goes(&mut self, slot: u32);
-    /// What is in one slot goes to another, which is vacant.
+    /// The entity in one slot moves to another, which is vacant.
     fn moves(&mut self, from: u32, to: u32);
 }
 
-/// Nobody.
+/// An observer that ignores everything.
 impl TableObserver for () {
     fn comes(&mut self, _: u32) {}
     fn changes(&mut self, _: u32) {}
@@ -67,16 +67,17 @@ impl TableObserver for () {
     fn moves(&mut self, _: u32, _: u32) {}
 }
 
-/// A table whose things count for the state's hash.
+/// A table whose entities count for the state's hash.
 pub type Hashed<K, V> = Table<K, V, SlotHashes>;
 
-/// Things by id.
+/// Entities by id.
 #[derive(Clone, Debug)]
 pub struct Table<K, V, W = ()> {
     entries: Paged<(K, V)>,
     slots: HashIndex,
     watch: W,
-    /// Where the last one was that somebody wanted to change. A command asks for its account and its market again and again.
+    /// The index of the entity that was last requested for a change. A command requests its account
+    /// and its market repeatedly.
     last: usize,
 }
 
@@ -100,13 +101,13 @@ impl<K: TableKey, V, W: TableObserver> Table<K, V, W> {
         Some(&mut self.entries[slot].1)
     }
 
-    /// Brings the way to a thing into the processor's caches.
+    /// Prefetches the index entries that lead to an entity.
     #[inline]
     pub fn prefetch_key(&self, key: K) {
         self.slots.prefetch(key.mix());
     }
 
-    /// Brings a thing into the processor's caches, once the way to it is there.
+    /// Prefetches an entity, once its index entries are in the cache.
     #[inline]
     pub fn prefetch(&self, key: K) {
         if let Some(slot) = self.slots.guess(key.mix()) {
@@ -114,13 +115,13 @@ impl<K: TableKey, V, W: TableObserver> Table<K, V, W> {
         }
     }
 
-    /// Looks a thing up so that the next look-ups find it at once. Changes nothing else.
+    /// Looks an entity up, so that the next look-ups find it faster. Changes nothing else.
     #[inline]
     pub fn seek(&mut self, key: K) {
         self.last = self.find(key).unwrap_or(self.last);
     }
 
-    /// Adds what is not there yet. False, and nothing is changed, if it is.
+    /// Inserts a new entity. Returns false, and changes nothing, if the key is there already.
     pub fn insert(&mut self, key: K, value: V) -> bool {
         let before = self.entries.len();
         self.find_or_push(key, || value);
@@ -152,13 +153,14 @@ impl<K: TableKey, V, W: TableObserver> Table<K, V, W> {
         Some(self.entries.swap_remove(slot).1)
     }
 
-    /// Which in the order of coming a thing is, from 0. It stays so as long as nothing is removed.
+    /// Returns an entity's index in the order of insertion, from 0. It stays the same as long as
+    /// nothing is removed.
     #[inline]
     pub fn place(&self, key: K) -> Option<usize> {
         self.find(key)
     }
 
-    /// What came as the `nth`, if nothing was ever removed.
+    /// Returns the `nth` inserted entity, if nothing was ever removed.
     pub fn nth(&self, nth: usize) -> Option<&V> {
         self.entries.get(nth).map(|(_, value)| value)
     }
@@ -205,7 +207,7 @@ impl<K: TableKey, V, W: TableObserver> Table<K, V, W> {
 }
 
 impl<K: TableKey, V> Hashed<K, V> {
-    /// Hashes the things that have changed since they were hashed.
+    /// Hashes the entities that have changed since they were hashed.
     pub fn hash_changed(&mut self, mut hash_of: impl FnMut(K, &mut V) -> u64) {
         let entries = &mut self.entries;
         self.watch.hash_changed(|slot| {
@@ -214,7 +216,7 @@ impl<K: TableKey, V> Hashed<K, V> {
         });
     }
 
-    /// The sum of the hashes of all things.
+    /// Returns the sum of the hashes of all entities.
     pub fn sum(&self) -> u64 {
         self.watch.sum()
     }

@@ -1,4 +1,5 @@
-//! Transfers with a name that have left their sender's purse and have not ended, at the sender's home.
+//! Transfers with a client id that have left their sender's purse and have not ended, at the
+//! sender's home.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +11,21 @@ use schemas::{AccountId, ClientId, CommandId, Credits};
 
 use crate::hash::FieldBuffer;
 
-/// Who gave, and what it calls the transfer.
+/// The sender, and its client id for the transfer.
 pub type TransferName = (AccountId, ClientId);
 
-/// A transfer under way.
+/// An open transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct OpenTransfer {
-    /// The command that began it, and that its end answers.
+    /// The command that started it, and that its end answers.
     pub command: CommandId,
-    /// Who gets.
+    /// The receiver.
     pub to: AccountId,
-    /// How much.
+    /// The amount.
     pub amount: Credits,
 }
 
-/// All transfers under way. They are many while the home of many receivers is down.
+/// All open transfers. There are many while the home of many receivers is down.
 #[derive(Clone, Debug, Default)]
 pub struct Transfers {
     all: BTreeMap<TransferName, OpenTransfer>,
@@ -33,17 +34,17 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// The transfer under way that has this name.
+    /// Returns the open transfer with this name.
     pub fn get(&self, name: TransferName) -> Option<&OpenTransfer> {
         self.all.get(&name)
     }
 
-    /// How many transfers of an account are under way.
+    /// Returns the number of an account's open transfers.
     pub fn count(&self, account: AccountId) -> usize {
         self.all.range((account, ClientId(0))..=(account, ClientId(u128::MAX))).count()
     }
 
-    /// The names of all.
+    /// Returns the names of all open transfers.
     pub fn names(&self) -> impl Iterator<Item = TransferName> {
         self.all.keys().copied()
     }
@@ -61,7 +62,7 @@ impl Transfers {
         transfer
     }
 
-    /// The sum of the hashes of all transfers under way.
+    /// Returns the sum of the hashes of all open transfers.
     pub fn sum(&self) -> u64 {
         self.sum
     }

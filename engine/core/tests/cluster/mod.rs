@@ -1,5 +1,5 @@
-//! Several shards on in-memory logs: commands, events, relays, followers, crashes. One step at a time, in whatever order a test
-//! wants, with all invariants checked between steps.
+//! Several shards on in-memory logs: commands, events, relays, followers, crashes. One step at a
+//! time, in whatever order a test wants, with all invariants checked between steps.
 
 #![allow(clippy::cast_possible_truncation, reason = "small test numbers")]
 
@@ -22,7 +22,8 @@ pub struct Node {
     /// Outcomes that the log's rule counts, as the leader read them back.
     pub outcomes: Vec<Outcome>,
     snapshot: Option<Vec<u8>>,
-    /// Messages that the relay saw confirmed, by receiver: every legal order keeps each receiver's own.
+    /// Messages that the relay saw confirmed, by receiver: every legal order keeps each receiver's
+    /// own.
     relay: BTreeMap<Shard, Vec<(u64, CommandId, Message)>>,
 }
 
@@ -208,7 +209,8 @@ impl Cluster {
         node.snapshot = node.leader.snapshot();
     }
 
-    /// The leader dies; what it wrote last may never have reached the log. Another takes over, from the snapshot if there is one.
+    /// The leader dies; what it wrote last may never have reached the log. Another takes over, from
+    /// the snapshot if there is one.
     pub fn crash(&mut self, shard: Shard, lost: usize) {
         // What was lost may have given room back.
         self.lent.clear();
@@ -304,8 +306,9 @@ impl Cluster {
         })
     }
 
-    /// I-9: what a home has lent is what its other purses have, and what is in flight between them. All of it together is within the
-    /// account's limits; where these were lowered below it, it does not grow.
+    /// I-9: what a home has lent is what its other purses have, and what is in flight between them.
+    /// All of it together is within the account's limits; where these were lowered below it, it
+    /// does not grow.
     fn check_room(&mut self) {
         let mut found: BTreeMap<(AccountId, Shard), Lent> = BTreeMap::new();
         for node in &self.nodes {
@@ -345,7 +348,8 @@ impl Cluster {
         }
     }
 
-    /// A transfer that has a name is under way as long as its credits, or the word of its end, are in flight.
+    /// A transfer that has a name is under way as long as its credits, or the word of its end, are
+    /// in flight.
     fn check_transfers(&self) {
         let states = self.nodes.iter().map(|node| node.leader.state());
         let mut under_way: Vec<_> = states.flat_map(|state| state.transfers_under_way()).collect();
@@ -371,9 +375,9 @@ impl Cluster {
         assert!(orders && held, "{}: {id} has {total:?} of {limits:?}", Invariant::RoomIsCounted);
     }
 
-    /// Nothing waits any more once all messages have arrived.
-    /// Once all messages have arrived, every shard with a purse of an account knows of its groups what its home does: a
-    /// group that filled its limit anywhere is triggered everywhere.
+    /// Nothing waits any more once all messages have arrived. Once all messages have arrived, every
+    /// shard with a purse of an account knows of its groups what its home does: a group that filled
+    /// its limit anywhere is triggered everywhere.
     pub fn check_groups(&self) {
         for node in &self.nodes {
             let state = node.leader.state();
@@ -396,7 +400,8 @@ impl Cluster {
         }
     }
 
-    /// Every command of every log has exactly one outcome that counts, in order; every order exactly one birth.
+    /// Every command of every log has exactly one outcome that counts, in order; every order
+    /// exactly one birth.
     pub fn check_exactly_once(&self) {
         let mut born = BTreeSet::new();
         for node in &self.nodes {
@@ -526,7 +531,8 @@ fn traced(id: CommandId) -> Option<TraceContext> {
     TraceContext::new(bytes)
 }
 
-/// What follows a `Resumed` answers the command that it names: what time does by itself comes before.
+/// What follows a `Resumed` answers the command that it names: what time does by itself comes
+/// before.
 fn nothing_due_answers(events: &[Event]) {
     let resumed = events.iter().position(|event| matches!(event, Event::Resumed { .. })).unwrap_or(events.len());
     let by_itself = |event: &&Event| match event {

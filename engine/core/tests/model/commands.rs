@@ -1,4 +1,5 @@
-//! Turns steps into commands: relative times, amounts and picks into what they mean where the run stands.
+//! Turns steps into commands: relative times, amounts and picks into what they mean where the run
+//! stands.
 
 use std::sync::Arc;
 
@@ -254,7 +255,8 @@ impl World<'_> {
         self.model.markets.iter().find_map(|market| market.order(id))
     }
 
-    /// What a batch on this shard asks. Each request counts on what those before it leave, or let go.
+    /// What a batch on this shard asks. Each request counts on what those before it leave, or let
+    /// go.
     fn requests(&self, who: u64, shard: Shard, items: &[Item]) -> Vec<BatchRequest> {
         let mut spare = self.available(who);
         let mut request = |item: &Item| match item {

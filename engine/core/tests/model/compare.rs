@@ -1,4 +1,4 @@
-//! What the core and the model must agree on.
+//! The comparison of the core and the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::law::{Completed, Market, Model, Moved, Outcome, Wallets, Yes};
 use super::normal;
 use super::shards::Shards;
 
-/// Ends the comparison with what differs, and how.
+/// Fails the comparison with the difference.
 macro_rules! agree {
     ($core:expr, $model:expr, $($what:tt)*) => {{
         let (core, model) = ($core, $model);
@@ -21,7 +21,7 @@ macro_rules! agree {
     }};
 }
 
-/// The events of a command. What wallets got is added up for each order.
+/// Compares the events of a command. Credits to wallets are added up for each order.
 pub fn events(map: ShardMap, core: &[(Shard, Event)], model: &Outcome) -> Result<(), String> {
     let (told, expected) = (normal::normal(map, core), normal::normal(map, &model.events));
     let none = Vec::new();
@@ -40,7 +40,7 @@ pub fn events(map: ShardMap, core: &[(Shard, Event)], model: &Outcome) -> Result
     Ok(())
 }
 
-/// No word says which of several is completed first.
+/// The order in which several are completed is not specified.
 fn in_order(mut completed: Vec<Completed>) -> Vec<Completed> {
     completed.sort_by_cached_key(|instruction| format!("{instruction:?}"));
     completed
@@ -60,7 +60,7 @@ fn wallets(events: &[(Shard, Event)]) -> Wallets {
     wallets
 }
 
-/// Everything that is there.
+/// Compares the whole state.
 pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     accounts(core, model)?;
     let markets = core.states.iter().map(|state| state.markets().count()).sum::<usize>();
@@ -89,9 +89,9 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// Besides what the model knows, purses away from home come to rest.
+/// Besides the timers of the model, purses away from home come to rest.
 fn next_due(state: &ShardState, model: &Model) -> Result<(), String> {
-    // A time that is past means now.
+    // A past time means now.
     let late = |due: Timestamp| due.max(model.now);
     let (due, expected) = (state.next_due().map(late), model.next_due(state.shard()).map(late));
     let rests =
@@ -131,7 +131,8 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// An account's groups of orders, as a shard where it has a purse knows them. What a triggered one has filled matters to
+/// Compares an account's order groups, as a shard where it has a purse knows them. The filled
+/// contracts of a triggered group are irrelevant.
 /// nobody.
 fn groups(state: &ShardState, model: &Model, account: AccountId) -> Result<(), String> {
     let (at, now) = (state.shard(), model.now);
@@ -155,7 +156,7 @@ fn groups(state: &ShardState, model: &Model, account: AccountId) -> Result<(), S
     Ok(())
 }
 
-/// What waits for a second admin, and what each admin has deposited alone today.
+/// Compares deposits that wait for a second admin, and each admin's sole deposits of today.
 fn deposits(state: &ShardState, model: &Model) -> Result<(), String> {
     let at = state.shard();
     let open: Vec<_> =
@@ -214,7 +215,7 @@ fn one_market(home: &ShardState, expected: &Market) -> Result<(), String> {
     Ok(())
 }
 
-/// An account's live orders on a shard, page by page.
+/// Compares an account's live orders on a shard, page by page.
 fn pages(state: &ShardState, model: &Model, account: AccountId) -> Result<(), String> {
     let mut expected = model.live_orders(account);
     expected.retain(|order| order.shard() == state.shard());
@@ -231,7 +232,7 @@ fn pages(state: &ShardState, model: &Model, account: AccountId) -> Result<(), St
     Ok(())
 }
 
-/// What is ahead of each order at its price, as far as its account may ask.
+/// Compares what is ahead of each order at its price, as far as its account may ask.
 fn queues(home: &ShardState, queue: &[Row]) -> Result<(), String> {
     let mut count = QueueCount::of_at_most(queue.len());
     for (nth, (order, account, _, price, remaining, _)) in queue.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Corners that random steps hardly reach: the limits of one command, of a wallet and of an account's keys.
+//! Corners that random steps hardly reach: the limits of one command, of a wallet and of an
+//! account's keys.
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, ACCOUNT_GROUPS_MAX, ADMINS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX,
@@ -80,7 +81,8 @@ fn admin(id: u64, roles: u8, lasts: Option<i64>, by: u64) -> Step {
     Step::SetAdmin { admin: SetAdmin { id, secret, roles, lasts }, by, route: Route::Home }
 }
 
-/// As many admins as there may be, and one more in place of one that is revoked. The last that keeps admins stays.
+/// As many admins as there may be, and one more in place of one that is revoked. The last that
+/// keeps admins stays.
 fn many_admins(world: &mut World<'_>) -> Done {
     world.step(&admin(1, 8, Some(1_000), 1))?;
     world.step(&admin(1, 7, None, 1))?;
@@ -125,8 +127,8 @@ fn many_groups(world: &mut World<'_>) -> Done {
     world.step(&make(3, most + 1, 5, 60))
 }
 
-/// As many orders of a group as may rest on a shard, and one more; then one fill ends them all. Some of them sell, so that
-/// buys that only reduce shrink.
+/// As many orders of a group as may rest on a shard, and one more; then one fill ends them all.
+/// Some of them sell, so that buys that only reduce shrink.
 fn full_groups(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     world.step(&make(1, 1, 5, 10))?;
@@ -226,8 +228,8 @@ fn groups_in_batches(world: &mut World<'_>) -> Done {
     world.step(&Step::RotateKey { who: 1, old: 1, key, grace_ms, by: None, route: Route::Home })
 }
 
-/// A taker meets so many orders before a group that it would trigger that one command cannot end them all: it stops before, and
-/// the next one triggers it.
+/// A taker meets so many orders before a group that it would trigger that one command cannot end
+/// them all: it stops before, and the next one triggers it.
 fn group_beyond_a_command(world: &mut World<'_>) -> Done {
     for who in [1, 2, 3] {
         world.step(&Step::Open { who, key: who, route: Route::Home })?;
@@ -305,7 +307,8 @@ fn batch(who: u64, market: usize, all_or_nothing: bool, items: Vec<Item>) -> Ste
     Step::Batch { who, market, all_or_nothing, items, route: Route::Home }
 }
 
-/// Requests of a batch that wait for credits, while others pass that free some, or that speak of them.
+/// Requests of a batch that wait for credits, while others pass that free some, or that speak of
+/// them.
 fn waiting_in_a_batch(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     for market in 0..MARKETS {
@@ -370,7 +373,8 @@ fn amended_elsewhere(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Room that orders leave when limits are lower than what there is; room that was used on another shard.
+/// Room that orders leave when limits are lower than what there is; room that was used on another
+/// shard.
 fn lowered_limits(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let (who, route) = (3, Route::Home);
@@ -403,7 +407,8 @@ fn unknown_account(world: &mut World<'_>) -> Done {
     })
 }
 
-/// YES that an amendment lets go for a moment, and as many NO at least, cannot be promised; more NO can.
+/// YES that an amendment lets go for a moment, and as many NO at least, cannot be promised; more NO
+/// can.
 fn sells_in_one_batch(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let place = |who, entry, price, quantity| Step::Place(plain(who, 0, entry, price, quantity), Route::Home);
@@ -420,7 +425,8 @@ fn sells_in_one_batch(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Names are forgotten after a day, but for those of orders that rest, and for a day those of orders that did.
+/// Names are forgotten after a day, but for those of orders that rest, and for a day those of
+/// orders that did.
 fn old_names(world: &mut World<'_>) -> Done {
     const HOUR: u64 = 60 * 60 * 1_000;
     let route = Route::Home;
@@ -457,7 +463,8 @@ fn old_names(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// More orders whose time has come than one command may take off, before any of them was swept: nobody sees behind them.
+/// More orders whose time has come than one command may take off, before any of them was swept:
+/// nobody sees behind them.
 fn behind_many_expired(world: &mut World<'_>) -> Done {
     for who in [1, 2] {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
@@ -516,8 +523,8 @@ fn two_admins(world: &mut World<'_>) -> Done {
     world.step(&confirm(as_proposed, 2))
 }
 
-/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has one, and each day, up
-/// to so many admins.
+/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has
+/// one, and each day, up to so many admins.
 fn splitting(world: &mut World<'_>) -> Done {
     let route = Route::Home;
     let deposit = |who, amount, by| Step::Deposit { who, amount, name: None, by, route };
@@ -534,7 +541,8 @@ fn splitting(world: &mut World<'_>) -> Done {
     (1..=2).try_for_each(|by| world.step(&deposit(1, DEPOSIT_ALONE_MAX, by)))
 }
 
-/// Markets that were paid out leave, their tickers are never listed again, and others come to their places.
+/// Markets that were paid out leave, their tickers are never listed again, and others come to their
+/// places.
 fn archived(world: &mut World<'_>) -> Done {
     let (route, who) = (Route::Home, 3);
     let listing = Listed { fees: (10_000, 20_000), expiry: (2 * MARKET_KEPT_MS).cast_signed(), ..LISTING };
@@ -610,8 +618,8 @@ fn many_that_reduce(world: &mut World<'_>) -> Done {
     world.step(&Step::MassCancel { who: 1, market: None, route: Route::Home })
 }
 
-/// The YES of an exclusive event goes from market to market, and once one is paid out with it, to no other.
-/// A name that could be an id, and times of which no reader could show the text.
+/// The YES of an exclusive event goes from market to market, and once one is paid out with it, to
+/// no other. A name that could be an id, and times of which no reader could show the text.
 fn odd_names_and_times(world: &mut World<'_>) -> Done {
     const MILLENNIA: i64 = 10_000 * 366 * 24 * 60 * 60 * 1_000;
     let route = Route::Home;

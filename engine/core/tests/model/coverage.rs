@@ -20,8 +20,8 @@ const VOCABULARY: [&str; 3] = ["PartAnnounced", "PartLeft", "VocabularyRaised"];
 const VOCABULARY_REFUSED: [Rejection; 3] =
     [Rejection::VocabularyNotHigher, Rejection::VocabularyUnread, Rejection::PartsLimit];
 
-/// What only messages that are not delivered lead to, or more requests than one command, or one run, brings; or what
-/// two admins say beside the law.
+/// What only messages that are not delivered lead to, or more requests than one command, or one
+/// run, brings; or what two admins say beside the law.
 const NOT_DELIVERED: [Rejection; 7] = [
     Rejection::FundingTimeout,
     Rejection::ParkedLimit,
@@ -55,7 +55,8 @@ pub struct Coverage {
     answers: BTreeMap<&'static str, u64>,
     rejections: BTreeMap<Rejection, u64>,
     cancels: BTreeMap<CancelReason, u64>,
-    /// Names of movements that were used again: on one shard or on several, how the movement stood, and whether it was the same.
+    /// Names of movements that were used again: on one shard or on several, how the movement stood,
+    /// and whether it was the same.
     repeats: BTreeMap<(bool, Standing, bool), u64>,
     /// What orders' previews said.
     pub previews: Seen,

@@ -1,12 +1,15 @@
-//! The whole core against a naive model of the law: the same random commands to both, everything compared after each.
+//! Compares the whole core with a naive model of its rules: the same random commands go to both,
+//! and everything is compared after each.
 //!
-//! - [`law`]: the model, written from the words of `schemas`, not from the core.
-//! - [`shards`]: the core's real states, with every message between them delivered after each command.
-//! - [`compare`]: what must agree; [`normal`]: what the core tells, in the model's form.
-//! - [`preview`]: what the core says of an order before it is placed, beside what becomes of it.
-//! - [`random`], [`steps`]: what to try; [`commands`]: the commands that it comes to; [`world`]: runs them on both.
-//! - [`corners`]: what random steps hardly reach.
-//! - [`coverage`]: what a run must have seen.
+//! - [`law`]: the model, written from the documentation of `schemas`, not from the core.
+//! - [`shards`]: the core's real states, with every message between them delivered after each
+//!   command.
+//! - [`compare`]: what must agree; [`normal`]: the core's events, in the model's form.
+//! - [`preview`]: the core's preview of an order, compared with its result.
+//! - [`random`], [`steps`]: random steps; [`commands`]: the commands of each step; [`world`]: runs
+//!   them on both.
+//! - [`corners`]: cases that random steps hardly reach.
+//! - [`coverage`]: what a run must have reached.
 
 pub mod commands;
 pub mod compare;

@@ -1,4 +1,5 @@
-//! What the core tells, in the form in which the model tells it: without purses, waiting and traffic, shard by shard.
+//! What the core tells, in the form in which the model tells it: without purses, waiting and
+//! traffic, shard by shard.
 
 use std::collections::BTreeMap;
 
@@ -61,8 +62,8 @@ fn sort_payouts(events: &mut [Event]) {
     }
 }
 
-/// The requests of a batch in the order in which they were decided, and groups of which the shard has heard that they were
-/// triggered.
+/// The requests of a batch in the order in which they were decided, and groups of which the shard
+/// has heard that they were triggered.
 pub fn decided(told: &Told, at: Shard) -> Vec<Decided> {
     let items = told.get(&at).into_iter().flatten().filter_map(|event| match event {
         Event::BatchItem { index } => Some(Decided::Request(*index)),
@@ -74,8 +75,8 @@ pub fn decided(told: &Told, at: Shard) -> Vec<Decided> {
     items.collect()
 }
 
-/// What a shard other than the home hears of a group's limits is compared as a state. With them it may hear that the group is
-/// triggered.
+/// What a shard other than the home hears of a group's limits is compared as a state. With them it
+/// may hear that the group is triggered.
 fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shard, Event)> {
     let (mut left, mut set, mut reported) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for (at, event) in events {
@@ -105,10 +106,12 @@ fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shar
     left
 }
 
-/// What belongs together: the trigger of a group that another shard tells of, or none, and what follows.
+/// What belongs together: the trigger of a group that another shard tells of, or none, and what
+/// follows.
 type Block = (Option<(AccountId, GroupId)>, Vec<Event>);
 
-/// No word says which of several groups is triggered first that the homes of different accounts tell of.
+/// No word says which of several groups is triggered first that the homes of different accounts
+/// tell of.
 fn sort_triggers(events: &mut Vec<Event>) {
     let mut blocks: Vec<Block> = Vec::new();
     for event in events.drain(..) {

@@ -1,5 +1,5 @@
-//! What the core says that an order would do, beside what becomes of it: the preview of every order that is placed
-//! alone, made before it, against the events that it leads to on all shards.
+//! What the core says that an order would do, beside what becomes of it: the preview of every order
+//! that is placed alone, made before it, against the events that it leads to on all shards.
 
 use engine_core::{Lending, Preview, PriceFill, ShardState};
 use schemas::event::FirstOutcome;
@@ -178,7 +178,8 @@ fn placed(preview: &Preview, order: &NewOrder, home: &ShardState, events: &[&Eve
         return differs("whether it triggers a group", &does.triggers_group, &triggered(true));
     }
     if triggered(false) {
-        // Other orders end, here by its own trades or since its home has added up what others have filled.
+        // Other orders end, here by its own trades or since its home has added up what others have
+        // filled.
         return Ok(());
     }
     let (mut spent, mut received) = (Credits::ZERO, Credits::ZERO);

@@ -1,4 +1,5 @@
-//! Random steps: few accounts, markets and prices, so that orders meet; most of them sensible, some not.
+//! Random steps: few accounts, markets and prices, so that orders meet; most of them sensible, some
+//! not.
 
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -167,7 +168,8 @@ fn item() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Nothing special, so that whole batches are carried out: quotes that move, as far as the credits go.
+/// Nothing special, so that whole batches are carried out: quotes that move, as far as the credits
+/// go.
 fn quote() -> impl Strategy<Value = Item> {
     let size = prop_oneof![4 => (1_u32..=12).prop_map(Size::Exactly), 1 => (0_u32..=1).prop_map(Size::Rest)];
     let post_only = prop_oneof![1 => Just(PostOnly::Off), 2 => Just(PostOnly::Reprice)];

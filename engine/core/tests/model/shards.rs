@@ -1,9 +1,11 @@
 //! The core itself: one state a shard, and the relays between them.
 //!
-//! After each command every message is delivered, and what that leads to, until nothing is left. Each shard gets another's messages in
-//! the order of their numbers; otherwise any that waits may be the next, since whatever comes first must come to the same.
+//! After each command every message is delivered, and what that leads to, until nothing is left.
+//! Each shard gets another's messages in the order of their numbers; otherwise any that waits may
+//! be the next, since whatever comes first must come to the same.
 //!
-//! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of it.
+//! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of
+//! it.
 
 use engine_core::{BooksMax, CommandContext, ShardState, Sums};
 use schemas::shard_map::ShardMap;
@@ -138,7 +140,8 @@ impl Shards {
         }
     }
 
-    /// Any message that is the oldest of its pair of shards and may arrive; which one, the count of records says.
+    /// Any message that is the oldest of its pair of shards and may arrive; which one, the count of
+    /// records says.
     fn next(&self) -> Option<usize> {
         let is_oldest = |at: &usize| {
             let this = &self.waiting[*at];

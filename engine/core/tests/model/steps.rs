@@ -1,5 +1,5 @@
-//! A step of a random run. It speaks of time and orders relative to where the run stands, so that it stays meaningful when a failing run
-//! is cut shorter.
+//! A step of a random run. It names times and orders relative to the current state, so that it
+//! stays meaningful when a failing run is shortened.
 
 use schemas::{Entry, GroupAct, MarketLimits, PostOnly, ResolutionAnswer, SelfTrade, Transition};
 
@@ -25,12 +25,12 @@ pub enum Step {
         items: Vec<Item>,
         route: Route,
     },
-    /// A named order once more, in an all-or-nothing batch of perhaps another account.
+    /// A named order again, in an all-or-nothing batch of perhaps another account.
     Copy {
         who: u64,
         back: usize,
     },
-    /// The same command once more.
+    /// The same command again.
     Again {
         back: usize,
     },
@@ -133,7 +133,8 @@ pub enum Step {
         name: Option<u8>,
         route: Route,
     },
-    /// A transfer with a name; the name again while it is under way, and once it has ended.
+    /// A transfer with a client id; the client id again while the transfer is open, and after it
+    /// has ended.
     Named {
         who: u64,
         to: u64,
@@ -176,13 +177,13 @@ pub enum Step {
         seen: ResolutionAnswer,
         by: u64,
     },
-    /// Closed, answered, confirmed, and answered again about when the dispute window ends.
+    /// Closed, answered, confirmed, and answered again at about the end of the dispute window.
     Appeal {
         market: usize,
         answer: ResolutionAnswer,
         milliseconds: u64,
     },
-    /// Nobody is late with `AdvanceTime`, unless so said: then it comes after the next command.
+    /// `AdvanceTime` comes after the next command; otherwise it is never late.
     Wait {
         milliseconds: u64,
         late: bool,
@@ -194,25 +195,25 @@ pub enum Step {
     AdvanceTime {
         shard: usize,
     },
-    /// A message or an acknowledgement that nobody sent, or bytes that are no command.
+    /// A message or an acknowledgement that no shard sent, or bytes that are not a command.
     Forged {
         shard: usize,
         forgery: Forgery,
     },
 }
 
-/// An admin that is set.
+/// An admin to set.
 #[derive(Clone, Copy, Debug)]
 pub struct SetAdmin {
     pub id: u64,
-    /// Which of some secrets; `None`: the one that it has.
+    /// The index of the secret; `None`: the one that the admin has.
     pub secret: Option<u8>,
     pub roles: u8,
     /// Milliseconds from now.
     pub lasts: Option<i64>,
 }
 
-/// What a name is used for again.
+/// What a client id is used for again.
 #[derive(Clone, Copy, Debug)]
 pub enum Again {
     Same,
@@ -304,7 +305,8 @@ pub enum Wait {
 /// An order that somebody speaks of.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    /// One of the account's live orders, in a batch one of its shard; if it is asked alone, any live order, by its owner.
+    /// One of the account's live orders, in a batch one of its shard; if it is asked alone, any
+    /// live order, by its owner.
     Own(usize),
     /// Any order there ever was.
     Any(usize),

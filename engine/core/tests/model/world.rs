@@ -25,11 +25,11 @@ pub struct World<'a> {
     pub(super) clock: u64,
     /// `AdvanceTime` comes only after the next command.
     late: bool,
-    /// The next command's time is so much before the clock.
+    /// The next command's time is this much before the clock.
     back: u64,
-    /// Every order there ever was.
+    /// Every order that ever existed.
     pub(super) orders: Vec<OrderId>,
-    /// Every deposit that was ever proposed: to whom, and how much.
+    /// Every deposit that was ever proposed: account and amount.
     pub(super) proposals: Vec<(ProposalId, AccountId, Credits)>,
     /// Every command, with its shard and time.
     log: Vec<(Shard, u64, Command)>,
@@ -38,11 +38,11 @@ pub struct World<'a> {
 
 type Done = Result<(), String>;
 
-/// `AdvanceTime`s after which nothing may be due any more.
+/// Maximum number of `AdvanceTime`s until nothing may be due any more.
 const TIMERS_MAX: usize = 100;
 
 impl<'a> World<'a> {
-    /// An empty exchange.
+    /// Returns an empty exchange.
     pub fn new(shards: u16, coverage: &'a mut Coverage) -> Self {
         let map = ShardMap::new(shards).unwrap();
         Self {
@@ -59,14 +59,14 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Where a shard's books are full from so many on.
+    /// Sets the limits at which a shard's books are full.
     pub fn with_books_max(mut self, most: BooksMax) -> Self {
         self.core.bound_books(most);
         self.model.books_max = most;
         self
     }
 
-    /// Open accounts with credits, open markets, and pairs in the hands of two accounts.
+    /// Opens accounts with credits and markets, and gives two accounts pairs.
     pub fn furnish(&mut self, listings: &[Listed; MARKETS]) -> Done {
         for who in 1..=ACCOUNTS {
             self.step(&Step::Open { who, key: who, route: Route::Home })?;
@@ -83,7 +83,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// A deposit that takes two admins.
+    /// Makes a deposit that takes two admins.
     pub fn enrich(&mut self, who: u64, amount: i64) -> Done {
         let route = Route::Home;
         self.step(&Step::Deposit { who, amount, name: None, by: 1, route })?;
@@ -97,7 +97,7 @@ impl<'a> World<'a> {
                 self.late = late;
                 if late { Ok(()) } else { self.timers() }
             }
-            // Over several shards there is no one time that could go back.
+            // Several shards have no common time that could go back.
             Step::Back { milliseconds } => {
                 self.back = if self.map.shards() == 1 { milliseconds } else { 0 };
                 Ok(())
@@ -140,7 +140,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// One command, with the `AdvanceTime`s that are due before it, or after.
+    /// Runs one command, with the `AdvanceTime`s that are due before or after it.
     pub fn submit(&mut self, at: Shard, command: Command) -> Done {
         if !self.late {
             self.timers()?;
@@ -154,7 +154,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Nothing is sent to other shards meanwhile but what the name stands for.
+    /// Meanwhile only messages about this client id are sent to other shards.
     fn named(&mut self, at: Shard, first: &Command, before: &[Again], after: &[Again]) -> Done {
         self.timers()?;
         (self.core.closed, self.model.closed) = (true, true);
@@ -217,14 +217,14 @@ impl<'a> World<'a> {
         compared.map_err(|difference| self.explain(&difference))
     }
 
-    /// The difference, and the commands that lead to it.
+    /// Returns the difference, and the commands that lead to it.
     fn explain(&self, difference: &str) -> String {
         let line = |(at, time, command): &(Shard, u64, Command)| format!("  shard {at} at {time}: {command:?}");
         let commands: Vec<_> = self.log.iter().map(line).collect();
         format!("{difference}\nof {} shards after:\n{}", self.map.shards(), commands.join("\n"))
     }
 
-    /// What no client and no shard sends: refused or skipped, and nothing changes.
+    /// Commands that no client and no shard sends: refused or skipped, and nothing changes.
     fn forged(&mut self, at: Shard, forgery: Forgery) -> Done {
         let (number, message) = (1_000_000_000, Message::Return(Vec::new()));
         let (time, other) = (Timestamp(self.clock), self.shard(at.index() + 1));
@@ -242,7 +242,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// An order that wants nothing special.
+/// Returns an order without special options.
 pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -> Wish {
     Wish {
         who,
@@ -263,7 +263,7 @@ pub fn plain(who: u64, market: usize, entry: Entry, price: u16, quantity: u32) -
     }
 }
 
-/// An order that its client named.
+/// Returns an order with a client id.
 fn named(command: &Command) -> Option<NewOrder> {
     match command {
         Command::PlaceOrder(order) => order.client_id.map(|_| *order),
@@ -271,7 +271,7 @@ fn named(command: &Command) -> Option<NewOrder> {
     }
 }
 
-/// A movement under the name of a transfer.
+/// Returns a movement under the client id of a transfer.
 fn under_name_of(first: &Command, again: Again) -> Command {
     let &Command::Transfer { from, to, amount, client_id } = first else { panic!("{first:?} is no transfer") };
     match again {

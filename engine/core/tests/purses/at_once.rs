@@ -1,5 +1,6 @@
-//! Credits that an answer frees pay for the very next order: in the next outcome on that shard, without asking anybody. For each kind of
-//! answer 1,000 times, with different amounts, wherever the account's home and the market are among three shards.
+//! Credits that an answer frees pay for the very next order: in the next outcome on that shard,
+//! without asking anybody. For each kind of answer 1,000 times, with different amounts, wherever
+//! the account's home and the market are among three shards.
 
 use schemas::{Credits, Event, FeeRate, Price, Quantity};
 
@@ -78,7 +79,8 @@ fn check_rounds(freeing: impl Fn(&Amounts) -> Freeing) {
     assert!(late.is_empty(), "{} of {ROUNDS} were not accepted at once: {late:?}", late.len());
 }
 
-/// The homes of both accounts and the market's shard are, round by round, all that three shards can have.
+/// The homes of both accounts and the market's shard are, round by round, all that three shards can
+/// have.
 fn is_accepted_at_once(round: u32, freeing: &Freeing) -> bool {
     let (home, market, other_home) = (round % SHARDS, round / SHARDS % SHARDS, round / SHARDS / SHARDS % SHARDS);
     let mut scenario = Scenario::new(3);
@@ -101,7 +103,8 @@ fn is_accepted_at_once(round: u32, freeing: &Freeing) -> bool {
     said[0].shard == shard && said[0].events.iter().any(mine) && !parked
 }
 
-/// Needs all that was freed: by budget, or as an order that rests if the amount is one of whole ticks that an order can have.
+/// Needs all that was freed: by budget, or as an order that rests if the amount is one of whole
+/// ticks that an order can have.
 fn next_order(round: u32, freed: i64) -> String {
     let contracts = freed / 100;
     let rests = round.is_multiple_of(2) && freed % 100 == 0 && contracts <= i64::from(schemas::limits::QUANTITY_MAX);
@@ -219,7 +222,8 @@ fn after_a_refusal() {
     });
 }
 
-/// It needed a micro-credit more than there is: it was parked, unless the market is on the account's home, and refused.
+/// It needed a micro-credit more than there is: it was parked, unless the market is on the
+/// account's home, and refused.
 #[test]
 fn after_a_refusal_for_lack_of_credits() {
     check_rounds(|a| {

@@ -1,4 +1,5 @@
-//! Many requests in one command: they use what they free themselves, and what is lacking is asked for.
+//! Many requests in one command: they use what they free themselves, and what is lacking is asked
+//! for.
 
 use expect_test::expect;
 
@@ -128,7 +129,8 @@ fn a_quote_moves_on_the_accounts_home() {
     );
 }
 
-/// The cancel frees 1.00 of the 5.00 that the order needs: the home is asked for the rest, as if the cancel had come first.
+/// The cancel frees 1.00 of the 5.00 that the order needs: the home is asked for the rest, as if
+/// the cancel had come first.
 #[test]
 fn a_cancel_behind_an_order_may_free_too_little() {
     check(

@@ -47,7 +47,8 @@ fn two_shards_that_ask_at_once_are_answered_in_order() {
     );
 }
 
-/// Both claims wait for what shard 3 gives back. The first has what it needs; the purse that it went to is asked for the second.
+/// Both claims wait for what shard 3 gives back. The first has what it needs; the purse that it
+/// went to is asked for the second.
 #[test]
 fn claims_wait_in_order() {
     check(
@@ -103,7 +104,8 @@ fn claims_wait_in_order() {
     );
 }
 
-/// When the recall has taken a second. What it takes is missing to the one that waits: all purses are recalled again.
+/// When the recall has taken a second. What it takes is missing to the one that waits: all purses
+/// are recalled again.
 #[test]
 fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
     check(
@@ -159,7 +161,8 @@ fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
     );
 }
 
-/// Both withdrawals need what shard 1 has. The transfer, which the home can pay, does not wait once the recall has taken a second.
+/// Both withdrawals need what shard 1 has. The transfer, which the home can pay, does not wait once
+/// the recall has taken a second.
 #[test]
 fn movements_that_need_a_recall_wait_for_each_other() {
     check(
@@ -214,7 +217,8 @@ fn movements_that_need_a_recall_wait_for_each_other() {
     );
 }
 
-/// What the transfer and the withdrawal take before it is what the first withdrawal lacks in the end.
+/// What the transfer and the withdrawal take before it is what the first withdrawal lacks in the
+/// end.
 #[test]
 fn a_withdrawal_that_is_late_keeps_nothing_from_later_ones() {
     check(

@@ -167,8 +167,8 @@ fn what_a_market_pays_out_stays_where_an_order_is_live() {
     );
 }
 
-/// When a purse changed last is known to the minute. A live order does not keep free credits from going home; they come again if they
-/// are asked for.
+/// When a purse changed last is known to the minute. A live order does not keep free credits from
+/// going home; they come again if they are asked for.
 #[test]
 fn free_credits_of_an_idle_purse_go_home_after_ten_minutes() {
     check(

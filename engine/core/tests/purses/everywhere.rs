@@ -1,4 +1,5 @@
-//! What an account's home tells every shard where the account has a purse: freezes, mass cancels, dead-man switches.
+//! What an account's home tells every shard where the account has a purse: freezes, mass cancels,
+//! dead-man switches.
 
 use expect_test::expect;
 
@@ -77,7 +78,8 @@ fn a_mass_cancel_of_an_account_with_one_purse_is_answered_at_once() {
     );
 }
 
-/// The claim is not granted yet, so the home does not know of a purse on shard 2. It is told all the same.
+/// The claim is not granted yet, so the home does not know of a purse on shard 2. It is told all
+/// the same.
 #[test]
 fn a_shard_whose_claim_waits_is_told() {
     check(

@@ -1,5 +1,5 @@
-//! A shard that takes nothing in: messages are kept for it up to a bound, and what would send it more is refused before
-//! anything is held, or waits.
+//! A shard that takes nothing in: messages are kept for it up to a bound, and what would send it
+//! more is refused before anything is held, or waits.
 
 use expect_test::expect;
 
@@ -148,7 +148,8 @@ fn orders_that_need_an_ask_are_refused_and_others_are_not() {
     );
 }
 
-/// A claim that needs what a full shard has is refused; one that came before waits, and goes on when there is room.
+/// A claim that needs what a full shard has is refused; one that came before waits, and goes on
+/// when there is room.
 #[test]
 fn claims_that_need_a_recall_are_refused_or_wait() {
     check(

@@ -103,8 +103,8 @@ fn an_id_without_an_account_is_refused_by_its_home() {
     );
 }
 
-/// When the order came, the account had 9.00 of the 10.00 that it needs. A cancel behind it frees the rest before the refusal arrives: the
-/// home is asked for the smaller lack.
+/// When the order came, the account had 9.00 of the 10.00 that it needs. A cancel behind it frees
+/// the rest before the refusal arrives: the home is asked for the smaller lack.
 #[test]
 fn a_refusal_of_more_than_is_lacking_by_now_does_not_count() {
     check(

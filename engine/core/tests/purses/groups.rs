@@ -1,4 +1,5 @@
-//! Groups of orders that rest on several shards: each counts for itself, the home adds up, and messages take their time.
+//! Groups of orders that rest on several shards: each counts for itself, the home adds up, and
+//! messages take their time.
 
 use expect_test::expect;
 
@@ -321,7 +322,8 @@ fn what_is_told_of_another_generation_comes_too_late() {
     );
 }
 
-/// Where an account has no purse, nobody knows its groups: an order waits for them with its credits.
+/// Where an account has no purse, nobody knows its groups: an order waits for them with its
+/// credits.
 #[test]
 fn a_purse_comes_with_its_groups() {
     check(

@@ -98,7 +98,8 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
     );
 }
 
-/// The purse on shard 1 is told too late: its order is placed with room that the account does not have any more.
+/// The purse on shard 1 is told too late: its order is placed with room that the account does not
+/// have any more.
 #[test]
 fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
     check(
@@ -162,8 +163,8 @@ fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
     );
 }
 
-/// Two orders are live where one may be. An order that cannot rest asks for held credits alone, and has them. That does not bring back
-/// the room of the order that is cancelled.
+/// Two orders are live where one may be. An order that cannot rest asks for held credits alone, and
+/// has them. That does not bring back the room of the order that is cancelled.
 #[test]
 fn what_becomes_free_beyond_lowered_limits_is_gone() {
     check_refused(
@@ -180,7 +181,8 @@ fn what_becomes_free_beyond_lowered_limits_is_gone() {
     );
 }
 
-/// The ask for credits is on its way when the limits are lowered. Its answer brings no room back either.
+/// The ask for credits is on its way when the limits are lowered. Its answer brings no room back
+/// either.
 #[test]
 fn credits_that_were_asked_for_before_limits_were_lowered_bring_no_room() {
     check_refused(
@@ -199,7 +201,8 @@ fn credits_that_were_asked_for_before_limits_were_lowered_bring_no_room() {
     );
 }
 
-/// The same of held credits: 1.40 are held where 1.00 may be. The sell needs room for an order alone.
+/// The same of held credits: 1.40 are held where 1.00 may be. The sell needs room for an order
+/// alone.
 #[test]
 fn what_is_held_beyond_lowered_limits_is_not_held_again() {
     check_refused(

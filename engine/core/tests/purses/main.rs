@@ -1,4 +1,5 @@
-//! An account has a purse on each shard where it trades: every path of ADR 15, told on several shards. `script/mod.rs` has the words.
+//! An account has a purse on each shard where it trades: every path of ADR 15, told on several
+//! shards. `script/mod.rs` has the words.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

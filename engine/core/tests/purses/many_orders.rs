@@ -4,7 +4,8 @@ use expect_test::expect;
 
 use crate::script::check;
 
-/// 1,205 orders on shard 1: the first thousand end at once, the rest with time. Only then all is done.
+/// 1,205 orders on shard 1: the first thousand end at once, the rest with time. Only then all is
+/// done.
 #[test]
 fn a_mass_cancel_of_many_orders_is_answered_when_the_last_is_gone() {
     check(

@@ -1,4 +1,5 @@
-//! Requests of one account on one shard are decided in the order in which they came; only what frees passes a parked one.
+//! Requests of one account on one shard are decided in the order in which they came; only what
+//! frees passes a parked one.
 
 use expect_test::expect;
 
@@ -50,7 +51,8 @@ fn orders_behind_a_parked_one_wait_for_it() {
     );
 }
 
-/// A sell needs no credits, and an amendment up needs none of those that the parked order waits for. Both came later.
+/// A sell needs no credits, and an amendment up needs none of those that the parked order waits
+/// for. Both came later.
 #[test]
 fn sells_and_amendments_wait_behind_a_parked_order() {
     check(
@@ -136,7 +138,8 @@ fn what_is_refused_anyway_does_not_wait() {
     );
 }
 
-/// The purse has 3.00 free and lacks 2.00 for the parked order. The reduction frees 1.00, the cancel the rest.
+/// The purse has 3.00 free and lacks 2.00 for the parked order. The reduction frees 1.00, the
+/// cancel the rest.
 #[test]
 fn cancels_and_reductions_pass_and_what_they_free_pays_for_the_parked_order() {
     check(

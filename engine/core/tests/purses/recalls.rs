@@ -39,7 +39,8 @@ fn a_home_that_is_short_recalls_what_other_purses_have() {
     );
 }
 
-/// The home lacks 0.50 and gets half of the 4.50 that are free, so that it need not recall again soon.
+/// The home lacks 0.50 and gets half of the 4.50 that are free, so that it need not recall again
+/// soon.
 #[test]
 fn a_recalled_purse_gives_at_least_half_of_what_is_free() {
     check(
@@ -202,7 +203,8 @@ fn an_order_on_the_home_recalls_too() {
     );
 }
 
-/// The answer to the first recall meets a home that has spent 6.00 of what it had: it asks once more.
+/// The answer to the first recall meets a home that has spent 6.00 of what it had: it asks once
+/// more.
 #[test]
 fn a_purse_that_has_more_is_recalled_again() {
     check(
@@ -250,7 +252,8 @@ fn a_purse_that_has_more_is_recalled_again() {
     );
 }
 
-/// The purse on shard 3 gave all that it had, but not the one on shard 2: it was lent 0.50 after it could have been asked.
+/// The purse on shard 3 gave all that it had, but not the one on shard 2: it was lent 0.50 after it
+/// could have been asked.
 #[test]
 fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
     check(
@@ -310,8 +313,8 @@ fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
     );
 }
 
-/// The recall for the order on shard 2 takes 9.75 from the purse on shard 1 after that has asked for the 1.00 that it lacks. It lacks more
-/// when it is answered, and asks again.
+/// The recall for the order on shard 2 takes 9.75 from the purse on shard 1 after that has asked
+/// for the 1.00 that it lacks. It lacks more when it is answered, and asks again.
 #[test]
 fn a_purse_whose_claim_waits_lends_what_it_has() {
     check(

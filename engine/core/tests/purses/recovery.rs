@@ -1,5 +1,5 @@
-//! A shard's engine dies between two messages. Another goes on with its log, and sends again what it keeps; numbers skip what came
-//! before.
+//! A shard's engine dies between two messages. Another goes on with its log, and sends again what
+//! it keeps; numbers skip what came before.
 
 use expect_test::expect;
 
@@ -40,7 +40,8 @@ fn a_home_that_is_killed_sends_its_answer_again() {
     );
 }
 
-/// The home dies while a claim waits for what shard 1 gives back, and while a withdrawal waits behind it.
+/// The home dies while a claim waits for what shard 1 gives back, and while a withdrawal waits
+/// behind it.
 #[test]
 fn a_home_that_is_killed_goes_on_with_its_claims() {
     check(

@@ -4,7 +4,8 @@ use expect_test::expect;
 
 use crate::script::check;
 
-/// The home is down for longer than an order waits. What it lends later stays in the purse and pays for the next order.
+/// The home is down for longer than an order waits. What it lends later stays in the purse and pays
+/// for the next order.
 #[test]
 fn an_order_is_not_parked_for_longer_than_ten_seconds() {
     check(
@@ -74,7 +75,8 @@ fn the_next_order_is_parked_behind_an_ask_that_is_too_late() {
     );
 }
 
-/// Shard 1 is down with 4.50 that the claim needs. The home refuses the claim in time; the order was refused just before.
+/// Shard 1 is down with 4.50 that the claim needs. The home refuses the claim in time; the order
+/// was refused just before.
 #[test]
 fn a_claim_does_not_wait_for_longer_than_ten_seconds() {
     check(
@@ -132,7 +134,8 @@ fn a_claim_does_not_wait_for_longer_than_ten_seconds() {
     );
 }
 
-/// The second withdrawal is the oldest when the first is refused: what shard 1 has is recalled for it.
+/// The second withdrawal is the oldest when the first is refused: what shard 1 has is recalled for
+/// it.
 #[test]
 fn a_claim_that_waited_behind_another_has_its_own_ten_seconds() {
     check(

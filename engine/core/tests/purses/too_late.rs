@@ -1,4 +1,5 @@
-//! What becomes of a parked request whose time, market or account has come to an end before it is decided.
+//! What becomes of a parked request whose time, market or account has come to an end before it is
+//! decided.
 
 use expect_test::expect;
 
@@ -63,7 +64,8 @@ fn a_freeze_refuses_what_is_parked_at_once() {
     );
 }
 
-/// The shard of the first order is told nothing: there is no purse, and the home has not heard of it.
+/// The shard of the first order is told nothing: there is no purse, and the home has not heard of
+/// it.
 #[test]
 fn a_frozen_account_gets_no_purse() {
     check(

@@ -1,4 +1,5 @@
-//! A transfer's name stands for what became of it, wherever its receiver lives. While it is under way, a repeat has its answer.
+//! A transfer's name stands for what became of it, wherever its receiver lives. While it is under
+//! way, a repeat has its answer.
 
 use expect_test::expect;
 

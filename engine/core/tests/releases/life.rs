@@ -1,5 +1,5 @@
-//! A small exchange from its first account to its last payout: nearly every kind of event, with as few commands as it
-//! takes.
+//! A small exchange from its first account to its last payout: nearly every kind of event, with as
+//! few commands as it takes.
 
 use std::sync::Arc;
 
@@ -246,7 +246,8 @@ impl Life {
     }
 
     fn cancels(&mut self, run: &mut Run) {
-        // What can be parked is called back while it waits for credits, in a market that limits nobody.
+        // What can be parked is called back while it waits for credits, in a market that limits
+        // nobody.
         let market = self.markets[1];
         for account in self.accounts.clone() {
             let (client_id, quantity) = (self.name(), Quantity::new(400).unwrap());

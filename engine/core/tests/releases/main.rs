@@ -1,5 +1,5 @@
-//! Today's engine over what engines of each release wrote: it reads the whole log, goes on from each snapshot, and
-//! arrives at the same state.
+//! Today's engine over what engines of each release wrote: it reads the whole log, goes on from
+//! each snapshot, and arrives at the same state.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What an engine of this build writes for a release: a run over a few shards that does a little of everything.
+//! What an engine of this build writes for a release: a run over a few shards that does a little of
+//! everything.
 
 use engine_core::Replica;
 use schemas::{AccountId, Command, Event, OrderId, Shard};

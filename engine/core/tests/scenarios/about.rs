@@ -173,7 +173,8 @@ fn an_opening_time_lies_between_now_and_the_closing_time() {
     );
 }
 
-/// An admin opens it earlier; when its time comes, nothing happens. Nobody looked at another until it was over.
+/// An admin opens it earlier; when its time comes, nothing happens. Nobody looked at another until
+/// it was over.
 #[test]
 fn what_an_admin_opened_or_time_has_closed_does_not_open() {
     check(

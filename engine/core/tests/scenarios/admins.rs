@@ -84,7 +84,8 @@ fn an_expiry_is_still_to_come() {
     assert_eq!(refused(&mut scenario, &set(&late, 1)), Some(Rejection::KeyExpiryInPast));
 }
 
-/// Whatever the one who asks knew of it: between a new key and other roles nothing of before comes back.
+/// Whatever the one who asks knew of it: between a new key and other roles nothing of before comes
+/// back.
 #[test]
 fn what_is_not_given_stays_as_it_is_when_it_is_decided() {
     let mut scenario = Scenario::new();

@@ -113,7 +113,8 @@ fn a_dead_man_switch_fires_unless_it_is_set_again() {
     );
 }
 
-/// A mass cancel of more orders than one command may end goes on with time, and leaves alone what came later.
+/// A mass cancel of more orders than one command may end goes on with time, and leaves alone what
+/// came later.
 #[test]
 fn a_mass_cancel_goes_on_with_time_and_spares_later_orders() {
     let mut scenario = Scenario::new();

@@ -387,7 +387,8 @@ fn a_budget_that_loses_to_its_own_order_does_not_pass_over_it() {
     );
 }
 
-/// There would be enough, if the orders that it meets were not its own account's; and there would not be.
+/// There would be enough, if the orders that it meets were not its own account's; and there would
+/// not be.
 #[test]
 fn a_fill_or_kill_says_if_only_its_own_orders_stop_it() {
     check(

@@ -1,4 +1,5 @@
-//! Keys that ask for keys: they give what they have, end by the log's time, and are replaced without a gap.
+//! Keys that ask for keys: they give what they have, end by the log's time, and are replaced
+//! without a gap.
 
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, KEY_GRACE_MAX_MS};
 use schemas::{

@@ -1,4 +1,5 @@
-//! What the law says, case by case. Names follow `docs/invariants.md` and the list of what books get wrong.
+//! What the law says, case by case. Names follow `docs/invariants.md` and the list of what books
+//! get wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

@@ -303,7 +303,8 @@ fn orders_that_ask_for_it_are_cancelled_by_a_pause() {
     );
 }
 
-/// A pause lets go of more orders than one command may end: trading resumes only when all of them are gone.
+/// A pause lets go of more orders than one command may end: trading resumes only when all of them
+/// are gone.
 #[test]
 fn a_market_does_not_resume_while_orders_wait_for_their_cancel() {
     let mut scenario = Scenario::new();

@@ -2,7 +2,8 @@
 
 use schemas::{GroupAct, GroupLimits};
 
-/// What an account asks about a group: `make 10 in 5`, `change 10 in 5`, `trigger`, `reset`, `delete`.
+/// What an account asks about a group: `make 10 in 5`, `change 10 in 5`, `trigger`, `reset`,
+/// `delete`.
 pub fn group_act(words: &[&str]) -> GroupAct {
     let limits = |contracts: &str, s: &str| GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap();
     match *words {

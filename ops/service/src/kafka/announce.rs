@@ -1,7 +1,8 @@
 //! A process says on the log of every shard that it reads it, and which vocabulary it can read.
 //!
-//! With a producer of its own: whoever writes nothing else, as projections, announces itself all the same, and a
-//! producer that must not leave gaps has nothing to do with it. It is made for each announcement, since these are minutes apart.
+//! With a producer of its own: whoever writes nothing else, as projections, announces itself all
+//! the same, and a producer that must not leave gaps has nothing to do with it. It is made for each
+//! announcement, since these are minutes apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,11 +21,12 @@ use crate::{LogArgs, Shutdown};
 /// An announcement that is not acknowledged within this time is made again.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// How long the end of a process waits for its last words. Without them it counts for some minutes more.
-/// Its producer has to connect first.
+/// How long the end of a process waits for its last words. Without them it counts for some minutes
+/// more. Its producer has to connect first.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Who has decided nothing for long may be dead, or have nothing to decide. An announcement tells which, as it is always answered.
+/// Who has decided nothing for long may be dead, or have nothing to decide. An announcement tells
+/// which, as it is always answered.
 static ASKED: Mutex<Asked> = Mutex::new(Asked { wanted: BTreeSet::new(), since: BTreeMap::new() });
 static WAKE: Notify = Notify::const_new();
 
@@ -39,7 +41,8 @@ fn asked() -> MutexGuard<'static, Asked> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Announces this process to a shard now, not in some minutes, so that whoever leads it decides something.
+/// Announces this process to a shard now, not in some minutes, so that whoever leads it decides
+/// something.
 pub fn ask(shard: Shard) {
     if asked().wanted.insert(shard) {
         WAKE.notify_one();
@@ -51,8 +54,8 @@ pub fn asked_at(shard: Shard) -> Option<Clock> {
     asked().since.get(&shard).copied()
 }
 
-/// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part that cannot announce
-/// itself can do nothing else on the log either.
+/// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part
+/// that cannot announce itself can do nothing else on the log either.
 pub async fn announce(log: LogArgs, part: PartInfo, shutdown: Shutdown) {
     let begin = Instant::now();
     let mut shards: Vec<_> = Shard::all(log.shards).map(|shard| (shard, Announcements::new(part))).collect();

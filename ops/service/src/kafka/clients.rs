@@ -1,4 +1,5 @@
-//! Client configurations. Each function says what it is for; the comments say why a setting differs from its default.
+//! Client configurations. Each function says what it is for; the comments say why a setting differs
+//! from its default.
 
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use schemas::limits::RECORD_BYTES_MAX;
 
 use crate::config::KafkaArgs;
 
-/// How long a record waits for others to go with it in one request, in milliseconds. Most of what an order costs is requests, so this halves the
-/// cost at some hundred orders a second (`docs/benchmarks.md`); two records, a command and its outcome, wait for each answer.
+/// How long a record waits for others to go with it in one request, in milliseconds. Most of what
+/// an order costs is requests, so this halves the cost at some hundred orders a second
+/// (`docs/benchmarks.md`); two records, a command and its outcome, wait for each answer.
 const LINGER_MS: &str = "1";
 
 /// What surrounds one record of the largest size in a request.
@@ -19,8 +21,9 @@ const REQUEST_OVERHEAD: usize = 1024 * 1024;
 pub enum ConsumerProfile {
     /// The head of the log: a record is wanted the moment it is there.
     Live,
-    /// The head of the log, but a few milliseconds may pass if the broker can then answer once instead of for every record. It answers
-    /// so often also when there is nothing: see [`super::EventsTail`].
+    /// The head of the log, but a few milliseconds may pass if the broker can then answer once
+    /// instead of for every record. It answers so often also when there is nothing: see
+    /// [`super::EventsTail`].
     Gathered {
         /// How long the broker may wait for more.
         wait: Duration,
@@ -45,7 +48,8 @@ fn base(kafka: &KafkaArgs) -> ClientConfig {
         .set("bootstrap.servers", &kafka.brokers)
         .set("client.id", concat!("lfg-", env!("CARGO_PKG_VERSION")))
         .set("message.max.bytes", (RECORD_BYTES_MAX + REQUEST_OVERHEAD).to_string())
-        // A broker that restarts is back within seconds: do not wait up to the default 10 s to see it.
+        // A broker that restarts is back within seconds: do not wait up to the default 10 s to see
+        // it.
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "60000")
         // Idle connections are closed by brokers as a matter of routine; that is no news.
@@ -61,9 +65,11 @@ pub fn admin_config(kafka: &KafkaArgs) -> ClientConfig {
     base(kafka)
 }
 
-/// A producer for single records that must neither wait for long nor double: idempotent, all replicas.
+/// A producer for single records that must neither wait for long nor double: idempotent, all
+/// replicas.
 ///
-/// A record that cannot be delivered within `timeout` fails; whether it was written is then unknown.
+/// A record that cannot be delivered within `timeout` fails; whether it was written is then
+/// unknown.
 pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
     let mut config = base(kafka);
     config
@@ -77,16 +83,18 @@ pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
     config
 }
 
-/// The engine's producer: as [`producer_config`], but a partition's records are a prefix of what was handed over, never
-/// with a gap: nothing times out, and an error that would leave a gap is fatal to the producer.
+/// The engine's producer: as [`producer_config`], but a partition's records are a prefix of what
+/// was handed over, never with a gap: nothing times out, and an error that would leave a gap is
+/// fatal to the producer.
 pub fn outcome_producer_config(kafka: &KafkaArgs) -> ClientConfig {
     let mut config = producer_config(kafka, Duration::ZERO);
     config.set("enable.gapless.guarantee", "true");
     config
 }
 
-/// A consumer for partitions that are assigned by hand, at offsets the caller keeps. `group` is a name only: nothing is
-/// committed under it. An offset that the log does not have is an error, never a silent jump.
+/// A consumer for partitions that are assigned by hand, at offsets the caller keeps. `group` is a
+/// name only: nothing is committed under it. An offset that the log does not have is an error,
+/// never a silent jump.
 pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile) -> ClientConfig {
     let mut config = base(kafka);
     config
@@ -98,8 +106,8 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile)
         .set("isolation.level", "read_uncommitted")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
-        // A record is answered at once, and a quiet log costs two requests a second. A partition that is assigned waits for the request
-        // that is under way.
+        // A record is answered at once, and a quiet log costs two requests a second. A partition
+        // that is assigned waits for the request that is under way.
         .set("fetch.wait.max.ms", "500");
     match reading {
         ConsumerProfile::Live => config.set("queued.max.messages.kbytes", "32768"),

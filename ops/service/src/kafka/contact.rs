@@ -5,8 +5,8 @@
 //! | `lfg_kafka_fetch_age_seconds`                 | since the partition's broker last answered; NaN: never         |
 //! | `lfg_kafka_lag_records`                       | records up to the log's end as far as is known; NaN: unknown   |
 //!
-//! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics: the broker is not
-//! asked more for them.
+//! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics:
+//! the broker is not asked more for them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,8 @@ pub const FETCH_AGE: &str = "lfg_kafka_fetch_age_seconds";
 /// How far a reader is behind the end of the log.
 pub const LAG: &str = "lfg_kafka_lag_records";
 
-/// A fetch is answered twice a second at least, records or none. After so long without, the broker is as good as gone.
+/// A fetch is answered twice a second at least, records or none. After so long without, the broker
+/// is as good as gone.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// The clients of this process that read partitions, by a number of their own.
@@ -34,7 +35,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone, Debug)]
 struct Heard {
     client: &'static str,
-    /// Of each partition that is read: how old its last answer was when that was told; `None`: none ever came.
+    /// Of each partition that is read: how old its last answer was when that was told; `None`: none
+    /// ever came.
     ages: BTreeMap<(String, i32), Option<Duration>>,
     told: Instant,
 }
@@ -92,7 +94,8 @@ impl Drop for Contact {
     }
 }
 
-/// What reads the log and has not heard from its broker for [`SILENT_AFTER`] or longer, and how long.
+/// What reads the log and has not heard from its broker for [`SILENT_AFTER`] or longer, and how
+/// long.
 pub fn silent() -> BTreeMap<String, String> {
     let now = Instant::now();
     let mut silent: BTreeMap<String, String> = BTreeMap::new();
@@ -103,7 +106,8 @@ pub fn silent() -> BTreeMap<String, String> {
     silent
 }
 
-/// True if this process reads the partition and none of its clients has heard from the broker for [`SILENT_AFTER`].
+/// True if this process reads the partition and none of its clients has heard from the broker for
+/// [`SILENT_AFTER`].
 pub fn is_silent(topic: &str, partition: i32) -> bool {
     is_silent_to(readers().values(), &(topic.to_owned(), partition), Instant::now())
 }

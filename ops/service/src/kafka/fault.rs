@@ -52,7 +52,8 @@ impl From<KafkaError> for KafkaFault {
     }
 }
 
-/// True if the same call may succeed later: what brokers and networks do when they restart, move or are slow.
+/// True if the same call may succeed later: what brokers and networks do when they restart, move or
+/// are slow.
 pub fn may_retry(error: &KafkaError) -> bool {
     !matches!(error, KafkaError::MessageConsumptionFatal(_)) && error.rdkafka_error_code().is_some_and(is_transient)
 }

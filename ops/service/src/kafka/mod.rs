@@ -1,8 +1,10 @@
-//! Kafka as the platform uses it: clients configured for low latency and no surprises, the topics, the tail of the log.
+//! Kafka as the platform uses it: clients configured for low latency and no surprises, the topics,
+//! the tail of the log.
 //!
-//! Facts behind the settings (librdkafka 2.12): `linger.ms=0` acknowledges in well under a millisecond where the default
-//! waits 5 ms; `fetch.queue.backoff.ms` defaults to a second's pause after a burst; a fetch under way must end before a
-//! new partition joins it, so `fetch.wait.max.ms` bounds how fast an engine can start to consume a shard's commands.
+//! Facts behind the settings (librdkafka 2.12): `linger.ms=0` acknowledges in well under a
+//! millisecond where the default waits 5 ms; `fetch.queue.backoff.ms` defaults to a second's pause
+//! after a burst; a fetch under way must end before a new partition joins it, so
+//! `fetch.wait.max.ms` bounds how fast an engine can start to consume a shard's commands.
 
 mod announce;
 mod clients;

@@ -1,7 +1,8 @@
 //! A producer with a thread of its own that handles what Kafka reports.
 //!
-//! As rdkafka's `ThreadedProducer`, but quiet while nothing happens. That one waits in slices of 100 ms and spins through the last
-//! millisecond of each, which is a hundredth of a core for each producer of an idle process.
+//! As rdkafka's `ThreadedProducer`, but quiet while nothing happens. That one waits in slices of
+//! 100 ms and spins through the last millisecond of each, which is a hundredth of a core for each
+//! producer of an idle process.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext, PurgeConfig};
 
-/// How long the thread waits at most before it looks whether its producer is still wanted. What Kafka reports wakes it at once.
+/// How long the thread waits at most before it looks whether its producer is still wanted. What
+/// Kafka reports wakes it at once.
 const SLICE: Duration = Duration::from_secs(2);
 
 /// A producer. What it has not written when it is dropped fails.

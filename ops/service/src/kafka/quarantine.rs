@@ -1,4 +1,5 @@
-//! Whether two admins have put a record of the events aside. A reader that halts at one asks before it does.
+//! Whether two admins have put a record of the events aside. A reader that halts at one asks before
+//! it does.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// So many looks in a row without a record, and there is none, or Kafka is out of reach.
 const LOOKS_MAX: u32 = 100;
 
-/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which nobody could read on
-/// from, so there is little to look through. Blocks.
+/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which
+/// nobody could read on from, so there is little to look through. Blocks.
 pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
     let mut next = offset + 1;
     let tail = EventsTail::open(&log.kafka, &log.topics(), ConsumerProfile::Bulk, [(shard, next)])?;
@@ -25,7 +26,8 @@ pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quar
             if looks < LOOKS_MAX {
                 continue;
             }
-            // The broker answers, and has no more for us: at the end is a record of its own (of a transaction).
+            // The broker answers, and has no more for us: at the end is a record of its own (of a
+            // transaction).
             tail.end(shard)?;
             break;
         };

@@ -1,8 +1,10 @@
 //! Gathers records while they come, and asks next to nothing while none comes.
 //!
-//! A consumer that gathers has the broker answer once in `wait`, also when there is nothing: a hundred requests a second from a process
-//! that has nothing to do. How long the broker waits is fixed when a consumer is made. So there are two: one gathers, and after a quiet
-//! second its partitions go to the other one, which the broker answers when a record is there. That record takes them back.
+//! A consumer that gathers has the broker answer once in `wait`, also when there is nothing: a
+//! hundred requests a second from a process that has nothing to do. How long the broker waits is
+//! fixed when a consumer is made. So there are two: one gathers, and after a quiet second its
+//! partitions go to the other one, which the broker answers when a record is there. That record
+//! takes them back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,8 @@ use super::requests::Requests;
 /// So long without a record, and the partitions change over.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 
-/// A client that reads nothing still tells once a second what it has asked, and keeps that until it is polled.
+/// A client that reads nothing still tells once a second what it has asked, and keeps that until it
+/// is polled.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The two consumers. Partitions are read by one of them.
@@ -158,7 +161,8 @@ impl Quiet {
         list
     }
 
-    // Whoever panicked with it had no partition half changed over: that is one call of the client after the other.
+    // Whoever panicked with it had no partition half changed over: that is one call of the client
+    // after the other.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,12 +1,13 @@
-//! What our clients ask of the broker, counted: most of what an order costs at moderate rates is requests and wake-ups.
+//! What our clients ask of the broker, counted: most of what an order costs at moderate rates is
+//! requests and wake-ups.
 //!
 //! | metric                     | labels                                     | meaning                   |
 //! |----------------------------|--------------------------------------------|---------------------------|
 //! | `lfg_kafka_requests_total` | `client`, `kind` (`Produce`, `Fetch`, …)   | requests sent to brokers  |
 //! | `lfg_kafka_records_total`  | `client`, `direction` (`sent`, `received`) | records sent or received  |
 //!
-//! `client` says what the client is for. The figures are librdkafka's own, and come once a second, when the client is
-//! polled.
+//! `client` says what the client is for. The figures are librdkafka's own, and come once a second,
+//! when the client is polled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -28,8 +29,8 @@ pub const RECORDS: &str = "lfg_kafka_records_total";
 /// Milliseconds from one report of librdkafka to the next.
 const EVERY_MS: &str = "1000";
 
-/// What one client has asked so far. As a client's context it only counts; a context of another kind passes its
-/// [`stats`](ClientContext::stats) on to it.
+/// What one client has asked so far. As a client's context it only counts; a context of another
+/// kind passes its [`stats`](ClientContext::stats) on to it.
 pub struct Requests {
     client: &'static str,
     counted: Mutex<Counted>,

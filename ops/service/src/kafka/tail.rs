@@ -1,4 +1,5 @@
-//! The tail of the events topic: given partitions, from given offsets, in a thread of the caller's own.
+//! The tail of the events topic: given partitions, from given offsets, in a thread of the caller's
+//! own.
 //!
 //!   lfg.events[s…] ─▶ *EventsTail* ─▶ schemas::reading::Reader ─▶ the caller's fold
 //!
@@ -22,7 +23,8 @@ use crate::config::KafkaArgs;
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads partitions of the events topic from given offsets on. In order within a partition; across partitions in any.
+/// Reads partitions of the events topic from given offsets on. In order within a partition; across
+/// partitions in any.
 pub struct EventsTail {
     reads: TailReads,
     topic: String,
@@ -76,8 +78,9 @@ impl TailRecord<'_> {
 }
 
 impl EventsTail {
-    /// Opens the tail. `from`: each shard to read, and the offset of the first record wanted. Returns at once; the first
-    /// record takes up to half a second, so open it before you say that you are ready.
+    /// Opens the tail. `from`: each shard to read, and the offset of the first record wanted.
+    /// Returns at once; the first record takes up to half a second, so open it before you say that
+    /// you are ready.
     pub fn open(
         kafka: &KafkaArgs,
         topics: &Topics,
@@ -104,7 +107,8 @@ impl EventsTail {
         Ok(tail)
     }
 
-    /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call again, nothing is lost.
+    /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call
+    /// again, nothing is lost.
     pub fn next(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
         match self.poll(timeout) {
             None => Ok(None),
@@ -121,7 +125,8 @@ impl EventsTail {
         }
     }
 
-    /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client logs them.)
+    /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client
+    /// logs them.)
     pub fn next_or_wait(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
         match self.next(timeout) {
             Err(fault) if fault.may_retry() => {
@@ -132,7 +137,8 @@ impl EventsTail {
         }
     }
 
-    /// Reads a shard, too, from `offset` on; from its end, if no log has so many records. It must not be read already.
+    /// Reads a shard, too, from `offset` on; from its end, if no log has so many records. It must
+    /// not be read already.
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
         let number = i64::try_from(offset);
         match &self.reads {
@@ -142,7 +148,8 @@ impl EventsTail {
                 entered.add_partition_offset(&self.topic, shard.partition(), offset)?;
                 Ok(consumer.incremental_assign(&entered)?)
             }
-            // Where its partitions are, it counts itself: so it begins at an offset that a log can have.
+            // Where its partitions are, it counts itself: so it begins at an offset that a log can
+            // have.
             TailReads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), number.unwrap_or(i64::MAX))?),
         }
     }
@@ -155,7 +162,8 @@ impl EventsTail {
         }
     }
 
-    /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may still come.
+    /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may
+    /// still come.
     pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
             TailReads::AtOnce(consumer) => Ok(consumer.pause(&self.partition(shard))?),
@@ -185,8 +193,8 @@ impl EventsTail {
         list
     }
 
-    /// What the logs of `readers` do not have of what these read next, or have read, because they were cut there or
-    /// made anew, with the offsets that they have.
+    /// What the logs of `readers` do not have of what these read next, or have read, because they
+    /// were cut there or made anew, with the offsets that they have.
     pub fn cut<'a>(&self, readers: impl IntoIterator<Item = &'a LogReader>) -> Result<Vec<Cut>, KafkaFault> {
         let mut found = Vec::new();
         for reader in readers {

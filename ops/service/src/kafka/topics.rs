@@ -1,7 +1,8 @@
 //! The two topics of the log: created once, checked at every start.
 //!
-//! The number of partitions is the number of shards, for ever: account and market ids hash to it. Changing it would send
-//! every later command to a shard that knows nothing, so a difference is an error, never adapted to.
+//! The number of partitions is the number of shards, for ever: account and market ids hash to it.
+//! Changing it would send every later command to a shard that knows nothing, so a difference is an
+//! error, never adapted to.
 
 use std::time::Duration;
 
@@ -58,8 +59,8 @@ pub async fn create(log: &LogArgs) -> Result<Vec<(String, TopicOutcome)>, KafkaF
     Ok(made)
 }
 
-/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as `log.copies`, and configured
-/// as the log needs.
+/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as
+/// `log.copies`, and configured as the log needs.
 pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     let admin = admin(log)?;
     for topic in names(&log.topics()) {
@@ -68,8 +69,8 @@ pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ from what the log
-/// needs: then what is acknowledged may be lost, and an operator must look.
+/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ
+/// from what the log needs: then what is acknowledged may be lost, and an operator must look.
 pub async fn watch(log: LogArgs, ready: ReadinessPart, shutdown: Shutdown) {
     watch_every(LOOK_EVERY, log, ready, shutdown).await;
 }
@@ -193,8 +194,8 @@ async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log:
     Ok(())
 }
 
-/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster; blocks for one round
-/// trip, which at a process's start is nobody's loss.
+/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster;
+/// blocks for one round trip, which at a process's start is nobody's loss.
 fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<(usize, usize), KafkaFault> {
     let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);

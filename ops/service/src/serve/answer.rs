@@ -1,4 +1,5 @@
-//! An answer's body on its way out: in pieces, so that hyper takes the next only when there is room for it.
+//! An answer's body on its way out: in pieces, so that hyper takes the next only when there is room
+//! for it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -1,5 +1,5 @@
-//! The accept loop of every port that speaks HTTP: one task a connection, each bounded from its first byte to the last
-//! byte of an answer.
+//! The accept loop of every port that speaks HTTP: one task a connection, each bounded from its
+//! first byte to the last byte of an answer.
 //!
 //!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ router
 //!
@@ -13,8 +13,8 @@
 //! | whose answer is not read                            | after `write_within` without progress            |
 //! | whose peer is gone                                  | by TCP keep-alive                                |
 //!
-//! In place of `axum::serve`, which has none of these limits. Absent: how long a request may take, and how many may be
-//! in progress. Handlers know that.
+//! In place of `axum::serve`, which has none of these limits. Absent: how long a request may take,
+//! and how many may be in progress. Handlers know that.
 
 mod answer;
 mod connections;
@@ -58,13 +58,15 @@ const KEEP_ALIVE_TIMES: u32 = 4;
 /// How long an HTTP/2 peer may take to answer a ping, which it gets when nothing was heard of it.
 const PING_WITHIN: Duration = Duration::from_secs(20);
 
-/// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes it.
+/// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes
+/// it.
 pub const HEAD_MAX: usize = 64 * 1024;
 
 /// Bytes of a request's head over HTTP/2.
 pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
 
-/// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and on a connection.
+/// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and
+/// on a connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
@@ -75,7 +77,8 @@ pub struct Limits {
     pub connections: usize,
     /// Of these, connections of one address ([`Peer`]).
     pub each_address: usize,
-    /// Addresses that stand for many clients, as a load balancer's does: they are bound by `connections` alone.
+    /// Addresses that stand for many clients, as a load balancer's does: they are bound by
+    /// `connections` alone.
     pub shared_addresses: Vec<IpAddr>,
     /// From the connection to the first request's whole head.
     pub first_within: Duration,
@@ -89,8 +92,8 @@ pub struct Limits {
     pub streams: u32,
 }
 
-/// Who is at the other end: an IPv4 address, or the first 64 bits of an IPv6 address, which one client has to itself.
-/// An extension of every request.
+/// Who is at the other end: an IPv4 address, or the first 64 bits of an IPv6 address, which one
+/// client has to itself. An extension of every request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Peer(IpAddr);
 
@@ -189,7 +192,8 @@ impl Port {
                 tokio::select! {
                     ended = connection.as_mut() => {
                         if let Err(error) = ended {
-                            // A client that hangs up or does not speak HTTP: its own matter. It may have been told so.
+                            // A client that hangs up or does not speak HTTP: its own matter. It may
+                            // have been told so.
                             traffic.linger();
                             tracing::debug!(error = &*error, "a connection ended");
                         }
@@ -202,7 +206,8 @@ impl Port {
                     () = traffic.must_leave() => break,
                     () = tokio::time::sleep_until(at) => match traffic.overdue(&limits) {
                         None => {}
-                        // What was sent meanwhile is still answered, and streams that nobody reads are not waited for.
+                        // What was sent meanwhile is still answered, and streams that nobody reads
+                        // are not waited for.
                         Some(Due::Idle(_)) if !asked => {
                             asked = true;
                             traffic.leaves(limits.write_within);
@@ -244,8 +249,8 @@ async fn answer(
     Ok(response.map(|body| AnswerBody::new(body, under_way)))
 }
 
-/// True if the request says whom it is for, once: HTTP/1.1 demands a `Host` header, and two could be read differently by
-/// whoever stands in between.
+/// True if the request says whom it is for, once: HTTP/1.1 demands a `Host` header, and two could
+/// be read differently by whoever stands in between.
 pub fn names_host(request: &Parts) -> bool {
     match request.headers.get_all(header::HOST).iter().count() {
         0 => request.version != Version::HTTP_11,

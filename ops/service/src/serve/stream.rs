@@ -1,5 +1,5 @@
-//! A connection's socket. It has its place among the connections for as long as it is open, whoever holds it, and a
-//! peer that takes nothing of what is written ends it.
+//! A connection's socket. It has its place among the connections for as long as it is open, whoever
+//! holds it, and a peer that takes nothing of what is written ends it.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -13,7 +13,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::connections::Slot;
 
-/// How long a peer that is still sending may take to see what was said to it last, and how much it may send.
+/// How long a peer that is still sending may take to see what was said to it last, and how much it
+/// may send.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -44,7 +45,8 @@ impl Stream {
         self.open.as_ref().is_some_and(|(_, slot)| slot.traffic().is_upgraded())
     }
 
-    /// What writing came to, and whether it has been waited for too long. Other protocols have deadlines of their own.
+    /// What writing came to, and whether it has been waited for too long. Other protocols have
+    /// deadlines of their own.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if written.is_ready() || self.is_upgraded() {
             self.waits = false;
@@ -102,8 +104,8 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// To close a socket with bytes that were not read takes away what was written before. So what was said at the end of a
-/// conversation (`Traffic::lingers`) is given time to arrive.
+/// To close a socket with bytes that were not read takes away what was written before. So what was
+/// said at the end of a conversation (`Traffic::lingers`) is given time to arrive.
 impl Drop for Stream {
     fn drop(&mut self) {
         let Some((mut socket, slot)) = self.open.take() else { return };

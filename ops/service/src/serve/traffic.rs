@@ -97,7 +97,8 @@ impl Traffic {
         self.state().until = Some(Instant::now() + within);
     }
 
-    /// What is waited for. While requests are in progress, their handlers bound the time; it is looked again.
+    /// What is waited for. While requests are in progress, their handlers bound the time; it is
+    /// looked again.
     pub fn due(&self, limits: &Limits) -> Due {
         let state = self.state();
         if let Some(until) = state.until {
@@ -125,7 +126,8 @@ impl Traffic {
     }
 }
 
-/// A request in progress, from its head to the last byte of its answer that was taken to be written.
+/// A request in progress, from its head to the last byte of its answer that was taken to be
+/// written.
 pub struct RequestInProgress {
     traffic: Arc<Traffic>,
     number: u64,

@@ -1,5 +1,6 @@
-//! Order books from crates.io beside ours and the baseline on the same commands, with the same trades: medians of three runs, in turn,
-//! in one run. A book too slow for a whole flow runs its first commands, and so do ours and the baseline beside it.
+//! Order books from crates.io beside ours and the baseline on the same commands, with the same
+//! trades: medians of three runs, in turn, in one run. A book too slow for a whole flow runs its
+//! first commands, and so do ours and the baseline beside it.
 
 mod lobster_book;
 

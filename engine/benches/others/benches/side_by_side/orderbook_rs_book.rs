@@ -10,8 +10,8 @@ type Fill = (u64, u32, u32);
 
 pub struct OrderbookRs {
     books: Vec<OrderBook<()>>,
-    /// What its listener heard. The call itself does not tell: an order that finds too little answers with an error, though what it
-    /// found has traded.
+    /// What its listener heard. The call itself does not tell: an order that finds too little
+    /// answers with an error, though what it found has traded.
     heard: Arc<Mutex<Vec<Fill>>>,
 }
 

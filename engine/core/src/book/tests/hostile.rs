@@ -1,4 +1,5 @@
-//! What others do wrong or mean badly: callbacks that panic, ids that are chosen, bytes that no book has.
+//! What others do wrong or mean badly: callbacks that panic, ids that are chosen, bytes that no
+//! book has.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,7 +17,8 @@ fn order(id: u64, side: BookSide, price: u32, quantity: u32) -> Resting<u64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A callback panics at one of its fills: those before it have happened, and the order that came or was amended is not changed.
+    /// A callback panics at one of its fills: those before it have happened, and the order that
+    /// came or was amended is not changed.
     #[test]
     fn a_callback_that_panics_leaves_a_whole_book(
         asks in prop::collection::vec((50_u32..56, 1_u32..5), 1..20),
@@ -134,7 +136,8 @@ fn bytes_that_no_book_has_are_refused() {
     assert_eq!((sound.len(), sound.best(Bid), sound.best(Ask)), (3, Some(5_000), Some(5_001)));
 }
 
-/// Books of the largest domain, each with an order on each side at most: a few bytes claim no more than a few times as much.
+/// Books of the largest domain, each with an order on each side at most: a few bytes claim no more
+/// than a few times as much.
 #[test]
 fn bytes_claim_little_more_than_they_are() {
     let many = 300_u64;

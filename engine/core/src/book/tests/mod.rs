@@ -1,4 +1,5 @@
-//! The book against a naive one that is a sorted list, and the rules that every price-time book must keep, by name.
+//! The book against a naive one that is a sorted list, and the rules that every price-time book
+//! must keep, by name.
 
 mod hostile;
 mod memory;
@@ -114,8 +115,8 @@ impl Naive {
         self.agrees_on_queues(book);
     }
 
-    /// What is ahead of each order, each counted alone, all with one count in whichever order, and with a count too
-    /// short for most.
+    /// What is ahead of each order, each counted alone, all with one count in whichever order, and
+    /// with a count too short for most.
     fn agrees_on_queues(&self, book: &Book<u64>) {
         let ahead = |count: &mut QueueCount, id| book.books.ahead(id, count).expect("it rests");
         let (mut one, mut backwards) = (QueueCount::of_at_most(usize::MAX), QueueCount::of_at_most(usize::MAX));

@@ -1,4 +1,4 @@
-//! What the law calls: take, insert, reduce, remove.
+//! Tests of the calls that the core uses: take, insert, reduce, remove.
 
 use proptest::prelude::*;
 use schemas::BookSide;
@@ -15,7 +15,8 @@ enum Step {
 }
 
 fn step(highest: u32) -> impl Strategy<Value = Step> {
-    // Few prices, at both ends of the domain and around the bitmaps' borders, so that levels fill, empty and refill.
+    // Few prices, at both ends of the domain and around the bitmaps' borders, so that levels fill,
+    // empty and refill.
     let price = prop_oneof![0_u32..=4, 62_u32..=66, 4_094_u32..=4_098, highest - 3..=highest, 0..=highest];
     prop_oneof![
         5 => (any::<bool>(), price, 1_u32..=5).prop_map(|(bid, price, quantity)| Step::Place { bid, price, quantity }),
@@ -81,7 +82,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// So few prices that a side comes to have many orders for each, and then few: its levels move to a table and back.
+    /// So few prices that a side comes to have many orders for each, and then few: its levels move
+    /// to a table and back.
     #[test]
     fn sides_that_fill_and_empty_agree_with_a_sorted_list(
         steps in prop::collection::vec((any::<bool>(), 0_u32..20, 1_u32..4, any::<usize>()), 0..300),

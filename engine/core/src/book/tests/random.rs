@@ -1,4 +1,5 @@
-//! What a book's own users call: place, cancel and amend, at random, against the sorted list; and several books in one memory.
+//! What a book's own users call: place, cancel and amend, at random, against the sorted list; and
+//! several books in one memory.
 
 use proptest::prelude::*;
 
@@ -12,8 +13,8 @@ enum Step {
     Amend { id: u64, price: u32, quantity: u32 },
 }
 
-/// Few ids, so that live ones come again and gone ones are named; few prices, at both ends of the domain and around the borders of
-/// words and blocks, so that levels fill, empty and refill.
+/// Few ids, so that live ones come again and gone ones are named; few prices, at both ends of the
+/// domain and around the borders of words and blocks, so that levels fill, empty and refill.
 fn step(highest: u32) -> impl Strategy<Value = Step> {
     let id = || 1_u64..=24;
     let price = move || {

@@ -1,4 +1,4 @@
-//! Every rule of the market's shard that an order breaks, where the law stops at the first.
+//! Every rule of the market's shard that an order breaks; deciding stops at the first.
 
 use schemas::{MarketLimits, NewOrder, Quantity, Rejection, Timestamp};
 
@@ -18,7 +18,7 @@ impl Breaks {
         }
     }
 
-    /// The rules of [`order::check`], each by itself.
+    /// Runs the rules of [`order::check`], each by itself.
     pub fn note_each(&mut self, state: &ShardState, order: &NewOrder, now: Timestamp) {
         self.note(order::check_amount(order));
         self.note(order::check_expiry(order, now));
@@ -34,7 +34,7 @@ impl Breaks {
         self.note(parking::lacks(state, order.account, order::needed(order, contracts)).map(|_| ()));
     }
 
-    /// Returns the contracts that the order would come in with.
+    /// Returns the contracts with which the order would come in.
     fn note_market(
         &mut self,
         state: &ShardState,

@@ -1,9 +1,10 @@
-//! What an order would do if it were decided now, and every rule that it breaks: the law's own functions, on a state
-//! that stays as it is. Nothing of it is written anywhere.
+//! Previews an order: what it would do if it were decided now, and every rule that it breaks. Uses
+//! the core's own functions on a state that does not change. Nothing is written anywhere.
 //!
-//! Matching decides on `&State` and yields events; here they go into a scratch outcome, and are added up instead of
-//! applied. What the order's purse lacks, the account's home would be asked for: see [`lending`](super::lending). Of an
-//! account without a purse here, only the home knows the groups.
+//! Matching decides on `&ShardState` and yields events; here they go into a scratch outcome, and
+//! are added up instead of applied. The account's home would be asked for what the order's purse
+//! lacks: see [`lending`](super::lending). The groups of an account without a purse here are known
+//! only to the home.
 
 mod breaks;
 mod shrunk;
@@ -20,20 +21,20 @@ use self::breaks::Breaks;
 use super::{DecisionContext, cancel, claims, matching, order, parking};
 use crate::state::{MarketView, Purse, ShardState, weight};
 
-/// What a shard says of an order that it would decide now.
+/// A shard's preview of an order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Preview {
-    /// The rules of its market's shard that it breaks, each once, in the law's order: the first is what the order
-    /// would be refused for. A rule that can only be judged where another holds (a market's rules, of a market that
-    /// is not there) is not among them.
+    /// The rules of its market's shard that it breaks, each once, in the order of the checks: the
+    /// order would be refused for the first. A rule that can only be checked where another holds (a
+    /// market's rules, without the market) is not included.
     pub breaks: Vec<Rejection>,
     /// What its client id stands for already: that would be the answer, and nothing would be done.
     pub repeats: Option<FirstOutcome>,
     /// It would wait behind other requests of its account.
     pub waits: bool,
-    /// What its purse lacks, for which the account's home would be asked.
+    /// What its purse lacks; the account's home would be asked for it.
     pub lacks: Need,
-    /// Room that the purse would give back with that.
+    /// Room that the purse would give back with the ask.
     pub given_back: Room,
     /// What it would do once nothing is lacking; `None` if it breaks a rule or repeats another.
     pub does: Option<OrderEffect>,
@@ -42,29 +43,29 @@ pub struct Preview {
 /// What an order would do at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderEffect {
-    /// The order as it would be taken in: contracts, how many fill, and where it stands after.
+    /// The order as it would be accepted: contracts, how many fill, and its state afterwards.
     pub placed: OrderPlaced,
     /// Its fills, best price first.
     pub fills: Vec<PriceFill>,
-    /// Resting orders that it trades with.
+    /// Number of resting orders with which it trades.
     pub trades: u32,
-    /// Paid for the contracts, or received for them.
+    /// Credits paid or received for the contracts.
     pub notional: Credits,
-    /// Its fees, all together.
+    /// The sum of its fees.
     pub fee: Credits,
-    /// Credits that are held for what rests of it.
+    /// Credits held for what rests of it.
     pub held: Credits,
-    /// What it does to its account's purse, with what pairs bring that it completes, and what resting orders give back
-    /// that it makes smaller.
+    /// Its effect on its account's purse, including pairs that it completes and what resting orders
+    /// that it shrinks free.
     pub purse: PurseEffect,
-    /// Pairs of its account that would become credits.
+    /// Pairs of its account that would be redeemed for credits.
     pub redeemed: u64,
-    /// It would trigger a group of its account. What else of that group ends, and what follows from that, is in none of
-    /// these figures.
+    /// It would trigger a group of its account. These figures do not include the other orders of
+    /// that group that end, nor the consequences.
     pub triggers_group: bool,
     /// What the fills win or lose if the market answers YES.
     pub if_yes: Credits,
-    /// What they win or lose if it answers NO.
+    /// What the fills win or lose if it answers NO.
     pub if_no: Credits,
 }
 
@@ -82,20 +83,20 @@ pub struct PriceFill {
 /// A change of a purse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PurseEffect {
-    /// Of what can be spent.
+    /// Change of the credits that can be spent.
     pub available: Credits,
-    /// Of what live buys hold.
+    /// Change of the credits that live buys hold.
     pub held: Credits,
-    /// Of the number of live orders.
+    /// Change of the number of live orders.
     pub live_orders: i32,
 }
 
 impl ShardState {
-    /// What an order would do if it were decided now, at `now` or at the state's time if that is later. Nothing is
-    /// changed.
+    /// Previews an order as if decided at `now`, or at the state's time if that is later. Nothing
+    /// is changed.
     ///
-    /// Time: as a command's, so it looks at no more than [`ORDER_FILLS_MAX`] resting orders. A client id that is old
-    /// enough to be forgotten is told as known until the shard has let it go.
+    /// Takes as long as a command: visits no more than [`ORDER_FILLS_MAX`] resting orders. A client
+    /// id that is old enough to be dropped is reported as known until the shard has dropped it.
     pub fn preview(&self, order: &NewOrder, now: Timestamp) -> Preview {
         let now = now.max(self.facts.time);
         if self.map.of_market(order.market) != self.shard {
@@ -121,7 +122,7 @@ impl ShardState {
         }
         let (purse, waits) = (self.purse(order.account), parking::queues(self, order.account));
         let given_back = purse.filter(|_| !self.is_home(order.account)).map_or(Room::ZERO, Purse::sealed_room);
-        // What could never be had is refused for that, and not parked.
+        // A request that could never get what it lacks is refused for that, and not parked.
         let hopeless = !waits && claims::hopeless(self, order.account, lacks).is_some();
         if (waits || !lacks.is_nothing()) && !hopeless {
             breaks.note(parking::check_park(self, order.account, weight(&ParkedRequest::Place(*order))));
@@ -177,7 +178,7 @@ fn does(state: &ShardState, market: MarketView<'_>, order: &NewOrder, limit: Pri
     }
 }
 
-/// An order's trades, added up by price.
+/// Returns an order's trades, added up by price.
 fn fills_of(events: &[Event], placed: &OrderPlaced) -> Vec<PriceFill> {
     let mut fills: Vec<PriceFill> = Vec::new();
     for event in events {

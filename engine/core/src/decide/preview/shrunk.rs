@@ -1,5 +1,5 @@
-//! What an account's resting buys that only reduce would lose: the last step of a command ([`reduce`](crate::decide::reduce)),
-//! on events that are not true yet.
+//! What an account's resting reduce-only buys would lose: the last step of a command
+//! ([`reduce`](crate::decide::reduce)), on events that are not applied yet.
 
 use schemas::effects::{self, PositionChange};
 use schemas::event::OrderPlaced;
@@ -15,7 +15,7 @@ pub struct Free {
 }
 
 impl Free {
-    /// Once these events are true. None of its pairs is redeemed yet.
+    /// Returns the contracts after these events. None of its pairs is redeemed yet.
     pub fn after(market: MarketView<'_>, account: AccountId, events: &[Event]) -> Self {
         let position = market.position(account);
         let signed =
@@ -31,12 +31,12 @@ impl Free {
         Self { yes: counted(yes), no: counted(no) }
     }
 
-    /// Pairs that are redeemed.
+    /// Returns the pairs that are redeemed.
     pub fn pairs(&self) -> u64 {
         self.yes.min(self.no)
     }
 
-    /// Contracts of a kind that are left then.
+    /// Returns the contracts of a kind that are left then.
     fn left(&self, contract: Contract) -> u64 {
         let free = match contract {
             Contract::Yes => self.yes,
@@ -46,7 +46,8 @@ impl Free {
     }
 }
 
-/// The orders of the account that would lose contracts, as they are after these events, and how many.
+/// Returns the orders of the account that would lose contracts, as they are after these events, and
+/// how many each.
 pub fn losses(
     state: &ShardState,
     market: MarketView<'_>,
@@ -77,7 +78,7 @@ pub fn losses(
     losses
 }
 
-/// A resting order once these events are true; `None` if it is gone then.
+/// Returns a resting order as it is after these events; `None` if it is gone then.
 fn after(mut resting: MarketOrder, events: &[Event]) -> Option<MarketOrder> {
     let id = resting.id;
     for event in events {

@@ -1,4 +1,4 @@
-//! One name and what it stands for, in 32 bytes.
+//! A client id and its meaning, in 32 bytes.
 
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
@@ -8,12 +8,13 @@ use schemas::{OrderId, Rejection};
 
 use super::RequestName;
 
-/// 128 bits of BLAKE3 of a name.
+/// 128 bits of the BLAKE3 hash of a name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct NameHash(pub [u64; 2]);
 
 impl NameHash {
-    /// Everything of a name is in its hash, with the account first and all parts of fixed width: two names never have the same bytes.
+    /// Hashes the whole name, with the account first and all fields of fixed width: two names never
+    /// have the same bytes.
     pub fn of(name: RequestName) -> Self {
         let mut bytes = [0; 33];
         bytes[..8].copy_from_slice(&name.account.0.to_le_bytes());
@@ -35,17 +36,18 @@ impl NameHash {
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Meaning {
-    /// An order that was taken in.
+    /// An order that was accepted.
     Order(OrderId),
     /// An order that was refused, and why.
     Refused(OrderId, Rejection),
-    /// A deposit, a withdrawal or a transfer: which, its fingerprint says.
+    /// A deposit, a withdrawal or a transfer, identified by its fingerprint.
     Movement,
     /// A transfer that the receiver's home refused, and why.
     RefusedMovement(Rejection),
 }
 
-/// How fingerprints are made. An entry says by which way its own was: a build that makes them in another way takes what it cannot
+/// How fingerprints are computed. An entry records the scheme of its own: a build with another
+/// scheme treats a request that it cannot compare as a different one, and does nothing twice.
 /// compare for another request, and does nothing twice.
 const SCHEME: u8 = 1;
 
@@ -55,9 +57,10 @@ pub struct ClientIdEntry {
     pub name: NameHash,
     pub meaning: Meaning,
     scheme: u8,
-    /// Tells a repeat from another request under the same name: of an order 40 bits, of a movement 120 (104 if it was
-    /// refused). An order's repeat is answered with what the first came to, so whoever makes two of its orders look
-    /// alike hears nothing wrong; a movement's with what is asked.
+    /// Distinguishes a repeat from another request under the same name: 40 bits for an order, 120
+    /// for a movement (104 if it was refused). An order's repeat is answered with the first one's
+    /// result, so a client that makes two of its orders look alike gets no wrong answer; a
+    /// movement's repeat is answered with what it asks.
     fingerprint: u128,
 }
 
@@ -71,14 +74,15 @@ impl ClientIdEntry {
         Self { name, meaning, scheme: SCHEME, fingerprint: kept(meaning, fingerprint) }
     }
 
-    /// True if it is of a request with this fingerprint.
+    /// Returns true if the entry is of a request with this fingerprint.
     pub fn is_of(&self, fingerprint: u128) -> bool {
         self.scheme == SCHEME && self.fingerprint == kept(self.meaning, fingerprint)
     }
 
-    /// Behind the name an order's id or the low half of a movement's fingerprint; then, from the high end, an order's
-    /// fingerprint or the rest of a refused movement's (40 bits) and the code of the refusal (16), or the rest of a
-    /// movement's fingerprint (56), scheme (4) and kind (4).
+    /// Packs the entry. After the name comes an order's id or the low half of a movement's
+    /// fingerprint; then, from the high end, an order's fingerprint or the rest of a refused
+    /// movement's (40 bits) and the code of the refusal (16), or the rest of a movement's
+    /// fingerprint (56), scheme (4) and kind (4).
     #[allow(clippy::cast_possible_truncation, reason = "takes the fingerprint apart")]
     pub fn pack(&self) -> Packed {
         let (fingerprint, rest) = (self.fingerprint as u64, (self.fingerprint >> 64) as u64);
@@ -92,7 +96,7 @@ impl ClientIdEntry {
     }
 }
 
-/// What is kept of a fingerprint.
+/// Returns the bits of a fingerprint that are kept.
 fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
     match meaning {
         Meaning::Order(_) | Meaning::Refused(..) => fingerprint >> 88,
@@ -101,7 +105,7 @@ fn kept(meaning: Meaning, fingerprint: u128) -> u128 {
     }
 }
 
-/// An [`ClientIdEntry`] as it is kept.
+/// A packed [`ClientIdEntry`].
 #[derive(Clone, Copy, Debug)]
 pub struct Packed([u64; 4]);
 
@@ -114,7 +118,7 @@ impl Packed {
         NameHash([self.0[0], self.0[1]])
     }
 
-    /// `None` if these words are no entry.
+    /// Unpacks an entry; `None` if these words are not an entry.
     #[allow(clippy::cast_possible_truncation, reason = "takes the words apart")]
     pub fn unpack(&self) -> Option<ClientIdEntry> {
         let [.., number, tail] = self.0;

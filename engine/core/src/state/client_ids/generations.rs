@@ -1,4 +1,5 @@
-//! Entries in the order in which they came, those of an hour together. Appended behind, given up in front; nothing is moved.
+//! Entries in the order of their arrival, grouped by hour. Appended at the end, dropped at the
+//! front; nothing is moved.
 
 use std::collections::VecDeque;
 
@@ -10,15 +11,15 @@ use bincode::{Decode, Encode};
 use super::entry::{ClientIdEntry, Packed};
 use crate::hash::client_id;
 
-/// Entries that are kept, and given back to the allocator, together. A generation grows by one such piece at a time, so nothing of it
-/// is ever copied.
+/// Number of entries that are allocated and freed together. A generation grows by one such piece at
+/// a time, so none of it is ever copied.
 const PIECE: usize = 4_096;
 
 /// Entries, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Generations {
     all: VecDeque<Generation>,
-    /// The number of the oldest entry. Entries are numbered as they come.
+    /// The number of the oldest entry. Entries are numbered in the order of arrival.
     first: u64,
     /// The number that the next entry gets.
     next: u64,
@@ -32,9 +33,9 @@ struct Generation {
     hour: u64,
     /// The number of its first entry, whether that is still there or not.
     base: u64,
-    /// How many it ever had.
+    /// Number of entries it ever had.
     len: u64,
-    /// All are full but the last one. Those that are given up are empty.
+    /// All are full but the last one. Dropped pieces are empty.
     pieces: Vec<Vec<Packed>>,
 }
 
@@ -43,13 +44,13 @@ impl Generations {
         usize::try_from(self.next - self.first).expect("they are in memory")
     }
 
-    /// The hour of the oldest entry.
+    /// Returns the hour of the oldest entry.
     #[inline]
     pub fn oldest(&self) -> Option<u64> {
         self.all.front().map(|generation| generation.hour)
     }
 
-    /// Appends an entry of this hour. Returns where it is: the low bits of its number.
+    /// Appends an entry of this hour. Returns its place: the low bits of its number.
     pub fn push(&mut self, hour: u64, entry: ClientIdEntry) -> u32 {
         let number = self.next;
         self.next += 1;
@@ -64,7 +65,7 @@ impl Generations {
         match generation.pieces.last_mut() {
             Some(piece) if piece.len() < PIECE => piece.push(packed),
             _ => {
-                // A quiet hour has few.
+                // A quiet hour has few entries.
                 let mut piece = Vec::with_capacity(if first { 1 } else { PIECE });
                 piece.push(packed);
                 generation.pieces.push(piece);
@@ -73,7 +74,7 @@ impl Generations {
         low(number)
     }
 
-    /// Takes the oldest entry out.
+    /// Removes the oldest entry.
     pub fn pop(&mut self) -> Option<ClientIdEntry> {
         let number = self.first;
         let packed = *self.get(low(number))?;
@@ -90,15 +91,15 @@ impl Generations {
         packed.unpack()
     }
 
-    /// The sum of the hashes of all entries.
+    /// Returns the sum of the hashes of all entries.
     pub fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// The entry at a place, if it is there.
+    /// Returns the entry at a place, if it is there.
     #[inline]
     pub fn get(&self, at: u32) -> Option<&Packed> {
-        // The place says where behind the first it is: there are never 2^32 of them.
+        // The place is the distance from the first entry: there are never 2^32 entries.
         let number = self.first + u64::from(at.wrapping_sub(low(self.first)));
         if number >= self.next {
             return None;
@@ -108,26 +109,26 @@ impl Generations {
         generation.pieces.get(piece)?.get(at)
     }
 
-    /// All entries with their places.
+    /// Returns all entries with their places.
     pub fn iter(&self) -> impl Iterator<Item = (u32, ClientIdEntry)> {
         let entries = self.all.iter().flat_map(|generation| self.entries(generation)).filter_map(Packed::unpack);
         (self.first..).map(low).zip(entries)
     }
 
-    /// The entries of a generation that are there.
+    /// Returns the entries of a generation that are still there.
     fn entries<'a>(&self, generation: &'a Generation) -> impl Iterator<Item = &'a Packed> + use<'a> {
         let gone = usize::try_from(self.gone(generation)).expect("they were in memory");
         generation.pieces.iter().skip(gone / PIECE).flatten().skip(gone % PIECE)
     }
 
-    /// How many of a generation are given up.
+    /// Returns how many entries of a generation were dropped.
     fn gone(&self, generation: &Generation) -> u64 {
         self.first.saturating_sub(generation.base)
     }
 }
 
 impl Generation {
-    /// The piece of an entry, and where it is there.
+    /// Returns the piece of an entry, and the index in it.
     #[inline]
     fn place(&self, number: u64) -> (usize, usize) {
         let behind = usize::try_from(number - self.base).expect("it is in memory");

@@ -1,7 +1,9 @@
-//! From a name's hash to its entry: pages of 64 places, in the order of the hashes that they are for.
+//! The index from a name's hash to its entry: pages of 64 places, ordered by the range of hashes
+//! that each covers.
 //!
-//! A tree and not a table of hashes: a client chooses its names and can compute their hashes, so it could fill a corner of a table. And a
-//! tree grows by a page at a time, however large it is. What is given up stays in its page until the page is full.
+//! A tree and not a hash table: a client chooses its names and can compute their hashes, so it
+//! could fill one region of a table. And a tree grows by one page at a time, however large it is.
+//! Dropped entries stay in their page until the page is full.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +12,27 @@ use super::generations::Generations;
 
 const PLACES: usize = 64;
 
-/// Entries that a full page keeps at most: with more it is divided.
+/// Maximum number of live entries that a full page keeps: with more it is divided.
 const KEPT_MAX: usize = 48;
 
-/// Pages by the lowest hash that each is for; the first one's is 0.
+/// Pages by the lowest hash of each; the first one's is 0.
 #[derive(Clone, Debug, Default)]
 pub struct ClientIdIndex {
     pages: BTreeMap<u64, Box<Page>>,
 }
 
-/// Places of entries, in no order.
+/// Places of entries, unordered.
 #[derive(Clone, Debug)]
 struct Page {
     len: usize,
-    /// A part of the hash that does not choose the page: nearly always only the wanted entry is looked at.
+    /// Some bits of the hash that do not choose the page: nearly always only the wanted entry is
+    /// compared.
     tags: [u16; PLACES],
     places: [u32; PLACES],
 }
 
 impl ClientIdIndex {
-    /// The entry with this hash.
+    /// Returns the entry with this hash.
     pub fn find(&self, name: NameHash, entries: &Generations) -> Option<ClientIdEntry> {
         let (_, page) = self.pages.range(..=key(name)).next_back()?;
         let tagged = (0..page.len).filter(|at| page.tags[*at] == tag(name));
@@ -37,7 +40,7 @@ impl ClientIdIndex {
         found.and_then(super::entry::Packed::unpack)
     }
 
-    /// Notes where the entry with this hash is.
+    /// Records the place of the entry with this hash.
     pub fn insert(&mut self, name: NameHash, place: u32, entries: &Generations) {
         if self.pages.is_empty() {
             self.pages.insert(0, Box::new(Page::new()));
@@ -53,7 +56,7 @@ impl ClientIdIndex {
     }
 }
 
-/// What chooses the page.
+/// Returns the bits that choose the page.
 fn key(name: NameHash) -> u64 {
     name.0[0]
 }
@@ -73,7 +76,8 @@ impl Page {
         self.len += 1;
     }
 
-    /// Forgets what was given up. If that is not much, the upper half becomes another page: returns it with its lowest hash.
+    /// Removes dropped entries. If they are few, moves the upper half to another page, and returns
+    /// that page with its lowest hash.
     fn make_room(&mut self, entries: &Generations) -> Option<(u64, Box<Self>)> {
         let all = std::mem::replace(self, Self::new());
         let mut kept: Vec<(u64, u16, u32)> = Vec::with_capacity(PLACES);
@@ -84,7 +88,7 @@ impl Page {
         kept.sort_unstable();
         let divides = kept.len() > KEPT_MAX;
         let lowest = if divides { kept[kept.len() / 2].0 } else { u64::MAX };
-        // To make so many hashes that agree in 64 bits is beyond anybody.
+        // Nobody can make so many hashes that agree in 64 bits.
         assert!(!divides || kept[0].0 < lowest, "a page of names with one hash");
         let mut half = Box::new(Self::new());
         for (key, tag, place) in kept {

@@ -1,20 +1,22 @@
-//! What clients called their requests, so that a repeat finds the first outcome.
+//! Client ids of requests, so that a repeat finds the first outcome.
 //!
 //! ```text
 //! name ─hash─▶ index ─▶ entry of 32 bytes, in the generation of its hour
 //! ```
 //!
-//! | a name                                  | is remembered                                          |
+//! | a name                                  | is kept                                                |
 //! |-----------------------------------------|--------------------------------------------------------|
-//! | of an order that rests                  | as long as the order rests, and an hour's generation on |
+//! | of an order that rests                  | as long as the order rests, then as if just used       |
 //! | of anything else                        | at least 24 hours, at most one more                    |
 //!
-//! Names are kept in generations, one for each hour of the log's time. Entries are only appended, so a generation whose hour is over
-//! does not change any more. When it is 24 hours old it is given up, a bounded part with each command: what its entries name is
-//! forgotten, but for orders that still rest. The number of entries so follows from the rate of the last 25 hours, and from what an
-//! account may name in an hour ([`CLIENT_IDS_AN_HOUR_MAX`]).
+//! Names are kept in generations, one for each hour of the log's time. Entries are only appended,
+//! so a generation whose hour is over does not change any more. When it is 24 hours old it is
+//! dropped, a bounded number of entries with each command, except for orders that still rest. So
+//! the number of entries follows from the rate of the last 25 hours, and from the maximum of names
+//! of an account in an hour ([`CLIENT_IDS_AN_HOUR_MAX`]).
 //!
-//! A name is known by 128 bits of its hash, the account included: nobody can find a name of one account that stands for another's.
+//! A name is identified by 128 bits of its hash, which includes the account: nobody can find a name
+//! of one account that stands for another's.
 
 mod entry;
 mod generations;
@@ -36,7 +38,8 @@ use entry::{ClientIdEntry, NameHash};
 use generations::Generations;
 use index::ClientIdIndex;
 
-/// What a client calls a request: an order within its market, a movement of credits within its account.
+/// A client's name for a request: unique in its market for an order, in its account for a movement
+/// of credits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestName {
     pub account: AccountId,
@@ -46,79 +49,81 @@ pub struct RequestName {
 }
 
 impl RequestName {
-    /// What its client calls an order, if it calls it anything.
+    /// Returns the name of an order, if its client gave it one.
     pub fn of_order(order: &NewOrder) -> Option<Self> {
         let NewOrder { account, market, client_id, .. } = *order;
         Some(Self { account, market: Some(market), client_id: client_id? })
     }
 }
 
-/// Entries of old generations that one command gives up. Looking up whether an order still rests costs about as much as a fill.
+/// Number of entries of old generations that one command drops. Checking whether an order still
+/// rests costs about as much as a fill.
 const GIVEN_UP_MAX: usize = 256;
 
-/// Generations that are kept whole, besides the present one.
+/// Number of generations that are kept completely, besides the current one.
 const GENERATIONS: u64 = CLIENT_ID_WINDOW_MS / CLIENT_ID_GENERATION_MS;
 
-/// The remembered names, and where to find them.
+/// The names that are kept, and their index.
 #[derive(Clone, Debug, Default)]
 pub struct ClientIds {
     /// The hour of the log's time, counted from its epoch.
     hour: u64,
-    /// How many names each account has used in this hour.
+    /// Number of names that each account has used in this hour.
     used: Hashed<AccountId, u32>,
     generations: Generations,
     /// Names of orders that rest for longer than names are kept.
     old: BTreeMap<NameHash, ClientIdEntry>,
-    /// The same by order.
+    /// The same names by order.
     old_orders: BTreeMap<OrderId, NameHash>,
     /// The sum of the hashes of the old names.
     old_sum: u64,
-    /// Where names are among the generations. Follows from them.
+    /// The index of names in the generations. Derived from them.
     index: ClientIdIndex,
-    /// The name that the present command is about, and its hash. Saves work, and nothing depends on it.
+    /// The name of the current command, and its hash. A cache without effect on results.
     recalled: Option<(RequestName, NameHash)>,
 }
 
 impl ClientIds {
-    /// How many names are remembered.
+    /// Returns the number of names that are kept.
     pub fn len(&self) -> usize {
         self.generations.len() + self.old.len()
     }
 
-    /// Notes what the present command asks for again and again. Changes nothing that anybody can see.
+    /// Caches the name that the current command looks up repeatedly. No visible effect.
     #[inline]
     pub fn seek(&mut self, name: RequestName) {
         self.recalled = Some((name, NameHash::of(name)));
     }
 
-    /// What the name stands for.
+    /// Returns what the name stands for.
     pub fn get(&self, name: RequestName) -> Option<Meaning> {
         self.find(self.hash(name)).map(|entry| entry.meaning)
     }
 
-    /// What the name stands for, and whether the request that had it first has this fingerprint.
+    /// Returns what the name stands for, and whether the request that had it first has this
+    /// fingerprint.
     pub fn get_first(&self, name: RequestName, fingerprint: impl FnOnce() -> u128) -> Option<(Meaning, bool)> {
         let entry = self.find(self.hash(name))?;
         Some((entry.meaning, entry.is_of(fingerprint())))
     }
 
-    /// True if the account has used as many names in this hour as it may.
+    /// Returns true if the account has used as many names in this hour as it may.
     #[inline]
     pub fn are_used_up(&self, account: AccountId) -> bool {
         self.left(account) == 0
     }
 
-    /// The same at a time that is not before the log's.
+    /// As [`Self::are_used_up`], at a time that is not before the log's.
     pub fn are_used_up_at(&self, account: AccountId, now: Timestamp) -> bool {
         now.0 / CLIENT_ID_GENERATION_MS == self.hour && self.are_used_up(account)
     }
 
-    /// Names that the account may still use in this hour.
+    /// Returns the number of names that the account may still use in this hour.
     pub fn left(&self, account: AccountId) -> u32 {
         CLIENT_IDS_AN_HOUR_MAX.saturating_sub(self.used.get(account).copied().unwrap_or_default())
     }
 
-    /// Remembers a name unless it is known already.
+    /// Records a name unless it is known already.
     pub fn remember(&mut self, name: RequestName, meaning: Meaning, fingerprint: u128) {
         let hash = self.hash(name);
         if self.find(hash).is_some() {
@@ -128,7 +133,7 @@ impl ClientIds {
         self.append(ClientIdEntry::new(hash, meaning, fingerprint));
     }
 
-    /// Time goes on. Gives names up that are old enough, some at a time.
+    /// Advances the time. Drops names that are old enough, some at a time.
     #[inline]
     pub fn advance(&mut self, now: Timestamp, rests: impl Fn(OrderId) -> bool) {
         let hour = now.0 / CLIENT_ID_GENERATION_MS;
@@ -167,12 +172,12 @@ impl ClientIds {
         self.used.hash_changed(|account, used| client_ids_used(account, self.hour, *used));
     }
 
-    /// The sum of the hashes of all that is remembered.
+    /// Returns the sum of the hashes of all names.
     pub fn sum(&self) -> u64 {
         self.used.sum().wrapping_add(self.generations.sum()).wrapping_add(self.old_sum)
     }
 
-    /// An order rests no longer. Its name is kept as long as if it had just been used.
+    /// Handles the end of a resting order: its name is kept as long as if it had just been used.
     #[inline]
     pub fn order_ended(&mut self, order: OrderId) {
         if !self.old_orders.is_empty() {

@@ -106,7 +106,8 @@ impl Model {
         }
     }
 
-    /// An answer was proposed for a market of an event: it wants the event's YES, keeps it, or lets it go.
+    /// An answer was proposed for a market of an event: it wants the event's YES, keeps it, or lets
+    /// it go.
     pub(super) fn want_yes(&mut self, id: MarketId, answer: Word) {
         let (at, market) = (self.at, self.market(id));
         let (Some(event), has) = (market.listing.about.event, market.yes == Some(Yes::Its)) else { return };

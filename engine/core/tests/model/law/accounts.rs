@@ -61,7 +61,8 @@ impl Model {
         }
     }
 
-    /// Credits leave their sender, and either arrive or come back: at once on one shard, else when messages arrive.
+    /// Credits leave their sender, and either arrive or come back: at once on one shard, else when
+    /// messages arrive.
     pub(super) fn transfer(&mut self, journey: Journey) {
         let Journey { from, to, amount, name } = journey;
         let checked = if from == to { Err(Rejection::TransferToSelf) } else { self.check_amount(from, amount) };

@@ -51,7 +51,8 @@ impl Model {
         self.meant(account, order)
     }
 
-    /// One that is not alone is part of an all-or-nothing batch, which looks itself at what its account may have.
+    /// One that is not alone is part of an all-or-nothing batch, which looks itself at what its
+    /// account may have.
     pub(super) fn check_change(&self, amendment: &Amendment, alone: bool) -> Answer<Change> {
         let (market, order) = self.live_order(amendment.account, amendment.order)?;
         let price = amendment.price.map_or(order.price, |price| order.entry.book_price(price));

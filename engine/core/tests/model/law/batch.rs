@@ -39,7 +39,8 @@ impl Model {
         }
     }
 
-    /// What waits for credits or room is decided later than it came. Only what takes away passes it.
+    /// What waits for credits or room is decided later than it came. Only what takes away passes
+    /// it.
     fn one_by_one(&mut self, account: AccountId, requests: &[BatchRequest], decided: &[Decided]) {
         let mut open: BTreeMap<u16, &BatchRequest> = (0..).zip(requests).collect();
         let mut ended = BTreeSet::new();

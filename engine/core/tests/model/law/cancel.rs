@@ -31,7 +31,8 @@ impl Model {
         if market.state.takes_cancels() { Ok(market.id()) } else { Err(Rejection::MarketNotOpen) }
     }
 
-    /// Takes an order out of its book and gives back what it holds. One whose time has come expires, whatever else ends it.
+    /// Takes an order out of its book and gives back what it holds. One whose time has come
+    /// expires, whatever else ends it.
     pub(super) fn end(&mut self, market: MarketId, id: OrderId, reason: CancelReason) {
         let gone = *self.market(market).order(id).expect("it rests");
         let expired = gone.is_gone(self.now);

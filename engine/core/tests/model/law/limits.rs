@@ -32,7 +32,8 @@ impl Weight {
         Self { live: 1, notional, wants }
     }
 
-    /// Of an order that comes in: it counts whole, as a live one only if it can come to rest. By budget, as a contract at least.
+    /// Of an order that comes in: it counts whole, as a live one only if it can come to rest. By
+    /// budget, as a contract at least.
     pub(super) fn of_new(order: &NewOrder) -> Self {
         let quantity = orders::asked(&order.terms);
         let notional = match order.terms {
@@ -55,7 +56,8 @@ impl Market {
         self.of_account(account).map(|order| Weight::of_resting(order).wanted(contract)).sum()
     }
 
-    /// Refuses a change that asks for more than before of what is then beyond a limit. `others` happen as well.
+    /// Refuses a change that asks for more than before of what is then beyond a limit. `others`
+    /// happen as well.
     pub(super) fn check_limits(
         &self,
         account: AccountId,

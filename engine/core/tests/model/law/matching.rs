@@ -171,8 +171,8 @@ impl Model {
         self.settle(order.account, market, Some(order.id), moved);
     }
 
-    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which contracts go from hand to
-    /// hand.
+    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which
+    /// contracts go from hand to hand.
     pub(super) fn fills_whole(&self, id: MarketId, order: &Order) -> bool {
         let mut market = self.market(id).clone();
         let mut meeting = Meeting::of(*order, self.count_endings());
@@ -223,7 +223,8 @@ impl Model {
             for (account, entry) in [(account, order.entry), (other.account, other.entry)] {
                 match entry.side() {
                     Side::Buy => market.gain(account, entry.contract(), quantity),
-                    // A batch is tried before anybody has looked whether the order has anything to give.
+                    // A batch is tried before anybody has looked whether the order has anything to
+                    // give.
                     Side::Sell => {
                         let has = market.position(account).of(entry.contract());
                         market.lose(account, entry.contract(), has.min(quantity.contracts().into()));
@@ -414,7 +415,8 @@ impl Model {
     }
 }
 
-/// Orders that meeting this one counts for: with the first of an account also those of its side that may shrink for it.
+/// Orders that meeting this one counts for: with the first of an account also those of its side
+/// that may shrink for it.
 fn counts(market: &Market, other: &Order, met: &mut BTreeSet<AccountId>) -> usize {
     let first = met.insert(other.account);
     let on_side = |order: &&Order| order.shrinks() && order.side() == other.side();
@@ -431,7 +433,8 @@ pub(super) struct Changed {
     pub(super) held: Credits,
 }
 
-/// As many contracts as the budget buys at this price of the book, fee included, and at most `most`: found by halving.
+/// As many contracts as the budget buys at this price of the book, fee included, and at most
+/// `most`: found by halving.
 fn most_for(budget: Credits, entry: Entry, price: Price, rate: FeeRate, most: Quantity) -> Quantity {
     let costs = |n: Quantity| entry.book_price(price).cost(n) + rate.fee(price, n);
     let (mut enough, mut above) = (0, most.contracts() + 1);

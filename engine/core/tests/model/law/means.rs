@@ -1,4 +1,5 @@
-//! What an account has in all: credits, room for live orders and for credits that they hold. Wherever it is, each market can use it.
+//! What an account has in all: credits, room for live orders and for credits that they hold.
+//! Wherever it is, each market can use it.
 
 use schemas::{AccountId, Credits, OrderId, Rejection};
 

@@ -1,14 +1,18 @@
-//! The whole law once more, written only for clarity: one exchange, plain lists, sums counted afresh whenever they are needed.
+//! The whole law once more, written only for clarity: one exchange, plain lists, sums counted
+//! afresh whenever they are needed.
 //!
-//! Says, for one command, every event that tells something (all but those of purses and of the traffic between shards), on which
-//! shard it is told, what the command does to wallets, and what is there afterwards. Nothing is cached: a reservation is the sum of
-//! an account's resting sells, what it holds that of its resting buys, a market's contracts that of its positions.
+//! Says, for one command, every event that tells something (all but those of purses and of the
+//! traffic between shards), on which shard it is told, what the command does to wallets, and what
+//! is there afterwards. Nothing is cached: a reservation is the sum of an account's resting sells,
+//! what it holds that of its resting buys, a market's contracts that of its positions.
 //!
-//! An account has one pot of credits and one set of limits, whatever its purses have. Of shards the model knows only what shows: ids
-//! carry them, a command can come to the wrong one, and
+//! An account has one pot of credits and one set of limits, whatever its purses have. Of shards the
+//! model knows only what shows: ids carry them, a command can come to the wrong one, and
 //!
-//! - a frozen account is refused before the market is looked at, if it has a purse there ([`Account::purses`]);
-//! - requests of a batch, one by one, are decided in the order that the core tells: some may wait for credits while others pass.
+//! - a frozen account is refused before the market is looked at, if it has a purse there
+//!   ([`Account::purses`]);
+//! - requests of a batch, one by one, are decided in the order that the core tells: some may wait
+//!   for credits while others pass.
 
 mod about;
 mod accounts;
@@ -142,7 +146,8 @@ pub enum Standing {
 struct Named {
     order: NewOrder,
     first: FirstOutcome,
-    /// The hour in which it was used, or in which its order ended that had rested for more than a day.
+    /// The hour in which it was used, or in which its order ended that had rested for more than a
+    /// day.
     hour: u64,
 }
 
@@ -202,8 +207,9 @@ impl Model {
         }
     }
 
-    /// One command that came to a shard, and all that follows from it on every shard. `decided` are the requests of a batch, one by
-    /// one, in the order in which they are decided, and what the shard hears of groups meanwhile.
+    /// One command that came to a shard, and all that follows from it on every shard. `decided` are
+    /// the requests of a batch, one by one, in the order in which they are decided, and what the
+    /// shard hears of groups meanwhile.
     pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command, decided: &[Decided]) -> Outcome {
         self.now = self.now.max(time);
         self.at = at;

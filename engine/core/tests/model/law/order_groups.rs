@@ -1,5 +1,6 @@
-//! Groups of orders: what an account's orders may fill in a while. Every fill is kept with its time, on the shard where it
-//! was and at its account's home; what counts is added up each time that it matters.
+//! Groups of orders: what an account's orders may fill in a while. Every fill is kept with its
+//! time, on the shard where it was and at its account's home; what counts is added up each time
+//! that it matters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -227,7 +228,8 @@ impl Model {
         }
     }
 
-    /// What the group of an order refuses. Where an account has no purse, nobody knows of its groups.
+    /// What the group of an order refuses. Where an account has no purse, nobody knows of its
+    /// groups.
     pub(super) fn check_group(&self, order: &NewOrder, others: impl FnOnce(GroupOf) -> usize) -> Answer<()> {
         let Some(group) = order.instructions.group.filter(|_| self.has_purse(order.account)) else { return Ok(()) };
         let of = (order.account, group);

@@ -11,7 +11,8 @@ use super::limits::{Swap, Weight};
 use super::means::Wants;
 use super::{Answer, FORGOTTEN, Market, Model, Moved, Named, Order};
 
-/// What a repeat of a request is told that waits. Which command it waits with, the model does not know.
+/// What a repeat of a request is told that waits. Which command it waits with, the model does not
+/// know.
 const PARKED: FirstOutcome = FirstOutcome::Parked { command: CommandId(0) };
 
 impl Model {
@@ -31,7 +32,8 @@ impl Model {
         }
     }
 
-    /// An account that had no purse here gets one for its order, and only then its groups are known.
+    /// An account that had no purse here gets one for its order, and only then its groups are
+    /// known.
     pub(super) fn check_with_purse(&mut self, order: &NewOrder) -> Answer<()> {
         if self.get_purse(order.account) {
             self.check_group(order, |_| 0)?;
@@ -138,8 +140,8 @@ impl Model {
         if passed { Err(Rejection::DeadlinePassed) } else { Ok(()) }
     }
 
-    /// The price in the book at which it may come in, and the order as it may: one that only reduces perhaps for fewer
-    /// contracts.
+    /// The price in the book at which it may come in, and the order as it may: one that only
+    /// reduces perhaps for fewer contracts.
     pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
         self.check_books(order, self.resting_at(order.market))?;
@@ -187,7 +189,8 @@ impl Model {
         Ok(market)
     }
 
-    /// Where an order rests that must not take: at its own price, or a tick away from the best order that it would take.
+    /// Where an order rests that must not take: at its own price, or a tick away from the best
+    /// order that it would take.
     pub(super) fn price_to_rest(&self, market: &Market, order: &Order) -> Answer<Price> {
         let others: Vec<&Order> = market.on_side(order.side().opposite()).collect();
         let gone = others.iter().take_while(|other| other.is_gone(self.now)).count();
@@ -218,8 +221,8 @@ impl Model {
         }
     }
 
-    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would enlarge a position
-    /// then lose what is beyond. Returns how many did.
+    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would
+    /// enlarge a position then lose what is beyond. Returns how many did.
     pub(super) fn redeem(&mut self, id: MarketId) -> usize {
         let Some(market) = self.find_market(id) else { return 0 };
         let free = |account| {

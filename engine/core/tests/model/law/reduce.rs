@@ -1,5 +1,5 @@
-//! Orders that never leave their account with more contracts. Nothing is kept for them: what they may have is counted
-//! from the positions and orders that there are, each time that it matters.
+//! Orders that never leave their account with more contracts. Nothing is kept for them: what they
+//! may have is counted from the positions and orders that there are, each time that it matters.
 
 use schemas::event::CancelReason;
 use schemas::limits::REDUCE_ONLY_MAX;
@@ -38,8 +38,8 @@ impl Market {
         self.free(account, reduced).saturating_sub(self.taken(account, reduced))
     }
 
-    /// Contracts that would stay if all pairs were redeemed now, those apart that `order` is on its way to sell. None
-    /// if others would.
+    /// Contracts that would stay if all pairs were redeemed now, those apart that `order` is on its
+    /// way to sell. None if others would.
     pub(super) fn net(&self, account: AccountId, reduced: Contract, order: &Meeting) -> u64 {
         let selling = if order.sells_of(account) { u64::from(order.wanted.contracts()) } else { 0 };
         (self.free(account, reduced) + selling).saturating_sub(self.free(account, reduced.other()))
@@ -84,7 +84,8 @@ impl Model {
         meeting.cut |= !meeting.beyond.is_zero() || meeting.budget.is_some() && most == 0;
     }
 
-    /// An order that is met loses what it would have beyond its account's position. Returns what is left.
+    /// An order that is met loses what it would have beyond its account's position. Returns what is
+    /// left.
     pub(super) fn keep_maker_reducing(&mut self, id: MarketId, meeting: &Meeting, maker: &Order) -> Option<Order> {
         if !maker.shrinks() {
             return Some(*maker);
@@ -110,7 +111,8 @@ impl Model {
         }
     }
 
-    /// The youngest order of the first account that would enlarge its position loses what is beyond.
+    /// The youngest order of the first account that would enlarge its position loses what is
+    /// beyond.
     pub(super) fn shrink_one(&mut self, id: MarketId) -> bool {
         let market = self.market(id);
         if !market.state.trades_later() {

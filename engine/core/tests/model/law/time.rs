@@ -107,7 +107,8 @@ impl Model {
         self.tell(Event::MarketArchived { market: id, state, resolution, settled, fees });
     }
 
-    /// Cancels what an ended or paused market lets go, then pays out. Returns how many orders and positions that were.
+    /// Cancels what an ended or paused market lets go, then pays out. Returns how many orders and
+    /// positions that were.
     pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
         let market = self.market(id);
         if !market.is_swept() {

@@ -1,4 +1,5 @@
-//! Whether an all-or-nothing batch can be carried out whole, whatever it does itself on the way. Judged by what is there before it.
+//! Whether an all-or-nothing batch can be carried out whole, whatever it does itself on the way.
+//! Judged by what is there before it.
 //!
 //! | a request                   | is refused as a conflict if                                                           |
 //! |-----------------------------|---------------------------------------------------------------------------------------|
@@ -14,7 +15,8 @@
 //! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
 //! | only reduces                |                                                                                       |
 //!
-//! What the account's means must reach is counted for the whole batch: what it lets go pays for what it holds.
+//! What the account's means must reach is counted for the whole batch: what it lets go pays for
+//! what it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -222,7 +224,8 @@ impl Model {
         Ok(())
     }
 
-    /// What may fill of its account's groups: of its own, and of those of orders that it may trade with.
+    /// What may fill of its account's groups: of its own, and of those of orders that it may trade
+    /// with.
     fn note_filling(&self, plan: &mut Plan, entering: &Entering, asked: u64) {
         let order = &entering.order;
         if !self.meets(plan, entering) {
@@ -243,8 +246,9 @@ impl Model {
         }
     }
 
-    /// Sells of its own account that come off the book when it arrives: expired ones, and live ones by its self-trade
-    /// prevention. All contracts that the account has in sells of that kind may be theirs.
+    /// Sells of its own account that come off the book when it arrives: expired ones, and live ones
+    /// by its self-trade prevention. All contracts that the account has in sells of that kind may
+    /// be theirs.
     fn note_ended(&self, plan: &mut Plan, entering: &Entering) {
         let Entering { market, order, .. } = entering;
         let ends_live = [SelfTrade::CancelOldest, SelfTrade::CancelBoth].contains(&order.self_trade);
@@ -276,8 +280,8 @@ impl Model {
             || brought.any(|other| order.reaches(other.order.price))
     }
 
-    /// Contracts of a kind that one more order could give, if what depends on the batch turns out well, and if it turns
-    /// out badly.
+    /// Contracts of a kind that one more order could give, if what depends on the batch turns out
+    /// well, and if it turns out badly.
     fn may_give(&self, plan: &Plan, market: &Market, order: &Order, contract: Contract) -> (u64, u64) {
         let id = market.id();
         let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);
@@ -342,8 +346,8 @@ impl Model {
     }
 }
 
-/// Which request is refused if a whole batch asks for more than its account has: the first of the orders that take most of it, or else
-/// the first amendment.
+/// Which request is refused if a whole batch asks for more than its account has: the first of the
+/// orders that take most of it, or else the first amendment.
 fn blamed(requests: &[BatchRequest], code: Rejection) -> usize {
     let takes = |request: &BatchRequest| match request {
         BatchRequest::Place(order) if code == Rejection::LiveOrderLimit => {

@@ -1,7 +1,8 @@
-//! Scenarios over several shards as text: one line a command, one helper that knows the API. The answer is what the shards' logs say, and
-//! what each purse has at the end.
+//! Scenarios over several shards as text: one line a command, one helper that knows the API. The
+//! answer is what the shards' logs say, and what each purse has at the end.
 //!
-//! Each command goes to its shard. What the shards send each other is delivered after each line, unless it is held back:
+//! Each command goes to its shard. What the shards send each other is delivered after each line,
+//! unless it is held back:
 //!
 //! ```text
 //! account a home 0 has 10            an account with 10 credits, its home on shard 0

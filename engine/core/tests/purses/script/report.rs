@@ -1,4 +1,5 @@
-//! What the shards' logs say, and what each purse has at the end, as text. A line of a log begins with its shard: `1 | a: parked`.
+//! What the shards' logs say, and what each purse has at the end, as text. A line of a log begins
+//! with its shard: `1 | a: parked`.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! Shards in memory, and the messages between them: delivered, held back, or waiting for a shard that is down.
+//! Shards in memory, and the messages between them: delivered, held back, or waiting for a shard
+//! that is down.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +9,8 @@ use schemas::{
     AccountId, Cause, Command, CommandId, Credits, Event, Message, PurseInstruction, Room, Shard, Timestamp,
 };
 
-/// Messages that may be delivered after one line, before it is said that the shards never come to rest.
+/// Messages that may be delivered after one line, before it is said that the shards never come to
+/// rest.
 const DELIVERIES_MAX: usize = 10_000;
 
 /// What one shard's log says to one command.
@@ -126,7 +128,8 @@ impl Shards {
         node.snapshot = Some((node.log.len(), node.state.to_bytes()));
     }
 
-    /// The shard's engine dies. Another restores its snapshot, follows the log from there, and sends again what it keeps.
+    /// The shard's engine dies. Another restores its snapshot, follows the log from there, and
+    /// sends again what it keeps.
     pub fn kill(&mut self, shard: Shard) -> Vec<Said> {
         let map = self.map;
         let node = &mut self.nodes[shard.index()];
@@ -226,7 +229,8 @@ impl Shards {
         }
     }
 
-    /// What an account has and uses is within its limits; where these were lowered below it, it does not grow.
+    /// What an account has and uses is within its limits; where these were lowered below it, it
+    /// does not grow.
     fn check_limits(&mut self, id: AccountId, known: &Account) {
         let (lent, used) = self.room_of(id, known);
         let limit = Room { orders: known.limits.live_orders, held: known.limits.held };
@@ -242,8 +246,8 @@ impl Shards {
         assert!(within, "{}: account {id} uses {used:?} of {limit:?}", Invariant::RoomIsCounted);
     }
 
-    /// The room that an account's home has lent, and what all purses together use. No purse has more than it was lent, and none uses more
-    /// than it has.
+    /// The room that an account's home has lent, and what all purses together use. No purse has
+    /// more than it was lent, and none uses more than it has.
     fn room_of(&self, id: AccountId, known: &Account) -> (Rooms, Rooms) {
         let home = self.map.of_account(id);
         let (mut lent, mut used) = (Rooms::default(), Rooms::default());

@@ -1,5 +1,5 @@
-//! Scenarios as text: one line a command, one helper that knows the API. The answer is what the log says and where all ends up.
-//! `command.rs` has the words.
+//! Scenarios as text: one line a command, one helper that knows the API. The answer is what the log
+//! says and where all ends up. `command.rs` has the words.
 
 mod command;
 mod report;

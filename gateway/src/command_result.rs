@@ -1,6 +1,6 @@
 //! The result of one command, and of each request of a batch, as an outcome contains it. Pure.
 //!
-//!   tail ─▶ pending ─▶ *told* ─▶ answers, batch
+//!   tail ─▶ pending ─▶ *command result* ─▶ answers, batch
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -28,11 +28,29 @@ fn a_short_demo_holds() {
         assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
     }
     assert!(!said.contains("is not there"), "the engine's processor time is missing:\n{said}");
+    for label in sample_labels() {
+        let is_there = said.lines().any(|line| line.trim_start().starts_with(&label));
+        assert!(is_there, "README.md shows {label:?}, and a demo prints no such line:\n{said}");
+    }
     let batches = ["--rate", "2000", "--seconds", "3", "--markets", "5", "--accounts", "40", "--batch", "50"];
     let output = stack.loadtest(&[&["demo"], &batches[..]].concat());
     let said = text(&output);
     assert!(output.status.success() && said.contains("in batches of 50"), "{said}");
     assert!(said.contains(" × 201"), "{said}");
+}
+
+/// The first words of the lines of the demo's output that README.md shows.
+fn sample_labels() -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let sample = readme.split("$ ops/loadtest demo --with-floor\n").nth(1).unwrap().split("```").next().unwrap();
+    let label = |line: &str| {
+        let words = line.trim().split("  ").next()?;
+        let label = words.split(|c: char| c.is_ascii_digit()).next()?.trim_end();
+        (!label.is_empty() && label != "…").then(|| label.to_owned())
+    };
+    let labels: Vec<String> = sample.lines().filter_map(label).collect();
+    assert!(labels.len() >= 15, "{labels:?}");
+    labels
 }
 
 /// Whether it is slower is for `ops/hostile` to say, on a machine of its own; here other tests run beside it.

@@ -14,8 +14,6 @@
 //!
 //! Architecture invariant: the position is stored with the rows and changes only with them.
 //! Recovery always restarts from the stored position.
-//! Architecture invariant: the position is stored with the rows and moves only with them; recovery is always «begin again
-//! from the stored position».
 
 pub mod fold;
 pub mod migrate;

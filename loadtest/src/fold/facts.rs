@@ -92,7 +92,8 @@ impl Fold {
         }
     }
 
-    /// Checks that an archived market's final state equals the state that the log recorded before.
+    /// Checks that an archived market was settled and that its fees equal those that the log
+    /// recorded.
     fn archived(&mut self, market: MarketId, place: OutcomeContext, fees: Credits) {
         let Some(known) = self.market(market, place) else { return };
         known.archived = true;

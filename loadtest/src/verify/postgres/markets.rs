@@ -18,7 +18,7 @@ struct About {
     tags: Vec<String>,
     event: Option<u64>,
     opens: Option<u64>,
-    /// To the second, because the last moment is not more exact than that.
+    /// In whole seconds, because the last moment is exact only to the second.
     expiry: u64,
     clarifications: Vec<String>,
 }

@@ -102,10 +102,10 @@ pub struct DemoArgs {
     /// Measure the bare loop through Kafka first, at the same rate.
     #[arg(long)]
     with_floor: bool,
-    /// A process whose processor time is told, with its descendants' (repeatable).
+    /// A process whose processor time is reported, with its descendants' (repeatable).
     #[arg(long = "pid", value_name = "NAME=PID")]
     pids: Vec<Watched>,
-    /// A process whose metrics tell what it asks of Kafka (repeatable).
+    /// A process whose metrics contain its requests to Kafka (repeatable).
     #[arg(long = "metrics", value_name = "NAME=URL")]
     metrics: Vec<Scraped>,
 }

@@ -37,10 +37,10 @@ pub struct WritePoolArgs {
     /// Postgres, `postgres://user:password@host:port/database`.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
-    /// Connections at most; each shard's writer uses one at a time. Default: shards + 1.
+    /// Maximum number of connections; each shard's writer uses one at a time. Default: shards + 1.
     #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MAX")]
     pub postgres_connections_max: Option<usize>,
-    /// Connections kept open at least, once they were needed.
+    /// Minimum number of connections kept open, once they were needed.
     #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MIN", default_value_t = 1)]
     pub postgres_connections_min: usize,
     /// A connection older than this many seconds is replaced.
@@ -49,7 +49,7 @@ pub struct WritePoolArgs {
     /// A connection unused for this many seconds is closed.
     #[arg(long, env = "LFG_POSTGRES_IDLE_S", default_value_t = 300)]
     pub postgres_idle_s: u64,
-    /// Every so many seconds the connections are looked over.
+    /// Seconds between health checks of the connections.
     #[arg(long, env = "LFG_POSTGRES_HEALTH_CHECK_S", default_value_t = 30)]
     pub postgres_health_check_s: u64,
 }

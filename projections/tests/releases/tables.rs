@@ -91,7 +91,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Formats a client's request, without the order's price: that has its own columns.
+/// Formats the requested terms of an order, without its resting price, which has its own column.
 fn terms(terms: &Terms) -> String {
     match terms {
         Terms::Limit { time_in_force, .. } => format!("LIMIT,{time_in_force:?}"),

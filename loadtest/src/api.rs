@@ -1,7 +1,7 @@
-//! The gateway as any client sees it: HTTP/1.1 over connections that are kept.
+//! An HTTP/1.1 client of the gateway's public API, over kept connections.
 //!
-//! One request at a time on a connection; as many connections as the caller wants. Plain HTTP only: the load test
-//! stands next to the gateway, not behind its proxy.
+//! One request at a time per connection; as many connections as the caller wants. Plain HTTP only:
+//! the load test runs beside the gateway, not behind its proxy.
 
 use std::time::Duration;
 
@@ -14,45 +14,45 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// An answer that takes longer is given up. Above every limit of the gateway's own.
+/// The time limit of a request; above all of the gateway's own limits.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What went wrong between here and the gateway.
+/// Errors of a request to the gateway.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The URL cannot be used.
     #[error("`{0}` is no URL of the form http://host[:port]")]
     Url(String),
-    /// A key that cannot stand in a header.
+    /// The key contains characters that a header cannot hold.
     #[error("the API key has characters that a header cannot hold")]
     Key,
     /// The gateway cannot be reached. Nothing was sent.
     #[error("cannot connect to {url}: {error}")]
     Connect {
-        /// Where.
+        /// The URL.
         url: String,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
-    /// The connection broke. Whether the request was taken is unknown.
+    /// The connection broke. Whether the gateway received the request is unknown.
     #[error("the connection broke: {0}")]
     Transport(#[from] hyper::Error),
-    /// No answer in time. Whether the request was taken is unknown.
+    /// No response in time. Whether the gateway received the request is unknown.
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
-    /// An answer that was not hoped for.
+    /// A response with an unexpected status.
     #[error("{request} was answered {status}: {body}")]
     Unexpected {
-        /// What was asked.
+        /// The request.
         request: String,
         /// The status.
         status: u16,
-        /// The body's beginning.
+        /// The beginning of the body.
         body: String,
     },
 }
 
-/// Where the gateway is.
+/// The gateway's address.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     authority: String,
@@ -60,7 +60,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// From `http://host[:port]`.
+    /// Parses `http://host[:port]`.
     pub fn new(url: &str) -> Result<Self, ApiError> {
         let wrong = || ApiError::Url(url.to_owned());
         let uri: hyper::Uri = url.parse().map_err(|_| wrong())?;
@@ -71,52 +71,52 @@ impl Endpoint {
         Ok(Self { authority: format!("{}:{port}", authority.host()), host })
     }
 
-    /// The URL of a path on the same host, for WebSocket.
+    /// Returns the WebSocket URL of a path on the same host.
     pub fn websocket(&self, path: &str) -> String {
         format!("ws://{}{path}", self.authority)
     }
 }
 
-/// Who asks.
+/// The API key of a client.
 #[derive(Clone, Debug)]
 pub struct Credentials(HeaderValue);
 
 impl Credentials {
-    /// From the text of an API key.
+    /// Parses an API key.
     pub fn new(key: &str) -> Result<Self, ApiError> {
         let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| ApiError::Key)?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
 
-    /// The header's value.
+    /// Returns the header's value.
     pub fn header(&self) -> &HeaderValue {
         &self.0
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct ApiReply {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
 }
 
-/// One connection, opened when it is needed and opened again when it broke.
+/// One connection: opens when needed, and again after it broke.
 pub struct ApiConnection {
     endpoint: Endpoint,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl ApiConnection {
-    /// Connects at the first request.
+    /// Creates a connection that opens at the first request.
     pub fn new(endpoint: Endpoint) -> Self {
         Self { endpoint, sender: None }
     }
 
-    /// Sends one request and waits for its answer.
+    /// Sends one request and waits for its response.
     pub async fn send(
         &mut self,
         method: Method,
@@ -161,17 +161,17 @@ impl ApiConnection {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();
-        // Only now: what is left of an answer that was given up must not be taken for the next one.
+        // Only now: the rest of an abandoned response must not be taken for the next one.
         self.sender = Some(sender);
         Ok(ApiReply { status, body })
     }
 
-    /// Connects now, so that the first request need not.
+    /// Connects now, so that the first request is not delayed.
     pub async fn warm_up(&mut self) -> Result<(), ApiError> {
         self.json(Method::GET, "/v1/markets?limit=1", None, None, &[200]).await.map(drop)
     }
 
-    /// Sends a request whose answer must have one of `statuses` and a JSON body. For what has to work.
+    /// Sends a request that must succeed: its response must have one of `statuses` and a JSON body.
     pub async fn json(
         &mut self,
         method: Method,
@@ -197,7 +197,7 @@ async fn connect(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>, ApiErr
     stream.set_nodelay(true).map_err(error)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        // Its end is the sender's error, and told there.
+        // The sender reports the connection's end.
         let _ = connection.await;
     });
     Ok(sender)

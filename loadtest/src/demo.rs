@@ -1,4 +1,4 @@
-//! `loadtest demo`: people, a minute of trading, and then every figure verified.
+//! `loadtest demo`: creates accounts and markets, trades for a minute, then verifies every figure.
 //!
 //!   people ─▶ listen ─▶ plan ─▶ drive ─▶ settle ─▶ verify ─▶ report
 
@@ -22,16 +22,16 @@ use crate::report::{self, LatencyRow, grouped};
 use crate::verify::settle::{SettleTimes, VerifiedStores};
 use crate::verify::{self, Check, MAY_BE_EMPTY};
 
-/// Accounts that listen to their own orders.
+/// Number of accounts that subscribe to their own orders.
 const LISTENING_ACCOUNTS: usize = 5;
 
-/// What each account begins with.
+/// The initial credits of each account.
 const CREDITS: u32 = 100_000;
 
 /// How long the floor is measured within a demo.
 const FLOOR_LENGTH: Duration = Duration::from_secs(10);
 
-/// How late clients of Kafka, and Postgres, tell what they have counted.
+/// The maximum delay with which Kafka clients and Postgres publish their counters.
 const COUNTED_WITHIN: Duration = Duration::from_millis(1_200);
 
 /// Where the read models are.
@@ -49,14 +49,14 @@ pub struct ReadModelArgs {
 }
 
 impl ReadModelArgs {
-    /// Connects to both.
+    /// Connects to both stores.
     pub async fn connect(&self, log: &LogArgs) -> Result<VerifiedStores, Error> {
         let postgres = verify::postgres::Postgres::connect(&self.database_url).await?;
         let redis = verify::redis::Redis::connect(&self.redis_url, &log.topic_prefix, log.shards).await?;
         Ok(VerifiedStores { postgres, redis })
     }
 
-    /// How long they may take.
+    /// Returns how long the stores may take to reach the log's end.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
     }
@@ -102,28 +102,28 @@ pub struct DemoArgs {
     /// Measure the bare loop through Kafka first, at the same rate.
     #[arg(long)]
     with_floor: bool,
-    /// A process whose processor time is told, with its descendants' (repeatable).
+    /// A process whose processor time is reported, with its descendants' (repeatable).
     #[arg(long = "pid", value_name = "NAME=PID")]
     pids: Vec<Watched>,
-    /// A process whose metrics tell what it asks of Kafka (repeatable).
+    /// A process whose metrics contain its requests to Kafka (repeatable).
     #[arg(long = "metrics", value_name = "NAME=URL")]
     metrics: Vec<Scraped>,
 }
 
-/// Everybody and everything a run needs.
+/// Everything that a run needs.
 pub struct DemoRun {
-    /// Who trades where.
+    /// The accounts' keys, the markets, and the gateway.
     pub stage: Arc<DriveSetup>,
-    /// By index.
+    /// Account ids by index.
     pub accounts: Vec<AccountId>,
-    /// By index.
+    /// Market ids by index.
     pub markets: Vec<MarketId>,
-    /// Who hears what.
+    /// The WebSocket listeners.
     pub listeners: Listeners,
 }
 
 impl DemoRun {
-    /// Makes accounts and markets of its own, and listens to them.
+    /// Creates accounts and markets for this run, and listens to them.
     pub async fn prepare(gateway: &GatewayArgs, crowd: &CrowdArgs) -> Result<Self, Error> {
         let started = Instant::now();
         let admin = TestAdmin::new(gateway)?;
@@ -160,13 +160,13 @@ impl DemoRun {
         Ok(Self { stage: Arc::new(stage), accounts: account_ids, markets: market_ids, listeners })
     }
 
-    /// The requests of a workload, as far as they are sent in the way of this run.
+    /// Returns the requests of a workload that this kind of run sends.
     pub fn plan(&self, shape: &Shape) -> Arc<[plan::Intent]> {
         let plan = plan::plan(shape);
         if self.stage.batch > 1 { drive::orders_of(plan).into() } else { plan.into() }
     }
 
-    /// Reads the log until everything is told, and compares everything with everything.
+    /// Reads the log until all work has ended, then compares every result with the fold.
     pub async fn verify(
         &self,
         log: &mut AuditedLog,
@@ -193,7 +193,7 @@ impl DemoRun {
         checks.extend(verify::websocket::check(&self.listeners, fold, &self.markets).await);
         checks.extend(verify::settle::compare(log, &mut models, args.patience()).await?);
         report::step("verify", "everything compared with everything", started.elapsed());
-        // A run in batches sends orders alone.
+        // A run with batches sends only orders.
         let has_cancels = self.stage.batch == 1;
         let may_be_empty = |check: &Check| {
             MAY_BE_EMPTY.contains(&check.name.as_str()) || !has_cancels && check.name == verify::answers::CANCELS
@@ -201,7 +201,7 @@ impl DemoRun {
         Ok(checks.into_iter().map(|check| if may_be_empty(&check) { check } else { check.required() }).collect())
     }
 
-    /// How many of each answer, and what was heard meanwhile.
+    /// Prints the number of each response, and what the listeners received.
     pub fn tell_answers(&self, driven: &Driven) {
         report::heading("Answers");
         report::answers(&driven.answers);
@@ -213,7 +213,7 @@ impl DemoRun {
     }
 }
 
-/// Says how much was read, and when the read models had it too.
+/// Prints how much was read, and when the read models reached the log's end.
 pub fn tell_settled(log: &AuditedLog, settled: SettleTimes) {
     let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
     report::step("fold", &format!("{outcomes} outcomes of the log folded afresh, {stale} stale"), settled.folded);
@@ -222,7 +222,7 @@ pub fn tell_settled(log: &AuditedLog, settled: SettleTimes) {
     report::step("settle", &what, settled.postgres.max(settled.redis));
 }
 
-/// Markets of a run: named after it, with and without fees, coarse and fine.
+/// Returns the markets of a run: named after it, with and without fees, with coarse and fine ticks.
 fn listings(count: u16, run: u64) -> Vec<TestListing> {
     let listing = |index: u16| {
         let (maker_fee, taker_fee) = if index.is_multiple_of(2) { ("0.01", "0.07") } else { ("0", "0") };
@@ -243,7 +243,7 @@ fn listings(count: u16, run: u64) -> Vec<TestListing> {
     (0..count).map(listing).collect()
 }
 
-/// Runs it. True if all checks hold.
+/// Runs the demo. Returns true if all checks pass.
 pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     let beside = match args.crowd.batch {
         1 => format!("and {} cancels/s", grouped(u64::from(args.rate) / 5)),
@@ -276,7 +276,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
     let what =
         format!("{} requests over {} connections{share}", grouped(driven.answers.len() as u64), args.crowd.connections);
     report::step("drive", &what, started.elapsed());
-    // What librdkafka and Postgres count is told up to a second late.
+    // librdkafka and Postgres publish their counters up to a second late.
     tokio::time::sleep(COUNTED_WITHIN).await;
     let cost = before.until_now(&models).await?;
     let mut log = AuditedLog::open(&args.log)?.during(phase);
@@ -298,7 +298,7 @@ async fn measure_floor(log: &LogArgs, rate: f64) -> Result<Floor, Error> {
     Ok(floor)
 }
 
-/// The table of latencies, and their ratios to the floor.
+/// Prints the table of latencies, and their ratios to the floor.
 fn tell_latencies(driven: &Driven, floor: Option<&Floor>) {
     report::heading("Latency from intended send time to the answer, in ms");
     let mut rows = vec![

@@ -1,4 +1,4 @@
-//! Why a load test could not be carried out. (That a check fails is not one of these: it is a result.)
+//! Errors that prevent a load test. (A failed check is a result, not an error.)
 
 use crate::api::ApiError;
 use crate::cost::CostError;
@@ -9,37 +9,37 @@ use crate::people::PeopleError;
 use crate::seed::SeedError;
 use crate::verify::settle::ReadModelError;
 
-/// Why a load test could not be carried out.
+/// Why a load test could not be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Between here and the gateway.
+    /// A request to the gateway failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// Accounts or markets could not be made.
+    /// Accounts or markets could not be created.
     #[error(transparent)]
     People(#[from] PeopleError),
-    /// Demo accounts and markets could not be made.
+    /// Demo accounts and markets could not be created.
     #[error(transparent)]
     Seed(#[from] SeedError),
-    /// WebSocket.
+    /// Listening on the WebSocket failed.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The events log.
+    /// Reading the events log failed.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// Postgres or Redis.
+    /// Reading Postgres or Redis failed.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
-    /// What the run takes.
+    /// Measuring the cost failed.
     #[error(transparent)]
     Cost(#[from] CostError),
-    /// The bare loop.
+    /// The bare loop failed.
     #[error(transparent)]
     Floor(#[from] FloorError),
-    /// The attackers' process.
+    /// The attackers' process failed.
     #[error("the attacker cannot be started or ended: {0}")]
     Attacker(std::io::Error),
-    /// The gateway made less than it was asked for.
+    /// The gateway created fewer objects than requested.
     #[error("the gateway did not make all {0}")]
     Incomplete(&'static str),
 }

@@ -1,9 +1,9 @@
-//! `loadtest floor`: what the broker alone costs, below which no order can get.
+//! `loadtest floor`: measures the latency of the broker alone, the lower bound for any order.
 //!
 //!   generator (open loop) ─▶ FLOOR.commands ─▶ echo ─▶ FLOOR.events ─▶ reader
 //!
-//! Same broker, same client settings, same number of partitions as the real path, and nothing else: no HTTP, no engine.
-//! On topics of its own, which are deleted at the end.
+//! It uses the same broker, client settings and number of partitions as the real path, and nothing
+//! else: no HTTP, no engine. Its own topics are deleted at the end.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -21,35 +21,36 @@ use service::{LogArgs, Shutdown};
 use crate::latency::Latencies;
 use crate::pace;
 
-/// As long as a short order.
+/// The size of a record: that of a short order.
 const RECORD_BYTES: usize = 100;
 
-/// Records sent and awaited before the clock starts: the first half second of a fresh client is slow.
+/// Records sent and awaited before the clock starts: a new client is slow for its first half
+/// second.
 const WARM_UP: usize = 200;
 
 const POLL: Duration = Duration::from_millis(50);
 const DELIVERY: Duration = Duration::from_secs(10);
 
-/// After the last record was sent, how long the rest may take.
+/// How long the remaining records may take after the last one was sent.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the bare loop cost.
+/// The results of the bare loop.
 pub struct Floor {
-    /// From intended send time to the reader.
+    /// Latencies from the intended send time to the reader.
     pub latencies: Latencies,
-    /// From the first intended send time to the last record read.
+    /// Time from the first intended send time to the last record read.
     pub took: Duration,
-    /// Records that never came, or could not be sent.
+    /// Number of records that never arrived or could not be sent.
     pub lost: u64,
 }
 
-/// The floor cannot be measured.
+/// Why the floor cannot be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum FloorError {
-    /// Kafka says no, or nothing.
+    /// Kafka failed.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// The loop does not close.
+    /// No record came through the loop.
     #[error("no record came through the bare loop within {} s", PATIENCE.as_secs())]
     Stuck,
 }
@@ -60,7 +61,7 @@ impl From<KafkaError> for FloorError {
     }
 }
 
-/// Measures for `length` at `rate` records a second.
+/// Measures for `length` at `rate` records per second.
 pub async fn measure(log: &LogArgs, rate: f64, length: Duration) -> Result<Floor, FloorError> {
     let prefix = format!("{}.floor-{}", log.topic_prefix, uuid::Uuid::new_v4().simple());
     let log = LogArgs { topic_prefix: prefix, ..log.clone() };
@@ -171,7 +172,7 @@ fn reader(
             let Some(message) = consumer.poll(POLL) else { continue };
             let due = message?.payload().and_then(|bytes| bytes.first_chunk()).map(|nanos| u128::from_le_bytes(*nanos));
             let due = Duration::from_nanos(due.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(0));
-            // Nobody listens any more only when the measurement is over.
+            // The receiver is gone only after the measurement has ended.
             let _ = arrived.send(base.elapsed().saturating_sub(due));
         }
         Ok(())

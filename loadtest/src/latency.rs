@@ -1,4 +1,4 @@
-//! Latencies from the intended send time, and what they come to.
+//! Latencies from the intended send time, and their quantiles.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use hdrhistogram::Histogram;
 
 const HIGHEST_MICROS: u64 = 60_000_000;
 
-/// Latencies in microseconds, to three digits.
+/// A histogram of latencies in microseconds, to three significant digits.
 #[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    /// None yet.
+    /// Creates an empty histogram.
     pub fn new() -> Self {
         Self(Histogram::new_with_bounds(1, HIGHEST_MICROS, 3).expect("bounds are in order and digits few"))
     }
 
-    /// One more. What takes over a minute counts as a minute.
+    /// Records a latency. One above a minute is recorded as a minute.
     pub fn record(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros.max(1));
     }
 
-    /// How many.
+    /// Returns the number of latencies.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The latency that this share (0 to 1) does not exceed, in milliseconds.
+    /// Returns the latency in milliseconds that a share (0 to 1) of all does not exceed.
     pub fn quantile_ms(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1_000.0
     }
 
-    /// The longest, in milliseconds.
+    /// Returns the longest latency in milliseconds.
     pub fn max_ms(&self) -> f64 {
         self.0.max() as f64 / 1_000.0
     }

@@ -1,4 +1,5 @@
-//! Reads the whole events log into a fold: every shard from its first record to its present end, by the rule of reading.
+//! Reads the whole events log into a fold: every shard from its first record to its present end, by
+//! the read rule.
 //!
 //!   lfg.events[s…] ─▶ *log* ─▶ fold
 
@@ -13,44 +14,44 @@ use service::kafka::{ConsumerProfile as Tuning, EventsTail, KafkaFault, quaranti
 use crate::fold::Fold;
 use crate::phase::Phase;
 
-/// A log that brings nothing for so long although it has more is given up.
+/// How long to wait for a log that has more records but delivers none.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// The log cannot be read to its end.
+/// Why the log cannot be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Kafka does not give it.
+    /// Kafka failed.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// It breaks its own rules.
+    /// The log violates the read rule.
     #[error(transparent)]
     Broken(#[from] BrokenLog),
-    /// It has more, and does not bring it.
+    /// The log has more records, but Kafka delivers none.
     #[error("the events log brought nothing for {} s although it has more", PATIENCE.as_secs())]
     Stalled,
 }
 
-/// The log and what it said so far.
+/// The events log and its fold so far.
 pub struct AuditedLog {
     args: LogArgs,
     tail: EventsTail,
     readers: Vec<LogReader>,
-    /// The shards' homes.
+    /// The assignment of accounts and markets to home shards.
     pub map: ShardMap,
-    /// What it said.
+    /// The fold of the log.
     pub fold: Fold,
-    /// The phase that is looked at by itself.
+    /// The phase that is counted separately, if any.
     pub phase: Option<Phase>,
-    /// Records read, those that do not count included.
+    /// Records read, including those that do not count.
     pub records: u64,
-    /// Records that did not count: of stale writers.
+    /// Records of stale writers, which do not count.
     pub stale: u64,
 }
 
 impl AuditedLog {
-    /// From the first record on; reads nothing yet.
+    /// Opens the log at its first record; reads nothing yet.
     pub fn open(args: &LogArgs) -> Result<Self, LogError> {
         let shards = || Shard::all(args.shards);
         let tail = EventsTail::open(&args.kafka, &args.topics(), Tuning::Bulk, shards().map(|shard| (shard, 0)))?;
@@ -60,12 +61,12 @@ impl AuditedLog {
         Ok(Self { args, tail, readers, map, fold, phase: None, records: 0, stale: 0 })
     }
 
-    /// Looks at `phase`, too.
+    /// Also counts `phase`.
     pub fn during(self, phase: Phase) -> Self {
         Self { phase: Some(phase), ..self }
     }
 
-    /// Reads to where the log ends now. Blocks.
+    /// Reads to the log's present end. Blocks.
     pub fn catch_up(&mut self) -> Result<(), LogError> {
         let ends = self.tail.high_watermarks()?;
         let mut heard = Instant::now();
@@ -96,14 +97,14 @@ impl AuditedLog {
                 }
                 ReadRecord::Term(_) | ReadRecord::Halted(_) | ReadRecord::Quarantine(_) => {}
                 ReadRecord::Ignored => self.stale += 1,
-                // Of a later build, which changes nothing that is checked here.
+                // Written by a later build; changes nothing that is checked here.
                 ReadRecord::Unknown => {}
             }
         }
         Ok(())
     }
 
-    /// How far each shard is read.
+    /// Returns each shard's checkpoint.
     pub fn positions(&self) -> impl Iterator<Item = (Shard, &Checkpoint)> {
         self.readers.iter().map(|reader| (reader.shard(), reader.position()))
     }

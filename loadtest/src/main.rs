@@ -1,15 +1,20 @@
-//! Drives the whole path like clients do, and verifies what came of it.
+//! Drives the whole system through its public API, as clients do, and verifies the results.
 //!
 //!   *loadtest* ─▶ gateway ─▶ … ─▶ events log, Postgres, Redis, WebSocket ─▶ *loadtest*
 //!
-//! - `demo` trades in an open loop and compares every answer, row and message with a fresh fold of the log.
-//! - `verify` compares log, Postgres and Redis, without any load; for operators.
-//! - `hostile` attacks the gateway, beside a client that keeps within its share; `attack` is what its attackers run.
-//! - `floor` measures the bare loop through Kafka. `rate-search` finds the highest rate that holds. `seed` makes demo people.
+//! - `demo` trades in an open loop and compares every command result, row and message with a fresh
+//!   fold of the log.
+//! - `verify` compares log, Postgres and Redis without generating load; for operators.
+//! - `hostile` attacks the gateway while a client trades within its limits; `attack` runs the
+//!   attackers.
+//! - `floor` measures the bare loop through Kafka. `rate-search` finds the highest sustainable
+//!   rate. `seed` creates demo accounts and markets.
 //!
-//! Architecture invariant: a black box. It knows HTTP, WebSocket and the log's language (`schemas`), no program's inside.
+//! Architecture invariant: a black box. It uses HTTP, WebSocket and the log's format (`schemas`),
+//! and no program's internals.
 //!
-//! Results go to standard output, logs to standard error. Exit status: 0 all checks hold, 1 a check fails, 2 it could not be done.
+//! Results go to standard output, logs to standard error. Exit status: 0 if all checks pass, 1 if a
+//! check fails, 2 if the run could not be completed.
 
 mod api;
 mod cost;
@@ -103,7 +108,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// True if all checks hold.
+/// Runs the command. Returns true if all checks pass.
 async fn run(command: LoadtestCommand) -> Result<bool, Error> {
     match command {
         LoadtestCommand::Seed(args) => seed::run(&args).await.map(|()| true).map_err(Error::from),

@@ -1,12 +1,14 @@
-//! The open loop: things are due at times fixed in advance, whether or not what came before is done.
+//! The open loop: calls are due at times fixed in advance, whether or not earlier ones are done.
 //!
-//! A thread of its own, because an async timer is only exact to a millisecond, which is as long as what we measure.
+//! It runs on its own thread: an async timer is accurate only to a millisecond, which is as long as
+//! the latencies measured here.
 
 use std::time::{Duration, Instant};
 
-/// Calls `send` with each index at `start + due(index)`, or at once if that is past; ends early if `send` says so.
+/// Calls `send` with each index at `start + due(index)`, or immediately if that is past. Ends early
+/// if `send` returns false.
 ///
-/// Latency is measured from the due time, so a sender that falls behind shows up in the figures instead of hiding.
+/// Latency is measured from the due time, so a sender that falls behind shows up in the figures.
 pub fn pace(start: Instant, dues: impl Iterator<Item = Duration>, mut send: impl FnMut(usize, Instant) -> bool) {
     for (index, due) in dues.enumerate() {
         let due = start + due;
@@ -19,7 +21,7 @@ pub fn pace(start: Instant, dues: impl Iterator<Item = Duration>, mut send: impl
     }
 }
 
-/// The due times of `count` events at `rate` a second, evenly spaced.
+/// Returns the due times of `count` events at `rate` per second, evenly spaced.
 pub fn evenly(rate: f64, count: usize) -> impl Iterator<Item = Duration> {
     (0..count).map(move |index| Duration::from_secs_f64(index as f64 / rate))
 }

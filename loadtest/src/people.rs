@@ -1,4 +1,4 @@
-//! Accounts and markets for a run, made through the API like anybody's.
+//! Creates accounts and markets for a run through the public API.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 
-/// Connections that make things side by side.
+/// Number of parallel connections that create them.
 const MAKERS: usize = 16;
 
 /// Where the gateway is, and the key that may make markets and money.
@@ -24,97 +24,97 @@ pub struct GatewayArgs {
     pub admin_key_file: PathBuf,
 }
 
-/// People cannot be made.
+/// Why accounts or markets cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
-    /// The gateway says no, or nothing.
+    /// The gateway refused or did not respond.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The key's file cannot be read.
+    /// The key file cannot be read.
     #[error("cannot read the admin's key from {path}: {error}")]
     KeyFile {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
-    /// An answer lacks what it must have.
+    /// A response lacks a required field.
     #[error("an answer of the gateway has no `{0}`")]
     Answer(&'static str),
 }
 
-/// Somebody who trades.
+/// A trading account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TestAccount {
-    /// Who.
+    /// The account's id.
     pub account_id: String,
-    /// The secret.
+    /// The secret API key.
     pub api_key: String,
 }
 
 impl TestAccount {
-    /// Who.
+    /// Returns the account's id.
     pub fn id(&self) -> Result<AccountId, PeopleError> {
         self.account_id.parse().map_err(|_| PeopleError::Answer("account_id"))
     }
 
-    /// The secret, as requests carry it.
+    /// Returns the API key as sent with requests.
     pub fn key(&self) -> Result<Credentials, PeopleError> {
         Ok(Credentials::new(&self.api_key)?)
     }
 }
 
-/// What can be traded.
+/// A tradable market.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TestMarket {
-    /// Its name.
+    /// The ticker.
     pub ticker: String,
-    /// Its id.
+    /// The market's id.
     pub market_id: String,
 }
 
 impl TestMarket {
-    /// Its id.
+    /// Returns the market's id.
     pub fn id(&self) -> Result<MarketId, PeopleError> {
         self.market_id.parse().map_err(|_| PeopleError::Answer("market_id"))
     }
 }
 
-/// A market to be listed.
+/// A market to list.
 #[derive(Clone, Debug)]
 pub struct TestListing {
-    /// Its name.
+    /// The ticker.
     pub ticker: String,
-    /// What it asks.
+    /// The question.
     pub question: String,
-    /// How its answer is found.
+    /// The rules that determine the answer.
     pub rules: String,
-    /// Where its answer is looked up.
+    /// The sources for the answer.
     pub sources: Vec<String>,
-    /// Its category.
+    /// The category.
     pub category: &'static str,
-    /// Its tags.
+    /// The tags.
     pub tags: Vec<String>,
-    /// The name of its market event.
+    /// The name of the market event, if any.
     pub event: Option<&'static str>,
-    /// Decimal.
+    /// The tick size as a decimal.
     pub tick_size: String,
-    /// Decimal.
+    /// The maker fee as a decimal.
     pub maker_fee: &'static str,
-    /// Decimal.
+    /// The taker fee as a decimal.
     pub taker_fee: &'static str,
 }
 
-/// The one who may make markets and money.
+/// An admin who may create markets and deposit credits.
 #[derive(Clone, Debug)]
 pub struct TestAdmin {
-    /// Where.
+    /// The gateway.
     pub endpoint: Endpoint,
     key: Credentials,
 }
 
 impl TestAdmin {
-    /// With the key in the file.
+    /// Creates an admin with the key in the file.
     pub fn new(args: &GatewayArgs) -> Result<Self, PeopleError> {
         let path = &args.admin_key_file;
         let text = std::fs::read_to_string(path).map_err(|error| PeopleError::KeyFile { path: path.clone(), error })?;
@@ -136,7 +136,7 @@ impl TestAdmin {
         Ok(account)
     }
 
-    /// Creates an exclusive market event, unless it is there.
+    /// Creates an exclusive market event, unless it exists.
     pub async fn market_event(&self, name: &str, title: &str) -> Result<(), PeopleError> {
         let mut connection = ApiConnection::new(self.endpoint.clone());
         let body = json!({"name": name, "title": title, "exclusive": true});
@@ -144,7 +144,7 @@ impl TestAdmin {
         Ok(())
     }
 
-    /// Lists and opens markets; finds those that are there already by their tickers.
+    /// Lists and opens markets; finds existing ones by their tickers.
     pub async fn markets(&self, listings: &[TestListing]) -> Result<Vec<TestMarket>, PeopleError> {
         self.side_by_side(listings.len(), async |connection, index| self.market(connection, &listings[index]).await)
             .await
@@ -168,7 +168,8 @@ impl TestAdmin {
         Ok(TestMarket { ticker: text(&market, "ticker")?, market_id: text(&market, "market_id")? })
     }
 
-    /// Makes `count` things over a few connections; the result is in order of their index.
+    /// Creates `count` objects over a few parallel connections; the result is in the order of their
+    /// index.
     async fn side_by_side<T>(
         &self,
         count: usize,
@@ -192,7 +193,7 @@ fn text(answer: &Value, field: &'static str) -> Result<String, PeopleError> {
     answer[field].as_str().map(str::to_owned).ok_or(PeopleError::Answer(field))
 }
 
-/// When a market of a load test expires, if nobody ends it before.
+/// Returns the expiry of a load test's market, in case nothing closes it earlier.
 fn in_a_year() -> String {
     let expiry = time::OffsetDateTime::now_utc() + time::Duration::days(365);
     expiry

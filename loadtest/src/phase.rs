@@ -1,8 +1,8 @@
-//! What one phase of a run led to in the log: outcomes by what caused them, parked requests, asks.
+//! Counts what one phase of a run wrote to the log: outcomes by cause, parked requests, asks.
 //!
 //!   lfg.events[s…] ─▶ log ─▶ *phase* ◀─ lfg.commands[s…]
 //!
-//! An outcome names its command but not its kind, so the commands are read as well.
+//! An outcome contains its command's id but not its kind, so this module reads the commands too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,26 +15,26 @@ use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, consumer_config};
 
 use crate::log::LogError;
 
-/// A commands topic that brings nothing for so long although it has more is given up.
+/// How long to wait for a commands topic that has more records but delivers none.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// A phase: from a place in each shard's events log to where the log is read to.
+/// A phase: from a log position of each shard to the end of what was read.
 pub struct Phase {
     begins: BTreeMap<Shard, u64>,
-    /// Offsets of the commands of its outcomes, in order.
+    /// Offsets of the commands that caused the phase's outcomes, in order.
     commands: BTreeMap<Shard, Vec<u64>>,
-    /// Requests that were parked at their market's shard.
+    /// Number of requests parked at their market's shard.
     pub parked: u64,
-    /// Asks for what a purse lacks.
+    /// Number of asks for credits or room that a purse lacks.
     pub asks: u64,
-    /// Purses that asked.
+    /// The purses that asked. (A purse is an account's balance on one shard.)
     asked: HashSet<(AccountId, Shard)>,
 }
 
 impl Phase {
-    /// From where the log ends now. Blocks.
+    /// Begins a phase at the log's present end. Blocks.
     pub fn begin(args: &LogArgs) -> Result<Self, KafkaFault> {
         let ends = Shard::all(args.shards).map(|shard| (shard, u64::MAX));
         let begins = EventsTail::open(&args.kafka, &args.topics(), ConsumerProfile::Bulk, ends)?.high_watermarks()?;
@@ -45,7 +45,7 @@ impl Phase {
         Self { begins, commands: BTreeMap::new(), parked: 0, asks: 0, asked: HashSet::new() }
     }
 
-    /// Takes in an outcome that counts, if it is of the phase.
+    /// Counts an outcome, if it belongs to the phase.
     pub fn take(&mut self, shard: Shard, offset: u64, outcome: &Outcome) {
         if self.begins.get(&shard).is_none_or(|begin| offset < *begin) {
             return;
@@ -63,13 +63,14 @@ impl Phase {
         }
     }
 
-    /// Asks of purses that had asked before in this phase. Accounts are made for each run, and the first request of one on a shard that
-    /// is not its home has to ask: steady trading is what comes after.
+    /// Counts asks of purses that had already asked in this phase. Accounts are created for each
+    /// run, and the first request of an account on a shard other than its home shard must ask;
+    /// steady trading begins after that.
     pub fn repeated_asks(&self) -> u64 {
         self.asks - self.asked.len() as u64
     }
 
-    /// Reads the commands of its outcomes. Blocks.
+    /// Reads the commands of the phase's outcomes. Blocks.
     pub fn causes(&self, args: &LogArgs) -> Result<Causes, LogError> {
         let (consumer, mut causes) = (self.consumer(args)?, Causes::default());
         let mut missing: BTreeMap<i32, &[u64]> =
@@ -94,7 +95,7 @@ impl Phase {
         Ok(causes)
     }
 
-    /// At the first command of each shard.
+    /// Returns a consumer positioned at each shard's first command.
     fn consumer(&self, args: &LogArgs) -> Result<BaseConsumer, KafkaFault> {
         let topic = args.topics().commands;
         let consumer: BaseConsumer =
@@ -113,23 +114,23 @@ impl Phase {
 /// Outcomes by the kind of command that caused them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Causes {
-    /// What clients and administrators asked for.
+    /// Commands of clients and administrators.
     pub clients: u64,
-    /// Messages of other shards: `Receive`.
+    /// Messages from other shards: `Receive`.
     pub messages: u64,
     /// Acknowledgements of messages: `Acknowledge`.
     pub acknowledgements: u64,
-    /// Something was due: `AdvanceTime`; or a part spoke of itself: `Announce`, `Leave`.
+    /// Due work: `AdvanceTime`; or a component's own announcements: `Announce`, `Leave`.
     pub time: u64,
 }
 
 impl Causes {
-    /// All of them.
+    /// Returns the number of all outcomes.
     pub fn total(&self) -> u64 {
         self.clients + self.messages + self.acknowledgements + self.time
     }
 
-    /// One more; what cannot be decoded came from a client.
+    /// Adds one; a command that cannot be decoded came from a client.
     fn add(&mut self, record: Option<&CommandRecord>) {
         *match record.map(|record| &record.command) {
             Some(Command::Receive { .. }) => &mut self.messages,

@@ -1,24 +1,28 @@
-//! The workload: what is sent, by whom and when, all of it fixed before the first request. Pure, and the same for a seed.
+//! The workload: all requests with their senders and due times, fixed before the first request.
+//! Pure, and the same for the same seed.
 //!
 //!   *plan* ─▶ drive ─▶ gateway
 //!
-//! - Markets are chosen by Zipf (s = 1): a few are busy, most are quiet. Accounts are chosen evenly.
-//! - Each market has a reference price on a slow random walk. Makers quote at a distance from it, takers cross it.
-//! - An account leans to YES in half of the markets and to NO in the others, so that most keep what they buy; the rest
-//!   buy the other side now and then, and have their pairs redeemed.
-//! - What can only be known later stays open: a cancel says which of the live orders by chance, a sell takes what somebody
-//!   bought, or becomes the buy beside it if nobody has.
+//! - Markets are chosen by Zipf (s = 1): a few are busy, most are quiet. Accounts are chosen
+//!   uniformly.
+//! - Each market has a reference price on a slow random walk. Makers quote at a distance from it,
+//!   takers cross it.
+//! - An account prefers YES in half of the markets and NO in the others, so most accounts keep what
+//!   they buy; the rest sometimes buy the other contract, and their pairs are redeemed.
+//! - Choices that depend on results stay open: a cancel contains a random number that selects a
+//!   live order; a sell sells contracts that some account bought, or becomes the given buy if none
+//!   has any.
 //!
 //! | of 100 orders | |
 //! |---|---|
 //! | 50 | rest near the reference price |
-//! | 17 | limit orders that cross it, and rest with what is left |
+//! | 17 | limit orders that cross it, and rest with the remainder |
 //! | 10 | the same, immediate or cancel |
 //! | 5 | market orders by quantity |
 //! | 3 | market orders by budget |
-//! | 15 | sells of what was bought, half of them crossing |
+//! | 15 | sells of bought contracts, half of them crossing |
 //!
-//! and on top of them [`CANCELS_PER_ORDER`] cancels.
+//! In addition, [`CANCELS_PER_ORDER`] cancels per order.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -27,104 +31,105 @@ use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use schemas::{Contract, Credits, Price, TimeInForce};
 
-/// Cancels sent beside each order.
+/// Number of cancels sent per order.
 pub const CANCELS_PER_ORDER: f64 = 0.2;
 
-/// The first part of a plan that only makes books, so that takers find something.
+/// The first part of a plan, which only fills the books, so that takers can match.
 const OPENING_SHARE: f64 = 0.02;
 
-/// What a workload looks like.
+/// The parameters of a workload.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Shape {
-    /// Orders a second; cancels come on top.
+    /// Orders per second; cancels are additional.
     pub rate: f64,
-    /// How long.
+    /// The duration of the load.
     pub length: Duration,
-    /// How many markets.
+    /// The number of markets.
     pub markets: usize,
-    /// How many accounts.
+    /// The number of accounts.
     pub accounts: usize,
-    /// Same seed, same plan.
+    /// The seed: the same seed gives the same plan.
     pub seed: u64,
 }
 
-/// One request and when it is due.
+/// One request and its due time.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Intent {
-    /// After the start.
+    /// When the request is due, after the start.
     pub due: Duration,
     /// Index of the account that sends it.
     pub account: usize,
-    /// Index of the market it is for.
+    /// Index of the request's market.
     pub market: usize,
-    /// What is sent.
+    /// The request.
     pub action: Action,
 }
 
-/// What is sent.
+/// The content of a request.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Action {
     /// An order to buy.
     Buy(Buy),
-    /// An order to sell some of what somebody bought; `otherwise` if nobody did.
+    /// An order to sell contracts that some account bought; `otherwise` if none has any.
     Sell {
-        /// How the YES price is chosen.
+        /// Whether the price crosses the reference price.
         crossing: bool,
         /// The reference price in ticks of YES.
         reference: u16,
-        /// Contracts at most.
+        /// The maximum number of contracts.
         quantity: u32,
-        /// How they are sold.
+        /// The kind of order that sells.
         way: Way,
-        /// The buy instead.
+        /// The buy order to send instead.
         otherwise: Buy,
     },
-    /// A cancel of one of the live orders, chosen by this number.
+    /// A cancel of one of the live orders, selected by this number.
     Cancel(u64),
 }
 
-/// How contracts are sold.
+/// The kind of order that sells contracts.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Way {
-    /// Those that are sold must be there.
+    /// A plain sell of contracts that the account has.
     Plainly,
-    /// At most what is there: the order only reduces.
+    /// A reduce-only sell: at most the contracts that the account has.
     Reducing,
-    /// The other contract is bought, and only reduces.
+    /// A reduce-only buy of the other contract.
     ByTheOther,
 }
 
 /// An order to buy.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Buy {
-    /// Of which contract.
+    /// The contract to buy.
     pub contract: Contract,
-    /// At what price.
+    /// The price and amount.
     pub terms: BuyTerms,
 }
 
-/// How much at what price, in the contract's own ticks.
+/// Price and amount, in the contract's own ticks.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum BuyTerms {
     /// A limit order.
     Limit(Price, u32, TimeInForce),
-    /// A market order for contracts.
+    /// A market order for a number of contracts.
     Market(Price, u32),
-    /// A market order that spends credits.
+    /// A market order for a budget in credits.
     Budget(Credits),
 }
 
-/// Ticks of one market: every third has the finest, the others trade in hundredths of a credit.
+/// Returns the tick of a market: every third market has the finest, the others trade in hundredths
+/// of a credit.
 pub fn tick(market: usize) -> u16 {
     if market % 3 == 2 { 1 } else { 100 }
 }
 
-/// The contract that an account likes in a market.
+/// Returns the contract that an account prefers in a market.
 pub fn leaning(account: usize, market: usize) -> Contract {
     if (account + market).is_multiple_of(2) { Contract::Yes } else { Contract::No }
 }
 
-/// The workload of `shape`, in the order of its due times.
+/// Returns the workload of `shape`, sorted by due time.
 pub fn plan(shape: &Shape) -> Vec<Intent> {
     let per_second = shape.rate * (1.0 + CANCELS_PER_ORDER);
     #[allow(
@@ -144,7 +149,7 @@ struct Planner {
     random: PlanRandom,
     accounts: usize,
     zipf: Vec<f64>,
-    /// Reference prices in ticks of YES.
+    /// The markets' reference prices in ticks of YES.
     references: Vec<u16>,
 }
 
@@ -189,16 +194,16 @@ impl Planner {
         Action::Buy(buy)
     }
 
-    /// Rests: a bid below or an ask above the reference price.
+    /// Returns an order that rests: a bid below or an ask above the reference price.
     fn make(&mut self, account: usize, market: usize) -> Buy {
         let contract = self.contract(account, market);
-        // Near the reference price more often than far from it.
+        // Prefer distances near the reference price.
         let distance = 1 + self.random.below_u16(12).min(self.random.below_u16(12));
         let (price, quantity) = (self.price(market, contract, -i32::from(distance)), self.quantity(20));
         Buy { contract, terms: BuyTerms::Limit(price, quantity, TimeInForce::Gtc) }
     }
 
-    /// Crosses: pays up to a few ticks more than the reference price.
+    /// Returns an order that crosses: it pays up to a few ticks more than the reference price.
     fn take(&mut self, account: usize, market: usize, time_in_force: TimeInForce) -> Buy {
         let contract = self.contract(account, market);
         let reach = i32::from(1 + self.random.below_u16(4));
@@ -216,7 +221,7 @@ impl Planner {
         }
     }
 
-    /// What the account likes; now and then the other.
+    /// Returns the contract that the account prefers, or sometimes the other.
     fn contract(&mut self, account: usize, market: usize) -> Contract {
         match (leaning(account, market), self.random.unit() < 0.95) {
             (leaning, true) => leaning,
@@ -225,7 +230,8 @@ impl Planner {
         }
     }
 
-    /// So many of the market's price steps from the reference price, seen from the contract: more is dearer.
+    /// Returns the price `steps` price steps from the reference price, from the contract's point of
+    /// view: positive is more expensive.
     fn price(&self, market: usize, contract: Contract, steps: i32) -> Price {
         own_price(self.references[market], contract, steps, step(market))
     }
@@ -244,12 +250,14 @@ impl Planner {
     }
 }
 
-/// Quotes of a market with fine ticks are still a tenth of a hundredth apart, or nobody would meet.
+/// Returns the distance between quotes. In a market with fine ticks it is still a tenth of a
+/// hundredth; otherwise orders would rarely match.
 fn step(market: usize) -> i32 {
     i32::from(tick(market).max(10))
 }
 
-/// The price of `contract` that is `steps` dearer than the reference price (in YES), within the allowed range.
+/// Returns the price of `contract` that is `steps` more expensive than the reference price (in
+/// YES), within the allowed range.
 pub fn own_price(reference: u16, contract: Contract, steps: i32, step: i32) -> Price {
     let own = match contract {
         Contract::Yes => i32::from(reference),
@@ -259,7 +267,8 @@ pub fn own_price(reference: u16, contract: Contract, steps: i32, step: i32) -> P
     u16::try_from(ticks).ok().and_then(Price::new).expect("clamped to the allowed range")
 }
 
-/// The price at which to sell `contract`: crossing below the reference price, or resting above it.
+/// Returns the price at which to sell `contract`: crossing below the reference price, or resting
+/// above it.
 pub fn sell_price(reference: u16, contract: Contract, crossing: bool, market: usize) -> Price {
     own_price(reference, contract, if crossing { -3 } else { 3 }, step(market))
 }
@@ -275,7 +284,7 @@ fn zipf(markets: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The JSON of an order to buy.
+/// Returns the JSON of an order to buy.
 pub fn buy_body(market: &str, buy: &Buy, client_id: uuid::Uuid) -> String {
     let mut body = opening(market, "BUY", buy.contract);
     let rest = match buy.terms {
@@ -295,8 +304,8 @@ pub fn buy_body(market: &str, buy: &Buy, client_id: uuid::Uuid) -> String {
     body
 }
 
-/// The JSON of a limit order that sells, or buys the other contract instead. One that only reduces asks for twice as
-/// many: what is beyond is cut off.
+/// Returns the JSON of a limit order that sells, or that buys the other contract instead. A
+/// reduce-only order requests twice as many contracts; the core cuts off the excess.
 pub fn sell_body(
     market: &str,
     contract: Contract,
@@ -324,7 +333,7 @@ fn opening(market: &str, side: &str, contract: Contract) -> String {
     body
 }
 
-/// PlanRandom numbers that the seed of the workload decides.
+/// The random numbers determined by the workload's seed.
 struct PlanRandom(SplitMix64);
 
 impl PlanRandom {
@@ -346,7 +355,7 @@ impl PlanRandom {
         usize::try_from(self.below(limit as u64)).unwrap_or(0)
     }
 
-    /// 0 to 1, without 1.
+    /// Returns a number in 0..1, excluding 1.
     fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -400,7 +409,7 @@ mod tests {
 
     #[test]
     fn makers_do_not_cross_each_other_and_takers_cross_them() {
-        // A bid of YES and a bid of NO meet when they add up to a credit.
+        // A bid of YES and a bid of NO match when their prices add up to one credit.
         let (yes, no) = (own_price(5_000, Contract::Yes, -1, 100), own_price(5_000, Contract::No, -1, 100));
         assert!(yes.ticks() + no.ticks() < 10_000);
         assert!(own_price(5_000, Contract::Yes, 1, 100).ticks() + no.ticks() >= 10_000);

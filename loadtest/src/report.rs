@@ -1,4 +1,4 @@
-//! Plain text for people: tables of latencies, answers and checks.
+//! Plain-text reports: tables of latencies, responses and checks.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,8 @@ use crate::verify::Check;
 
 const WIDTH: usize = 96;
 
-/// A line of standard output. Somebody who reads only its beginning (`| head`) is no reason to stop: the exit status still says it all.
+/// Prints a line to standard output. Ignores a closed pipe (`| head`): the exit status still
+/// contains the result.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -21,7 +22,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -34,26 +35,26 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A duration to a tenth of a second.
+/// Formats a duration to a tenth of a second.
 pub fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
-/// A step that is done: its name, what it did, how long it took.
+/// Prints a finished step: its name, its result, and how long it took.
 pub fn step(name: &str, what: &str, took: Duration) {
     say!("  {name:<9} {what:<74} {:>8}", seconds(took));
 }
 
-/// A heading.
+/// Prints a heading.
 pub fn heading(text: &str) {
     say!("\n{text}");
 }
 
 /// One row of the table of latencies.
 pub struct LatencyRow<'a> {
-    /// Of what.
+    /// The name of the requests.
     pub name: &'a str,
-    /// Over how long.
+    /// The period measured.
     pub took: Duration,
     /// The latencies.
     pub latencies: &'a Latencies,
@@ -61,7 +62,7 @@ pub struct LatencyRow<'a> {
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// Latencies in milliseconds.
+/// Prints the table of latencies in milliseconds.
 pub fn latencies(rows: &[LatencyRow]) {
     let names: String = QUANTILES.iter().map(|(name, _)| format!("{name:>9}")).collect();
     say!("  {:<22}{:>9}{:>9}{names}{:>9}", "", "count", "a second", "max");
@@ -73,14 +74,14 @@ pub fn latencies(rows: &[LatencyRow]) {
     }
 }
 
-/// How many times as long something took as the floor.
+/// Prints the ratio of latencies to the floor.
 pub fn ratio(name: &str, latencies: &Latencies, floor: &Latencies) {
     let quantiles = cells(|share| format!("×{:.1}", latencies.quantile_ms(share) / floor.quantile_ms(share)));
     let longest = format!("×{:.1}", latencies.max_ms() / floor.max_ms());
     say!("  {name:<22}{:>9}{:>9}{quantiles}{longest:>9}", "", "");
 }
 
-/// One cell for each quantile.
+/// Formats one cell per quantile.
 fn cells(cell: impl Fn(f64) -> String) -> String {
     QUANTILES.iter().fold(String::new(), |mut line, (_, share)| {
         write!(line, "{:>9}", cell(*share)).expect("writing to memory cannot fail");
@@ -88,7 +89,7 @@ fn cells(cell: impl Fn(f64) -> String) -> String {
     })
 }
 
-/// How many of each answer.
+/// Prints the number of each kind of response.
 pub fn answers(answers: &[RequestResult]) {
     let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for answer in answers {
@@ -108,7 +109,7 @@ pub fn answers(answers: &[RequestResult]) {
     }
 }
 
-/// What the log has of a phase in which `requests` were sent, `orders` of them orders.
+/// Prints the log's counts for a phase in which `requests` were sent, `orders` of them orders.
 pub fn phase(phase: &Phase, causes: &Causes, requests: u64, orders: u64) {
     heading("The log: every outcome that counts of every shard, from the first request until nothing was under way");
     say!("  {:<44}{:>11}{:>12}", "", "count", "a request");
@@ -134,7 +135,7 @@ fn share(count: u64, of: u64) -> f64 {
     count as f64 / of.max(1) as f64
 }
 
-/// What an order cost, by process.
+/// Prints the cost per order, by process.
 pub fn cost(cost: &Cost, orders: u64) {
     let each = |count: u64| count as f64 / orders.max(1) as f64;
     if !cost.used.is_empty() {
@@ -171,7 +172,7 @@ fn cost_row(name: &str, used: Option<Usage>, asked: Option<&KafkaRequests>, each
     say!("  {name:<14}{:>9.3}{:>10.2}{kafka}", each(micros) / 1_000.0, each(switches));
 }
 
-/// `name  a, b, c`, over as many lines as it takes.
+/// Prints `name  a, b, c`, wrapped over several lines.
 fn wrapped(name: &str, cells: &[String]) {
     let mut line = format!("  {name:<9} ");
     for (index, cell) in cells.iter().enumerate() {
@@ -187,7 +188,7 @@ fn wrapped(name: &str, cells: &[String]) {
     say!("{line}");
 }
 
-/// The table of checks. True if all hold.
+/// Prints the table of checks. Returns true if all pass.
 pub fn checks(checks: &[Check]) -> bool {
     heading(&format!("{:<86}{:>9}", "Checks", "compared"));
     for check in checks {

@@ -1,7 +1,8 @@
-//! `loadtest rate-search`: the highest rate that the system holds, found in short steps.
+//! `loadtest rate-search`: finds the highest sustainable rate in short steps.
 //!
-//! Up by half until a step does not hold, then between the two until they are close. A step holds if no request failed, nothing was
-//! left unsent, and the p99 of orders and cancels is below the limit. Everything is verified once, at the end.
+//! The rate increases by half until a step fails, then the search narrows between the two rates
+//! until they are close. A step passes if no request failed, no request was left unsent, and the
+//! p99 of orders and cancels is below the limit. All results are verified once, at the end.
 
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use crate::people::GatewayArgs;
 use crate::plan::Shape;
 use crate::report::{self, grouped};
 
-/// Steps at most.
+/// The maximum number of steps.
 const STEPS_MAX: u32 = 12;
 
-/// The search ends when what holds and what does not are this close.
+/// The search ends when the ratio of the lowest failed rate to the highest passed rate is at most
+/// this.
 const CLOSE: f64 = 1.1;
 
 /// The highest rate that holds.
@@ -44,7 +46,7 @@ pub struct SearchArgs {
     p99: u32,
 }
 
-/// Which rate to try next, given the highest that held and the lowest that did not. Pure.
+/// Returns the next rate to try, given the highest that passed and the lowest that failed. Pure.
 fn next(held: Option<f64>, failed: Option<f64>, from: f64) -> Option<f64> {
     match (held, failed) {
         (None, None) => Some(from),
@@ -55,7 +57,7 @@ fn next(held: Option<f64>, failed: Option<f64>, from: f64) -> Option<f64> {
     }
 }
 
-/// Runs it. True if some rate holds and all checks do.
+/// Runs the search. Returns true if some rate passes and all checks pass.
 pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     report::say!("LFG rate search: steps of {} s, p99 below {} ms\n", args.seconds, args.p99);
     let run = DemoRun::prepare(&args.gateway, &args.crowd).await?;
@@ -88,11 +90,11 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     Ok(sound && held.is_some())
 }
 
-/// All steps so far, as one.
+/// The combined results of all steps so far.
 #[derive(Default)]
 struct Steps {
     driven: Option<Driven>,
-    /// Requests planned, so that client ids do not repeat.
+    /// Number of requests planned so far, so that client ids do not repeat.
     planned: usize,
 }
 
@@ -122,7 +124,7 @@ async fn one_step(args: &SearchArgs, run: &DemoRun, rate: f64, first: usize) -> 
     Ok((drive::drive(run.stage.clone(), plan, first, false).await?, planned))
 }
 
-/// Prints a step. True if it holds.
+/// Prints a step. Returns true if it passes.
 fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
     let failed = driven.answers.iter().filter(|answer| answer.result.is_failure()).count() as u64 + driven.unsent;
     let p99 = driven.orders.quantile_ms(0.99).max(driven.cancels.quantile_ms(0.99));
@@ -144,7 +146,7 @@ fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// Runs the search against a system that holds everything up to `limit`.
+    /// Runs the search against a system that sustains every rate up to `limit`.
     fn search(limit: f64, from: f64) -> (Option<f64>, u32) {
         let (mut held, mut failed, mut steps) = (None, None, 0);
         while let Some(rate) = next(held, failed, from) {

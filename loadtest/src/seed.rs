@@ -1,6 +1,7 @@
-//! `loadtest seed`: a few accounts and markets to play with, made once.
+//! `loadtest seed`: creates a few demo accounts and markets, once.
 //!
-//! Harmless to repeat: markets are found by their tickers, accounts in the file of the first time.
+//! Safe to repeat: finds existing markets by their tickers and existing accounts in the file of the
+//! first run.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::people::{GatewayArgs, PeopleError, TestAccount, TestAdmin, TestListin
 const ACCOUNTS: usize = 3;
 const CREDITS: u32 = 10_000;
 
-/// The market event of some of them.
+/// The market event that some of the markets belong to.
 const EVENT: &str = "rust-edition";
 const EVENT_TITLE: &str = "When does the next edition of Rust come?";
 
@@ -80,31 +81,31 @@ pub struct SeedArgs {
     out: PathBuf,
 }
 
-/// Seeding cannot be done.
+/// Why seeding failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// Accounts or markets cannot be made.
+    /// Accounts or markets cannot be created.
     #[error(transparent)]
     People(#[from] PeopleError),
     /// The file cannot be read or written.
     #[error("{path}: {error}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
-    /// The file is not what an earlier run wrote.
+    /// An earlier run did not write this file.
     #[error("{path} is not a file of an earlier run ({error}); move it away")]
     Form {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: serde_json::Error,
     },
 }
 
-/// What the file says. `api_key` and `market` stand first for those who only want one to try.
+/// The file's content. `api_key` and `market` come first for readers who only need one to try.
 #[derive(Debug, Serialize, Deserialize)]
 struct Demo {
     api_key: String,
@@ -113,7 +114,7 @@ struct Demo {
     markets: Vec<TestMarket>,
 }
 
-/// Makes what is not there yet, writes the file, and says what there is.
+/// Creates what is missing, writes the file, and prints a summary.
 pub async fn run(args: &SeedArgs) -> Result<(), SeedError> {
     let admin = TestAdmin::new(&args.gateway)?;
     let (accounts, reused) = match known(&args.out, &admin).await? {
@@ -128,7 +129,7 @@ pub async fn run(args: &SeedArgs) -> Result<(), SeedError> {
     Ok(())
 }
 
-/// The accounts of an earlier run, if the gateway still knows the first one's key.
+/// Returns the accounts of an earlier run, if the gateway still knows the first one's key.
 async fn known(path: &Path, admin: &TestAdmin) -> Result<Option<Vec<TestAccount>>, SeedError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -159,7 +160,7 @@ fn listings() -> Vec<TestListing> {
     MARKETS.iter().map(listing).collect()
 }
 
-/// Keys are in it, so only its owner may read it; and it is whole or not there at all.
+/// Writes the file atomically, readable only by its owner because it contains keys.
 fn write(path: &Path, demo: &Demo) -> Result<(), SeedError> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -185,7 +186,7 @@ fn say(demo: &Demo, reused: bool, path: &Path) {
     crate::report::say!("keys in {}", path.display());
 }
 
-/// `ApiError` is where most of these begin.
+/// Most of these errors begin as an `ApiError`.
 impl From<ApiError> for SeedError {
     fn from(error: ApiError) -> Self {
         Self::People(error.into())

@@ -4,7 +4,7 @@
 KAFKA_VERSION="$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$OPS/kafka/pom.xml")"
 KAFKA_CACHE="$CACHE/kafka-$KAFKA_VERSION"
 
-# Downloads the jars once for all stacks of this checkout. Several may ask at the same time.
+# Downloads the jars once for all stacks of this checkout. Concurrent calls are safe.
 kafka_fetch() {
   [[ ! -d $KAFKA_CACHE/libs ]] || return 0
   mkdir -p "$KAFKA_CACHE"
@@ -15,25 +15,26 @@ kafka_fetch() {
     echo "fetching Apache Kafka $KAFKA_VERSION and what it needs with Maven"
     mvn -q -B -Dstyle.color=never -f "$OPS/kafka/pom.xml" dependency:copy-dependencies \
       -DoutputDirectory="$KAFKA_CACHE/libs.new" -DincludeScope=runtime
-    # Empty only while somebody changes the versions (see pom.xml).
+    # Empty only while the versions are being changed (see pom.xml).
     if [[ -s $OPS/kafka/jars.sha256 ]]; then
       (cd "$KAFKA_CACHE/libs.new" && sha256sum --check --quiet --strict "$OPS/kafka/jars.sha256") || {
         echo "the downloaded jars are not the ones this project was tried with (ops/kafka/jars.sha256)"
         exit 1
       }
     fi
-    # Whole or not at all: an interrupted download must not look like a finished one.
+    # All or nothing: an interrupted download must not look like a finished one.
     mv "$KAFKA_CACHE/libs.new" "$KAFKA_CACHE/libs"
   ) 8>"$KAFKA_CACHE/lock"
 }
 
-# In a fixed order, because the class archive is only valid for the class path it was made with.
+# In a fixed order, because the class archive is valid only for the class path that created it.
 kafka_classpath() {
   local jars=("$KAFKA_CACHE"/libs/*.jar)
   (IFS=: && printf '%s' "${jars[*]}")
 }
 
-# The archive of loaded classes halves the start. It belongs to one Java, hence the name.
+# The archive of loaded classes halves the start time. It belongs to one Java version, hence the
+# name.
 kafka_archive() {
   printf '%s/classes-%s.jsa' "$KAFKA_CACHE" "$(java -version 2>&1 | cksum | cut -d ' ' -f 1)"
 }
@@ -65,22 +66,22 @@ kafka_start() { # RUN
         -t "$(kafka_cluster_id)" -c "$run/kafka/server.properties"
     fi
     if [[ ! -f $archive ]]; then
-      # The first stack that is stopped in good order leaves the archive for all later ones.
+      # The first stack that is stopped cleanly writes the archive for all later ones.
       java+=(-XX:ArchiveClassesAtExit="$run/kafka/classes.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off)
     fi
-    # Measured on two cores: the serial collector with 512 MB carries half as much again as G1.
+    # Measured on two cores: the serial collector with 512 MB sustains half as much again as G1.
     process_start "$run" kafka "${java[@]}" -XX:+UseSerialGC -Xms512m -Xmx512m \
       kafka.Kafka "$run/kafka/server.properties"
   fi
   process_await "$run" kafka 180 kafka_ready "$run"
 }
 
-# A random UUID in Kafka's form: 16 bytes as base64url without padding.
+# Prints a random UUID in Kafka's format: 16 bytes as base64url without padding.
 kafka_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' 'xy' | cut -c 1-22; }
 
-# Ready means that the broker answers a Metadata request and names itself in it, which it does only
-# when it has joined its cluster; an open port comes earlier. Spoken by hand, because a Java client
-# would cost a second of processor time for each look.
+# Checks that the broker answers a Metadata request and lists itself, which it does only after it
+# has joined its cluster; the port opens earlier. Uses raw bytes, because a Java client would cost a
+# second of processor time per check.
 kafka_ready() { # RUN
   kafka_answers 127.0.0.1 "$(port_of "$1" kafka)"
 }
@@ -104,7 +105,7 @@ kafka_stop() { # RUN
   process_stop "$run" kafka TERM 60
   if [[ -s $run/kafka/classes.jsa ]]; then
     archive="$(kafka_archive)"
-    # Through a name of its own in the same folder, so that it appears whole.
+    # Write under a temporary name in the same folder, so that the file appears complete.
     [[ -f $archive ]] || { cp "$run/kafka/classes.jsa" "$archive.$$" && mv -f "$archive.$$" "$archive"; }
     rm -f "$run/kafka/classes.jsa"
   fi

@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# Installs what is missing from Debian's packages, and nothing else: what is there is neither
-# upgraded nor restarted.
+# Installs only the missing Debian packages; installed ones are neither upgraded nor restarted.
 
 POSTGRES_BIN="${LFG_POSTGRES_BIN:-/usr/lib/postgresql/15/bin}"
 
@@ -13,8 +12,8 @@ java_is_new_enough() {
   [[ -n $version ]] && ((version >= 17))
 }
 
-# Prints the packages that are missing. A package counts as present when what we need of it works,
-# wherever it came from.
+# Prints the missing packages. A package counts as present if the needed program works, whatever its
+# source.
 packages_missing() { # PART…  (build kafka postgres redis)
   local part
   for part in "$@"; do
@@ -47,12 +46,12 @@ as_root() {
   if ((EUID == 0)); then
     "$@"
   else
-    # The step's output goes to a log, so a password prompt could not be seen.
+    # The step's output goes to a log, where a password prompt would be invisible.
     sudo --non-interactive "$@"
   fi
 }
 
-# Asked before a step hides the terminal.
+# Ask for the password before a step hides the terminal.
 packages_authorise() {
   ((EUID == 0)) && return 0
   has sudo || fail "these packages are missing and this is neither root nor is there sudo: $*" \
@@ -60,8 +59,8 @@ packages_authorise() {
   sudo --non-interactive true 2>/dev/null || [[ ! -t 0 ]] || sudo --validate
 }
 
-# Debian's packages start a server of their own when installed. policy-rc.d is Debian's way to say
-# no; it decides for newly installed packages only, since nothing else is touched here.
+# Debian's packages start a server when installed. policy-rc.d is Debian's way to prevent that; it
+# applies only to newly installed packages, since nothing else is changed here.
 packages_quiet_begin() { # PACKAGE…
   if [[ ! -e /usr/sbin/policy-rc.d ]]; then
     printf '#!/bin/sh\n# Written by ops/lib/packages.sh for the length of one installation.\nexit 101\n' |
@@ -88,7 +87,7 @@ packages_install() { # PACKAGE…
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends --no-upgrade -o DPkg::Lock::Timeout=300 "$@"
-  # A Redis that nobody asked for must not appear after the next boot either.
+  # Also prevent a Redis that nobody asked for from starting at the next boot.
   if [[ " $* " == *" redis-server "* && -d /run/systemd/system ]]; then
     as_root systemctl disable --quiet redis-server || true
   fi

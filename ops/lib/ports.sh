@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Loopback ports: free ones from 20000 to 29999, which is above the well-known servers and below
-# the range the kernel gives to outgoing connections.
+# Chooses free loopback ports from 20000 to 29999: above the well-known servers and below the
+# kernel's range for outgoing connections.
 
-# Stacks of one user that start at the same moment must not choose the same port, so a chosen port
-# is claimed by a file that names its run dir; a claim whose run dir is gone is void.
+# Stacks of one user that start at the same time must not choose the same port, so a file that names
+# the run dir claims the port. A claim whose run dir is gone is void.
 PORT_CLAIMS="${TMPDIR:-/tmp}/lfg-ports-$UID"
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -17,12 +17,12 @@ port_claim() { # RUN PORT
     if [[ -n $owner && -d $owner ]] && grep -qsxr "$2" "$owner/ports"; then return 1; fi
     rm -f "$claim"
   fi
-  # noclobber: of two that try, one wins.
+  # noclobber: of two concurrent claims, one succeeds.
   (set -o noclobber && printf '%s' "$1" >"$claim") 2>/dev/null
 }
 
-# port_for RUN NAME: prints NAME's port, the remembered one if it is free. To be called only when
-# NAME does not run.
+# port_for RUN NAME: prints NAME's port, the previous one if it is free. Call it only while NAME
+# does not run.
 port_for() {
   local run=$1 file=$1/ports/$2 port attempt
   if [[ -s $file ]]; then
@@ -44,7 +44,7 @@ port_for() {
   return 1
 }
 
-# The port NAME was given, without a check.
+# Prints the port assigned to NAME, without a check.
 port_of() { cat "$1/ports/$2" 2>/dev/null; }
 
 ports_release() { # RUN

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# PostgreSQL 15 with its own data folder, over TCP on loopback only: no Unix socket, whose path
-# would have to be short.
+# PostgreSQL 15 with its own data folder, over TCP on loopback only: a Unix socket's path would have
+# to be short.
 
-# Postgres refuses to run as root; then it runs as the user that its package made.
+# Postgres refuses to run as root; then it runs as the user that its package created.
 postgres_as() {
   if ((EUID == 0)); then
     setpriv --reuid=postgres --regid=postgres --init-groups "$@"
@@ -11,9 +11,9 @@ postgres_as() {
   fi
 }
 
-# Makes the folder for the data. As root it belongs to the user postgres, who must be able to reach
-# it; below a closed home directory that is not so, and opening the home is not ours to do. Then the
-# folder lies elsewhere and a link points to it.
+# Creates the data folder. As root, the folder belongs to the user postgres, who must be able to
+# reach it. A closed home directory prevents that, and ops/ must not open it; then the folder is
+# created elsewhere and a link points to it.
 postgres_home() { # RUN
   local home=$1/postgres
   if [[ ! -e $home ]]; then
@@ -30,7 +30,7 @@ postgres_home() { # RUN
   readlink -f "$home"
 }
 
-# One password for both roles of a stack, random, readable by its owner alone.
+# Creates one random password for both roles of a stack, readable only by its owner.
 postgres_password() { # RUN
   local file=$1/postgres.password
   if [[ ! -s $file ]]; then
@@ -40,7 +40,8 @@ postgres_password() { # RUN
 }
 
 postgres_initialise() { # RUN HOME
-  # Built beside its place and then moved: an interrupted initdb must not look like a finished one.
+  # Build in a temporary folder and then move: an interrupted initdb must not look like a finished
+  # one.
   postgres_as rm -rf "$2/data.new"
   # A copy that the user postgres can read.
   # shellcheck disable=SC2016 # $1 is the inner shell's.
@@ -52,8 +53,8 @@ postgres_initialise() { # RUN HOME
   postgres_as mv "$2/data.new" "$2/data"
 }
 
-# After a kill the dead server may still be in the process table for a moment, unburied, and a new one
-# would take it for alive and refuse to start.
+# After a kill the dead server may stay in the process table as a zombie for a moment; a new server
+# would consider it alive and refuse to start.
 postgres_await_end() { # HOME
   local pid deadline=$((SECONDS + 15))
   pid="$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)" || return 0
@@ -97,7 +98,8 @@ postgres_ready() { # RUN
     --host=127.0.0.1 --port="$(port_of "$1" postgres)"
 }
 
-# Role and database `lfg`. The role may create databases, so that each test can have its own.
+# Creates role and database `lfg`. The role may create databases, so that each test can have its
+# own.
 postgres_roles() { # RUN
   local password
   password="$(postgres_password "$1")"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Processes in the background: started, known again, waited for, stopped.
+# Starts background processes, identifies them, waits for them, stops them.
 #
-# A pid alone is no identity: after a crash the number may belong to somebody else. So the pid file
-# holds the pid and the process's start time, and nothing is signalled unless both still agree.
+# A pid alone does not identify a process: after a crash another process may get the number. So the
+# pid file contains the pid and the process's start time, and no signal is sent unless both match.
 
-# The start time in clock ticks since boot; empty for a process that is gone or a zombie.
+# Prints the start time in clock ticks since boot; empty for a process that is gone or a zombie.
 process_birth() { # PID
   local stat
   stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 0
@@ -24,7 +24,7 @@ process_pid() { # RUN NAME
 
 process_runs() { process_pid "$1" "$2" >/dev/null; }
 
-# process_start RUN NAME COMMAND…: returns at once.
+# process_start RUN NAME COMMAND…: returns immediately.
 process_start() {
   local run=$1 name=$2 pid
   shift 2

@@ -20,7 +20,7 @@ redis_start() { # RUN
   process_await "$run" redis 60 redis_ready "$run"
 }
 
-# PONG is not enough: a server that still loads its file answers with LOADING.
+# PONG is required: a server that is still loading its file answers with LOADING.
 redis_ready() { # RUN
   [[ "$(timeout 3 redis-cli -h 127.0.0.1 -p "$(port_of "$1" redis)" ping 2>/dev/null)" == PONG ]]
 }

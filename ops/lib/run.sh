@@ -1,14 +1,15 @@
 # shellcheck shell=bash
-# The run dir as a whole: made, locked, removed.
+# Creates, locks and removes a run dir.
 
 run_prepare() { # RUN
   mkdir -p "$1"/{ports,pids,logs,external}
-  # Postgres runs as another user when we are root and must be able to walk through.
+  # As root, Postgres runs as another user, who must be able to traverse the folder.
   chmod u+rwx,go+x "$1"
 }
 
-# One ops command at a time may change a stack. Descriptor 9 stays open until the command ends;
-# processes.sh closes it in what it starts, or a server would hold the lock for its whole life.
+# Only one ops command at a time may change a stack. Descriptor 9 stays open until the command ends;
+# processes.sh closes it in the processes that it starts, or a server would hold the lock for its
+# whole life.
 run_lock() { # RUN
   exec 9>"$1/lock"
   if ! flock --nonblock 9; then
@@ -17,7 +18,7 @@ run_lock() { # RUN
   fi
 }
 
-# Removes data, ports, logs: everything. The processes must have been stopped.
+# Removes everything: data, ports, logs. The processes must have been stopped.
 run_remove() { # RUN
   local run=$1
   if [[ -L $run/postgres ]]; then rm -rf "$(readlink -f "$run/postgres")"; fi

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Messages and progress. Everything a person reads goes through here.
+# Messages and progress. All output for people goes through this file.
 
-# Where progress goes. Commands whose output is evaluated (`ops/servers start`) set it to 2.
+# The descriptor for progress. Commands whose output is evaluated (`ops/servers start`) set it to 2.
 SAY_FD="${SAY_FD:-1}"
 
 say() { printf '%s\n' "$*" >&"$SAY_FD"; }
@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# Tenths of seconds as "12.3 s"; in whole tenths because bash has no fractions.
+# Formats tenths of seconds as "12.3 s"; bash has no fractions.
 now_tenths() {
   local micros=${EPOCHREALTIME/[.,]/}
   printf '%s' "$((micros / 100000))"
@@ -26,7 +26,7 @@ say_done() { # TITLE STARTED
   printf '  ok    %-44s %9s\n' "$1" "$(took_since "$2")" >&"$SAY_FD"
 }
 
-# The last lines of a step's log are nearly always the reason.
+# The last lines of a step's log usually contain the cause.
 say_failed() { # TITLE STARTED LOG HINT
   printf '  FAIL  %-44s %9s\n' "$1" "$(took_since "$2")" >&"$SAY_FD"
   {
@@ -38,7 +38,7 @@ say_failed() { # TITLE STARTED LOG HINT
   } >&2
 }
 
-# Shows that a long step is alive: on a terminal one line that is rewritten every second, else a
+# Shows that a long step is alive: rewrites one line every second on a terminal, otherwise prints a
 # line every 30 seconds. Runs until it is killed.
 ticker() { # TITLE STARTED LOG
   local seconds=0 last
@@ -86,7 +86,7 @@ step() {
   say_done "$title" "$started"
 }
 
-# The same in two halves, for work that goes on beside the next steps. One at a time.
+# The same in two halves, for work that runs in parallel with the next steps. One at a time.
 step_begin() { # TITLE LOG HINT COMMAND…
   BESIDE_TITLE=$1 BESIDE_LOG=$2 BESIDE_HINT=$3
   shift 3

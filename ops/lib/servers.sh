@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Kafka, Postgres and Redis together: what ops/up, ops/test and ops/servers share.
+# Kafka, Postgres and Redis together: shared by ops/up, ops/test and ops/servers.
 
 SERVERS=(kafka postgres redis)
 
-# The variable through which a server is given from outside.
+# Prints the variable that names an external server.
 server_variable() {
   case $1 in
     kafka) echo KAFKA_BROKERS ;;
@@ -12,7 +12,7 @@ server_variable() {
   esac
 }
 
-# Whether the environment names another server than the stack's own (which it does after
+# Checks whether the environment names a server other than the stack's own (which it names after
 # `eval "$(ops/env)"`).
 server_is_given() { # RUN SERVER
   local variable
@@ -21,7 +21,7 @@ server_is_given() { # RUN SERVER
   [[ ! -s $1/ports/$2 || "$("$2_url" "$1")" != "${!variable}" ]]
 }
 
-# Notes which servers are given from outside, for the commands that come later.
+# Records which servers are external, for later commands.
 servers_note_external() { # RUN
   local server variable
   for server in "${SERVERS[@]}"; do
@@ -44,7 +44,7 @@ server_url() { # RUN SERVER
   fi
 }
 
-# The servers that this stack has to run itself.
+# Prints the servers that this stack must run itself.
 servers_own() { # RUN
   local server
   for server in "${SERVERS[@]}"; do
@@ -52,8 +52,8 @@ servers_own() { # RUN
   done
 }
 
-# Starts what does not run yet and returns when all are ready. Side by side, since most of the time
-# is waiting.
+# Starts the servers that do not run and returns when all are ready. In parallel, since most of the
+# time is waiting.
 servers_start() { # RUN
   local run=$1 server failed=0
   local -A pids=()
@@ -93,6 +93,6 @@ servers_export() { # RUN
   done
 }
 
-# For `step`, which takes it as the thing to do.
+# For `step`: the hint shown if it fails.
 SERVERS_HINT="read the log named above. No network for the download, a full disk and too little memory are
             the usual reasons. Running the same command again continues where this one stopped."

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The project's own programs: built, started, watched. They are configured by environment variables
-# only; this file is the list of them.
+# Builds, starts and watches the project's own programs. They are configured by environment
+# variables only; this file lists them all.
 
-# In the order they start. The gateway comes last: it answers for what the others do.
+# In start order. The gateway comes last because it depends on the others.
 STACK_PARTS=(engine projections gateway)
 
 BUILD_HINT="read the compiler's message above. Out of memory? Set CARGO_BUILD_JOBS=1 and run it again"
 
-# A fresh shell after installing Rust does not have it in its path yet.
+# A shell that is older than the Rust installation does not have it in its path.
 cargo_required() {
   has cargo || PATH="$HOME/.cargo/bin:$PATH"
   has cargo || fail "cargo is missing: Rust is not installed" \
@@ -15,17 +15,17 @@ cargo_required() {
   [[ -f $REPO/Cargo.toml ]] || fail "there is no Cargo.toml in $REPO" "run this from a complete checkout"
 }
 
-# Where cargo puts what it builds; CARGO_TARGET_DIR and cargo's configuration may move it.
+# Prints cargo's target folder; CARGO_TARGET_DIR and cargo's configuration may change it.
 cargo_target() {
   cargo metadata --no-deps --offline --format-version 1 --manifest-path "$REPO/Cargo.toml" |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
-# What ops/up runs, and no more: the simulation is not part of the stack.
+# Builds only what ops/up runs: the simulation is not part of the stack.
 stack_build() { cd "$REPO" && cargo build --release --bins -p engine -p projections -p gateway -p loadtest; }
 
-# What the whole stack has in common, written down so that ops/status, ops/env and ops/loadtest see
-# what ops/up saw.
+# Writes the settings common to the whole stack, so that ops/status, ops/env and ops/loadtest use
+# the same values as ops/up.
 stack_settle() { # RUN BIN_DIR
   local run=$1 shards
   shards="$(stack_shards "$run")"
@@ -34,7 +34,7 @@ stack_settle() { # RUN BIN_DIR
     {
       printf 'export LFG_TOPIC_PREFIX=%q\n' "${LFG_TOPIC_PREFIX:-lfg}"
       printf 'export LFG_SHARDS=%q\n' "${LFG_SHARDS:-$shards}"
-      # One broker. Without these two every process demands 3 copies, of which 2 in sync.
+      # One broker. Without these two settings every process demands 3 replicas, 2 of them in sync.
       printf 'export LFG_REPLICATION=%q\n' "${LFG_REPLICATION:-1}"
       printf 'export LFG_MIN_IN_SYNC=%q\n' "${LFG_MIN_IN_SYNC:-1}"
       printf 'export LFG_SNAPSHOTS=%q\n' "${LFG_SNAPSHOTS:-$run/snapshots}"
@@ -47,8 +47,9 @@ stack_settle() { # RUN BIN_DIR
   stack_admin_key "$run" second-admin
 }
 
-# The shards that the stack has; of a new one as many as there are processors, 4 at most. Fewer shards put more records into a
-# request, which is most of what an order costs (docs/benchmarks.md); one shard has no messages between shards, so it is at least 2.
+# Prints the number of the stack's shards; a new stack gets one per processor, 4 at most. Fewer
+# shards put more records into a request, which is most of an order's cost (docs/benchmarks.md);
+# with one shard there would be no messages between shards, so the minimum is 2.
 stack_shards() { # RUN
   local shards
   if stack_is_settled "$1"; then
@@ -63,8 +64,8 @@ stack_shards() { # RUN
 
 stack_is_settled() { [[ -s $1/settings ]]; }
 
-# The keys with which two people administer the exchange: a market's answer needs both. Made once, readable
-# by their owner alone; the gateway learns only their hashes.
+# Creates the keys of the two people who administer the exchange: a market's answer needs both.
+# Created once, readable only by their owner; the gateway receives only their hashes.
 stack_admin_key() { # RUN NAME
   local file=$1/$2.key
   if [[ ! -s $file ]]; then
@@ -76,10 +77,10 @@ stack_admin_key_hash() { # RUN NAME
   printf '%s' "$(<"$1/$2.key")" | sha256sum | cut -d ' ' -f 1
 }
 
-# Who is an admin as long as there is none on the log.
+# Prints the admin who counts as long as the log has none.
 stack_first_admin() { printf '1=%s' "$(stack_admin_key_hash "$1" admin)"; } # RUN
 
-# Sets both admins on the log, unless they are there with these keys.
+# Sets both admins on the log, unless they exist with these keys.
 stack_set_admins() { # RUN
   local url
   url="$(stack_url "$1")/v1/admin/admins"
@@ -98,7 +99,7 @@ stack_set_admin() { # RUN URL NAME
   echo
 }
 
-# The key goes through a pipe: arguments are seen by every user of the machine.
+# The key goes through a pipe: every user of the machine can see arguments.
 stack_as_admin() { # RUN KEY-NAME ARGUMENTS-OF-CURL…
   local key=$1/$2.key
   shift 2
@@ -109,7 +110,7 @@ stack_as_admin() { # RUN KEY-NAME ARGUMENTS-OF-CURL…
 stack_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" gateway)"; }
 stack_admin_url() { printf 'http://127.0.0.1:%s' "$(port_of "$1" "$2-admin")"; } # RUN PART
 
-# The environment of the running stack, for developers and for ops/loadtest.
+# Prints the environment of the running stack, for developers and for ops/loadtest.
 stack_env() { # RUN
   local part
   servers_env "$1"
@@ -122,7 +123,7 @@ stack_env() { # RUN
   done
 }
 
-# Runs a command with what all programs are given.
+# Runs a command with the environment common to all programs.
 stack_with() { # RUN COMMAND…
   local run=$1
   shift
@@ -134,7 +135,7 @@ stack_with() { # RUN COMMAND…
   )
 }
 
-# The variables of one part beyond the common ones, as arguments to env.
+# Prints the variables specific to one part, as arguments to env.
 stack_variables() { # RUN PART
   echo "LFG_ADMIN_LISTEN=127.0.0.1:$(port_of "$1" "$2-admin")"
   if [[ $2 == gateway ]]; then
@@ -143,8 +144,8 @@ stack_variables() { # RUN PART
   fi
 }
 
-# A part is restarted when it does not run, when its program is newer than its start, or when what it
-# was told at its start is no longer so (a server came back at another address).
+# A part is restarted if it does not run, if its program is newer than its start, or if its settings
+# have changed since (for example a server's address).
 stack_part_is_current() { # RUN PART
   local run=$1 part=$2
   process_runs "$run" "$part" || return 1
@@ -181,7 +182,7 @@ stack_start() { # RUN PART
   stack_told "$run" "$part" >"$run/pids/$part.told"
 }
 
-# The parts start side by side, then each is waited for.
+# Starts the parts in parallel, then waits for each.
 stack_start_all() { # RUN
   local part
   for part in "${STACK_PARTS[@]}"; do stack_start "$1" "$part"; done

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# The life of one run of ops/test.
+# The setup, checks and cleanup of one run of ops/test.
 
 TEST_PARENT="${TMPDIR:-/tmp}"
 TEST_FAILED_CHECKS=()
 TEST_STATUS=1
 TEST_SERVERS=()
-# What a first run builds and its servers write, in all.
+# The total disk space for the build and the servers of a first run.
 TEST_ROOM_MIB=6000
 
-# Runs that were killed outright could not clean up. Their folders name their owner; what has none
-# any more is stopped and removed.
+# Runs that were killed could not clean up. Their folders name their owner; a folder without a
+# living owner is stopped and removed.
 testing_sweep() {
   local dir
   for dir in "$TEST_PARENT"/lfg-test-run.*; do
@@ -41,7 +41,7 @@ testing_begin() {
   done
 }
 
-# A full disk shows as an error of the linker or of a server, far from its cause.
+# A full disk appears as an error of the linker or of a server, far from its cause.
 testing_room() {
   local target place free
   target="$(cargo_target)"
@@ -52,7 +52,7 @@ testing_room() {
   done
 }
 
-# A check that fails is remembered and the rest still runs: one run tells everything.
+# Records a failed check and continues: one run reports all failures.
 testing_check() { # TITLE HINT COMMAND…
   local title=$1 hint=$2 log
   shift 2
@@ -60,8 +60,8 @@ testing_check() { # TITLE HINT COMMAND…
   (step "$title" "$log" "$hint" "$@") || TEST_FAILED_CHECKS+=("$title")
 }
 
-# cargo-deny is no package of Debian 12: it is built once, into the cache. Its advisories need a database
-# that has to be fetched, so they are checked elsewhere (deny.toml says how).
+# Debian 12 has no package of cargo-deny: it is built once, into the cache. Its advisories need a
+# database that must be downloaded, so they are checked elsewhere (see deny.toml).
 testing_deny() {
   PATH="$CACHE/tools/bin:$PATH"
   cargo deny --version || cargo install cargo-deny --version 0.20.2 --locked --root "$CACHE/tools"
@@ -76,15 +76,15 @@ testing_shellcheck() {
   shellcheck ops/lib/*.sh "${scripts[@]}"
 }
 
-# Ends cargo and everything the tests started, or left behind.
+# Ends cargo and all processes that the tests started or left behind.
 testing_end_session() { # PID or nothing
   [[ -n $1 ]] || return 0
   kill -s TERM -- "-$1" 2>/dev/null || return 0
   kill -s KILL -- "-$1" 2>/dev/null || true
 }
 
-# Runs the tests in a session of their own, so that an interrupt can end the test programs too, with
-# their output on the terminal and in a log.
+# Runs the tests in a session of their own, so that an interrupt ends the test programs too. Their
+# output goes to the terminal and to a log.
 testing_run() { # COMMAND…
   local tee_pid out
   TEST_LOG="$TEST_RUN/logs/test.log"
@@ -94,11 +94,11 @@ testing_run() { # COMMAND…
   TEST_PID=$!
   printf '%s %s\n' "$TEST_PID" "$(process_birth "$TEST_PID")" >"$TEST_RUN/pids/tests"
   if wait "$TEST_PID"; then TEST_STATUS=0; else TEST_STATUS=$?; fi
-  # A program that a test left behind would keep the output open for ever.
+  # A program that a test left behind would keep the output open indefinitely.
   testing_end_session "$TEST_PID"
   TEST_PID=""
   exec {out}>&-
-  # Everything must be printed and in the log before it is summed up.
+  # All output must be printed and logged before it is summed up.
   wait "$tee_pid" || true
 }
 
@@ -113,14 +113,14 @@ testing_stop() {
   servers_stop "$TEST_RUN" || true
 }
 
-# Runs at every end, whether orderly, failed or interrupted.
+# Runs at every exit: clean, failed or interrupted.
 testing_cleanup() {
   local status=$? kept check summary="$TEST_RUN/summary"
   trap - EXIT
   trap '' INT TERM HUP
   set +e
   testing_stop
-  # Colours, if any, are not part of the lines.
+  # Strip colours, if any.
   sed 's/\x1b\[[0-9;]*m//g' "${TEST_LOG:-/dev/null}" 2>/dev/null | grep '^test result:' >"$summary"
   say ""
   say "  all in all $(took_since "$TEST_STARTED")"
@@ -135,7 +135,7 @@ testing_cleanup() {
   exit "$status"
 }
 
-# The test runner's own lines, then their sum alone on the last line.
+# Prints the test runner's own lines, then their sum alone on the last line.
 testing_summary() { # FILE
   cat "$1"
   awk '{ passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$1"

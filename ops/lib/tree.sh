@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# A copy of the working tree that is changed and built by itself, with a target folder of its own.
+# A copy of the working tree that is changed and built separately, with its own target folder.
 
-# Names the folder of the copy and of what is built there. Nobody else works in it until this shell ends.
+# Sets the folder of the copy and of its build, and locks it until this shell ends.
 tree_at() { # FOLDER
   WORK=$1
   TREE="$WORK/tree"
@@ -10,7 +10,8 @@ tree_at() { # FOLDER
   flock 8
 }
 
-# Makes the copy what the working tree is. What differs is written anew, so that cargo sees by its time that it changed.
+# Makes the copy equal to the working tree. Files that differ are rewritten, so that cargo notices
+# the change by their time.
 tree_restore() {
   local file
   git -C "$REPO" ls-files --cached --others --exclude-standard | while IFS= read -r file; do
@@ -26,7 +27,8 @@ tree_restore() {
   done <"$WORK/wanted"
 }
 
-# What others wrote is built already, for the tests: the first build begins with that. Our own crates look changed then.
+# Dependencies were built already for the tests: the first build starts from those. The project's
+# own crates look changed then.
 tree_seed() {
   local from
   from="$(cargo_target)/debug"
@@ -40,5 +42,5 @@ tree_seed() {
   mv "$WORK/seed" "$WORK/target"
 }
 
-# git takes the copy for a part of this repository, and would leave out what is ignored here.
+# git would take the copy for a part of this repository and skip files that are ignored here.
 tree_patch() { (cd "$TREE" && GIT_CEILING_DIRECTORIES="$WORK" git apply "$1"); }

@@ -1,8 +1,10 @@
-//! How fast a long log is caught up with, and how soon a lone outcome is visible; on the real servers.
+//! Measures how fast the worker catches up with a long log, and how soon a single outcome is
+//! visible; on the real servers.
 //!
 //!   cargo bench -p projections --bench catch_up            (LFG_BENCH_STEPS: commands in the log, default 200,000)
 //!
-//! The log is that of a busy exchange: four orders of five place, one cancels; six of ten that place meet something.
+//! The log is that of a busy exchange: four of five orders place, one cancels; six of ten placed
+//! orders match.
 
 #![allow(
     clippy::unwrap_used,
@@ -85,7 +87,7 @@ async fn measure() {
     stack.remove().await;
 }
 
-/// From when `begun` holds to when `done` does.
+/// Returns the time from when `begun` holds to when `done` holds.
 async fn timed(mut begun: impl AsyncFnMut() -> bool, mut done: impl AsyncFnMut() -> bool) -> Duration {
     while !begun().await {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -103,13 +105,13 @@ fn report(sink: &str, took: Duration, steps: usize, log: &Log) {
     println!("{sink}: caught up in {seconds:.1} s, {commands:.0} commands and {outcomes:.0} outcomes a second");
 }
 
-/// One outcome at a time, with pauses: from its production to its being visible.
+/// Produces one outcome at a time, with pauses, and measures the time until it is visible.
 async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
     let (account, _) = *exchange.purses.keys().next().unwrap();
     let home: Shard = exchange.home(account);
     for sink in ["redis", "postgres"] {
         let mut times = Vec::new();
-        // A new consumer's first records are slow: they are not what is measured here.
+        // A new consumer's first records are slow and are not measured here.
         for round in 0..LONE + WARM_UP {
             log.tell(&one(
                 home,
@@ -134,7 +136,7 @@ async fn lone(stack: &mut Stack, log: &mut Log, exchange: &Exchange) {
     }
 }
 
-/// A thousand commands a second: what they cost, and how far behind the stores are.
+/// Measures the cost of a thousand commands per second, and the stores' delay.
 async fn steady(stack: &mut Stack, log: &mut Log, exchange: &mut Exchange, worker: &Worker) {
     let backends =
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'lfg-projections'";
@@ -168,7 +170,7 @@ async fn steady(stack: &mut Stack, log: &mut Log, exchange: &mut Exchange, worke
     }
 }
 
-/// The time that a process has had a core.
+/// Returns the processor time that a process has used.
 fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();

@@ -1,10 +1,12 @@
-//! What an order costs in Redis: commands, the server's CPU, the writer's CPU; on a real server of its own.
+//! Measures the cost of an order in Redis: commands, the server's CPU, the writer's CPU; on a
+//! separate real server.
 //!
 //!   REDIS_URL=redis://127.0.0.1:PORT/0 cargo bench -p projections --bench redis
 //!
-//! 10,000 orders and what cancels them, on one shard, in batches of 1, 20 and 200 outcomes. Commands are those of `INFO
-//! commandstats`, which counts what a script calls; the server's CPU is that of its process (`INFO cpu`), the writer's what the kernel gave
-//! this process's threads. Everything is folded beforehand: what is measured is the sink.
+//! 10,000 orders and their cancels, on one shard, in batches of 1, 20 and 200 outcomes. Commands
+//! are from `INFO commandstats`, which includes calls by scripts; the server's CPU is that of its
+//! process (`INFO cpu`), the writer's is the kernel's figure for this process's threads. Everything
+//! is folded beforehand, so only the sink is measured.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,7 +54,7 @@ async fn measure() {
     }
 }
 
-/// Accounts and markets, and then orders.
+/// Returns the outcomes that create accounts and markets, and those of the orders.
 fn history() -> (Vec<Outcome>, Vec<Outcome>) {
     let mut exchange = Exchange::new(1, 1);
     let mut sequence = 0;
@@ -105,7 +107,7 @@ async fn run(client: &Client, url: &str, size: usize, seed: &[Outcome], flow: &[
 
 type Counts = (BTreeMap<String, u64>, f64, f64, Duration, Instant);
 
-/// What the server and this process have done so far.
+/// Returns the counters of the server and this process so far.
 async fn begin(client: &Client) -> Counts {
     let text: String = client.info(Some(InfoKind::CommandStats)).await.unwrap();
     let calls = text.lines().filter_map(|line| {
@@ -124,7 +126,7 @@ async fn number(client: &Client, kind: InfoKind, name: &str) -> f64 {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap()
 }
 
-/// The time that this process's threads have had a core.
+/// Returns the processor time that this process's threads have used.
 fn own_cpu() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let nanos = |task: std::fs::DirEntry| -> u64 {

@@ -1,9 +1,11 @@
-//! What Redis keeps of an account, an order, a position and a market, in bytes; on a real server of its own.
+//! Measures the memory in bytes that Redis uses per account, order, position and market; on a
+//! separate real server.
 //!
 //!   REDIS_URL=redis://127.0.0.1:PORT/0 cargo bench -p projections --bench redis_memory
 //!
-//! 10,000 of each are written through the sink; the figure is what `used_memory` (without connections and scripts) grew by, divided by 10,000. It holds all that one more
-//! costs: keys, fields, values, and the tables that name them.
+//! 10,000 of each are written through the sink; the figure is the growth of `used_memory` (without
+//! connections and scripts), divided by 10,000. It includes everything that one more item costs:
+//! keys, fields, values, and the tables that index them.
 
 #![allow(clippy::unwrap_used, reason = "a measurement fails by panicking, on small numbers")]
 
@@ -18,7 +20,7 @@ use schemas::text::Ticker;
 use schemas::*;
 
 const COUNT: u64 = 10_000;
-/// Changes of a batch.
+/// Changes per batch.
 const BATCH: u64 = 100;
 const LEVELS: u16 = 100;
 const TRADES: u64 = 100;
@@ -66,7 +68,7 @@ async fn measure() {
 }
 
 impl Bench {
-    /// Does something 10,000 times, and says what of it is kept.
+    /// Adds 10,000 items and prints the memory that each uses.
     async fn each(&mut self, what: &str, add: impl Fn(&mut RowChanges, u64)) {
         let before = self.used().await;
         for first in (0..COUNT).step_by(usize::try_from(BATCH).unwrap()) {
@@ -80,7 +82,7 @@ impl Bench {
         println!("{bytes:>7}  {what}");
     }
 
-    /// Bytes in use, without what connections and scripts need.
+    /// Returns the bytes in use, without those of connections and scripts.
     async fn used(&self) -> i64 {
         let text: String = self.client.info(Some(InfoKind::Memory)).await.unwrap();
         let number = |name: &str| -> i64 {
@@ -100,7 +102,7 @@ fn last() -> LastChange {
     LastChange { sequence: 1_000_000, time: TIME }
 }
 
-/// Ids are of 64 bits, as the gateway makes them.
+/// Ids have 64 bits, like those made by the gateway.
 fn account(nth: u64) -> AccountId {
     AccountId(1_000_000_000_000_000_000 + 7_919 * nth)
 }

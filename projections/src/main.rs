@@ -19,24 +19,26 @@ struct ProjectionsCli {
 
 #[derive(Subcommand)]
 enum ProjectionsCommand {
-    /// Brings the database to what this version writes: tables, partitions, indexes. Harmless to repeat.
+    /// Migrates the database to this version's tables, partitions and indexes. Safe to repeat.
     Migrate(WritePoolArgs),
-    /// Folds, until asked to stop.
+    /// Folds until asked to stop.
     Run {
         #[command(flatten)]
         run: Box<ProjectionArgs>,
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Throws a store's content away, so that it is folded again from the beginning of the log.
+    /// Deletes a store's progress, so that its content is folded again from the beginning of the
+    /// log.
     #[command(subcommand)]
     Rebuild(Rebuild),
 }
 
 #[derive(Subcommand)]
 enum Rebuild {
-    /// Forgets how far the read models are. The running worker notices within a second and rebuilds them; if none runs, the
-    /// next one does. Until that is done, readers are told that the models are not available.
+    /// Deletes the progress of the read models. The running worker notices within a second and
+    /// rebuilds them; if none runs, the next one does. Until the rebuild is done, readers treat the
+    /// models as unavailable.
     Redis {
         #[command(flatten)]
         log: LogArgs,

@@ -1,4 +1,5 @@
-//! The real program, killed at random moments while the log grows: at the end each outcome is in each store once.
+//! The real program, killed at random moments while the log grows: at the end each store contains
+//! each outcome exactly once.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,12 +38,13 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
     log.tell_all(&told);
 
     for kill in 0..KILLS {
-        // A backlog, so that the kill meets large batches as well as small ones.
+        // Builds a backlog, so that the kill interrupts large batches as well as small ones.
         grow(&mut log, &mut exchange, if kill % 3 == 0 { 3_000 } else { 300 });
         stack.produce_and_flush(&log);
         let worker = Worker::start(&stack);
         let before = stack.postgres_offsets().await;
-        // In odd rounds only once it is known to write, else at any moment from its first instruction on.
+        // In odd rounds kill only once it is known to write, else at any moment from its first
+        // instruction on.
         if kill % 2 == 1 {
             until("the worker writes", async || stack.postgres_offsets().await != before).await;
         }
@@ -62,7 +64,7 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
     until("ready", async || matches!(worker.get("/readyz").await, Some((200, _)))).await;
     assert!(worker.terminate().success());
 
-    // A fresh fold of the same log, into stores of its own.
+    // A fresh fold of the same log, into separate stores.
     let (postgres, redis) = (dump_postgres(&stack.postgres).await, stack.dump_redis().await);
     let (other_url, other) = stack.other_database().await;
     let worker = Worker::start_on(&stack, &other_url, &["--only", "postgres"]);
@@ -109,7 +111,7 @@ async fn rebuild_redis(stack: &Stack) -> Worker {
     Worker::start_on(stack, &stack.database_url, &["--only", "redis"])
 }
 
-/// What the accounts' homes said of groups, and of the others' copies nothing.
+/// Checks that the tables have the groups of the accounts' home shards, and none of the copies.
 async fn check_groups(stack: &Stack, exchange: &Exchange) {
     let query = "SELECT account_id, group_id, contracts, window_s, generation, trigger_cause FROM order_groups";
     let rows = stack.postgres.query(query, &[]).await.unwrap();
@@ -124,7 +126,7 @@ async fn check_groups(stack: &Stack, exchange: &Exchange) {
     }
 }
 
-/// The tables against the exchange that made the log.
+/// Compares the tables with the exchange that wrote the log.
 async fn check_truth(stack: &Stack, exchange: &Exchange) {
     check_purses(stack, exchange).await;
     check_wallets(stack, exchange).await;
@@ -162,7 +164,7 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
     }
 }
 
-/// What markets and market events are.
+/// Checks the properties of markets and market events.
 async fn check_markets(stack: &Stack, exchange: &Exchange) {
     let columns = "id, question, rules, sources, category, tags, event_id, opens_at, expiry";
     let rows = stack.postgres.query(&format!("SELECT {columns} FROM markets"), &[]).await.unwrap();
@@ -194,7 +196,7 @@ async fn check_markets(stack: &Stack, exchange: &Exchange) {
     assert_eq!(usize::try_from(clarified), Ok(exchange.clarifications));
 }
 
-/// The purses in both stores, and their ledger.
+/// Checks the purses in both stores, and their ledger.
 async fn check_purses(stack: &Stack, exchange: &Exchange) {
     let columns = ["available", "held", "live_orders", "sent", "received"];
     let query = format!("SELECT account_id, shard, {} FROM purses", columns.join(", "));
@@ -222,7 +224,7 @@ async fn check_purses(stack: &Stack, exchange: &Exchange) {
     assert_eq!(stack.postgres.query_one(sums, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
-/// What each account has in all, with what is between its purses, and whether it is frozen.
+/// Checks each account's total, including credits between its purses, and whether it is frozen.
 async fn check_wallets(stack: &Stack, exchange: &Exchange) {
     let wallets = stack.postgres.query("SELECT account_id, in_transit, total FROM wallets", &[]).await.unwrap();
     let accounts: BTreeSet<AccountId> = exchange.purses.keys().map(|(account, _)| *account).collect();

@@ -1,4 +1,5 @@
-//! The fold alone: however a log is cut into batches, the rows are the same, and they are what happened.
+//! The fold alone: the rows are the same however a log is cut into batches, and they match the
+//! history.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,12 +25,12 @@ use schemas::*;
 
 const SHARDS: u16 = 3;
 
-/// A history of `steps` steps, with take-overs and what stale engines leave.
+/// Creates a history of `steps` steps, with take-overs and records of stale engines.
 fn history(seed: u64, steps: usize) -> (Log, Exchange) {
     history_by(seed, steps, false)
 }
 
-/// The same; perhaps written by a later build.
+/// The same, optionally written by a later build.
 fn history_by(seed: u64, steps: usize, later: bool) -> (Log, Exchange) {
     let mut exchange = Exchange::new(SHARDS, seed);
     let mut log = Log { later, ..Log::new(SHARDS, Timestamp(1_700_000_000_000)) };
@@ -49,7 +50,7 @@ fn history_by(seed: u64, steps: usize, later: bool) -> (Log, Exchange) {
     (log, exchange)
 }
 
-/// Folds a log shard by shard in batches whose sizes `size` chooses.
+/// Folds a log shard by shard, in batches whose sizes `size` chooses.
 fn fold(log: &Log, mut size: impl FnMut() -> usize) -> Model {
     let mut model = Model::default();
     for shard in Shard::all(SHARDS) {
@@ -97,7 +98,7 @@ fn check_purses(model: &Model, exchange: &Exchange) {
     }
 }
 
-/// What accounts' homes say counts, and nothing that other shards say of their copies.
+/// Checks that only the home shards' events of groups count, and none about copies.
 fn check_groups(model: &Model, exchange: &Exchange) {
     let shown = model.group_rows().map(|(account, id, row)| {
         let (limits, (generation, _)) = (row.limits.unwrap(), row.anew.unwrap());
@@ -179,7 +180,7 @@ fn what_a_later_build_adds_changes_no_row() {
     }
 }
 
-/// All outcomes of a log that count.
+/// Returns all outcomes of a log that count.
 fn outcomes(log: &Log) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for shard in Shard::all(SHARDS) {
@@ -193,7 +194,7 @@ fn outcomes(log: &Log) -> Vec<Outcome> {
     outcomes
 }
 
-/// An order is placed in the outcome of somebody else's command.
+/// Returns true if an order is placed in the outcome of another account's command.
 fn another_is_placed(outcome: &Outcome) -> bool {
     answers::parts(outcome).any(|part| {
         part.command != outcome.cause.id && part.events.iter().any(|event| matches!(event, Event::OrderPlaced(_)))
@@ -202,7 +203,7 @@ fn another_is_placed(outcome: &Outcome) -> bool {
 
 #[test]
 fn the_small_exchange_does_everything() {
-    // As many histories as it takes for each of these to be true of the end of one.
+    // Enough histories for each of these conditions to hold at the end of one.
     let histories: Vec<(Log, Exchange)> = (0..4).map(|seed| history(seed, 2_000)).collect();
     let mut model = Model::default();
     let (mut statuses, mut refusals, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -220,7 +221,7 @@ fn the_small_exchange_does_everything() {
         model.ledger.extend(ledger);
         model.orders.extend(orders);
         model.trades.extend(trades);
-        // Their tickers are the same in each history.
+        // Tickers are the same in each history.
         markets
             .into_iter()
             .filter(|(_, market)| market.settled)
@@ -313,7 +314,7 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
     changes.fold(&outcome(7, events)).unwrap();
     let commands = [first, placed.id, second].map(|id| changes.orders.born[&id].command);
     assert_eq!(commands, [7, 8, 9].map(CommandId));
-    // Its hold stands at its event's own place in the outcome.
+    // The index of its hold is that of its own event in the outcome.
     let entry = changes.ledger[0];
     assert_eq!((changes.ledger.len(), entry.index, entry.kind), (1, 2, LedgerKind::Hold));
     assert_eq!((entry.order, entry.market), (Some(placed.id), Some(order.market)));

@@ -1,4 +1,4 @@
-//! What a migration does to rows that are there.
+//! The effects of migrations on existing rows.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,8 @@ mod common;
 
 use common::stack::Stack;
 
-/// The SQL of the migrations with these numbers, in order, each in a transaction of its own, as `projections migrate` runs them.
+/// Returns the SQL of the migrations with these numbers, in order, each in its own transaction, as
+/// `projections migrate` runs them.
 fn migrations(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
     let mut found: Vec<(u32, String)> = std::fs::read_dir(folder)
@@ -28,7 +29,7 @@ fn migrations(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
     found.into_iter().map(|(_, sql)| format!("BEGIN; {sql}; COMMIT")).collect()
 }
 
-/// Orders of three months, of which every third lives.
+/// Orders of three months, a third of them live.
 const ORDERS: &str = "
     SELECT ensure_month('orders', TIMESTAMPTZ '2026-01-15Z' + month * INTERVAL '1 month') FROM generate_series(0, 2) AS month;
     CREATE INDEX orders_account ON orders (account_id, created_at DESC, id DESC);
@@ -64,7 +65,7 @@ async fn orders_of_before_keep_their_rows_and_live_ones_are_apart() {
     let row = stack.postgres.query_one(counts, &[]).await.unwrap();
     let counted: (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     assert_eq!((counted, row.get::<_, bool>(3), row.get::<_, bool>(4)), ((29, 60, 19), true, true));
-    // One that ends moves into its month, and the next month is made as before.
+    // An order that ends moves into its month, and the next month is created as before.
     sql("UPDATE orders SET status = 'FILLED', live = FALSE WHERE live AND id = 33").await;
     sql("SELECT ensure_month('orders_ended', '2026-04-15Z')").await;
     let moved = "SELECT tableoid::regclass::text FROM orders WHERE id = 33";

@@ -1,4 +1,4 @@
-//! The hot queries use the indexes that were built for them, and an index is built without blocking writers.
+//! Hot queries use the indexes built for them, and an index is built without blocking writers.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,8 @@ use schemas::reading::{LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use schemas::{Shard, Timestamp};
 
-/// Some months of a small exchange: 100 accounts with 1,000 orders each, of which 20 live; 100,000 trades in 50 markets.
+/// A few months of a small exchange: 100 accounts with 1,000 orders each, 20 of them live; 100,000
+/// trades in 50 markets.
 const FILL: &str = "
     SELECT ensure_month(parent, TIMESTAMPTZ '2026-01-01Z' + month * INTERVAL '1 month')
         FROM unnest(ARRAY['orders_ended', 'trades', 'ledger_entries']) AS parent, generate_series(0, 5) AS month;
@@ -46,7 +47,7 @@ const FILL: &str = "
         TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds' FROM generate_series(1, 100000) AS i;
     ANALYZE;";
 
-/// A hot query, and the indexes that it may use: those named, and primary keys.
+/// A hot query, and the indexes that it may use: the named ones, and primary keys.
 const HOT: &[(&str, &str, &[&str])] = &[
     (
         "an account's live orders with their markets, newest first (D2)",
@@ -158,7 +159,7 @@ async fn hot_queries_use_their_indexes() {
     stack.postgres.batch_execute(FILL).await.unwrap();
     for (what, query, expected) in HOT {
         let plan = plan(&stack, query).await;
-        // The months ahead are empty, and an empty table is read as fast in any way.
+        // The months ahead are empty, and an empty table is read equally fast in any way.
         let scans = plan.lines().filter(|line| line.contains("Seq Scan") && !line.contains("cost=0.00..0.00 "));
         assert_eq!(scans.count(), 0, "{what}:\n{plan}");
         let used = indexes(&stack, &plan).await;
@@ -178,7 +179,7 @@ async fn newest_first_reads_no_more_months_than_the_page_needs() {
             stack.postgres.query(&format!("EXPLAIN (ANALYZE, COSTS off, TIMING off) {query}"), &[]).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         assert!(plan.iter().any(|line| line.contains("never executed")), "{plan:#?}");
-        // A page of live orders and one of ended ones may be merged.
+        // A page of live orders and one of ended orders may be merged.
         let rows = |line: &str| line.split_once("rows=")?.1.split_whitespace().next()?.parse::<u32>().ok();
         assert!(!plan.iter().any(|line| line.contains("->  Sort") && rows(line) > Some(200)), "{plan:#?}");
     }
@@ -190,7 +191,7 @@ async fn plan(stack: &Stack, query: &str) -> String {
     rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 
-/// The indexes in a plan; for a partition's part of an index, the whole.
+/// Returns the indexes in a plan; for a partition's part of an index, the whole index.
 async fn indexes(stack: &Stack, plan: &str) -> BTreeSet<String> {
     let whole = "SELECT COALESCE((SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = $1::text::regclass), $1::text::regclass)::text";
     let mut found = BTreeSet::new();
@@ -208,7 +209,7 @@ async fn an_index_is_built_beside_writers_who_never_wait() {
     stack.postgres.batch_execute(FILL).await.unwrap();
     stack.postgres.batch_execute("DROP INDEX orders_ended_client; DROP INDEX purses_with_credits").await.unwrap();
 
-    // A writer who gives up at once when it has to wait for a lock.
+    // A writer that fails immediately when it would have to wait for a lock.
     let (writing, client) = (Arc::new(AtomicBool::new(true)), connect(&stack.database_url).await);
     let writer = tokio::spawn({
         let writing = Arc::clone(&writing);
@@ -229,7 +230,7 @@ async fn an_index_is_built_beside_writers_who_never_wait() {
     writing.store(false, Ordering::Relaxed);
     assert!(writer.await.unwrap() > 0);
 
-    // Again there is nothing to do; and new months get their part by themselves.
+    // A second run has nothing to do, and new months get their part automatically.
     assert_eq!(migrate(&pool_args(&stack.database_url)).await.unwrap().indexes, Vec::<String>::new());
     let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
     assert_eq!(stack.postgres.query_one(invalid, &[]).await.unwrap().get::<_, i64>(0), 0);
@@ -244,7 +245,7 @@ async fn an_index_is_built_beside_writers_who_never_wait() {
 async fn an_interrupted_build_goes_on_where_it_was() {
     let stack = Stack::new("interrupted", 1).await;
     stack.postgres.batch_execute(FILL).await.unwrap();
-    // As if the migrator had died after some partitions.
+    // The state after a migrator that died after some partitions.
     let half = "DROP INDEX orders_ended_command; CREATE INDEX orders_ended_command ON ONLY orders_ended (command_id); \
         CREATE INDEX orders_ended_2026_01_orders_ended_command ON orders_ended_2026_01 (command_id); \
         CREATE INDEX orders_ended_2026_02_orders_ended_command ON orders_ended_2026_02 (command_id); \
@@ -256,7 +257,8 @@ async fn an_interrupted_build_goes_on_where_it_was() {
     stack.remove().await;
 }
 
-/// A constraint that a migration adds unchecked, so that nobody waits, is checked by a later one.
+/// Checks that every constraint that a migration adds unchecked, to avoid blocking, is validated by
+/// a later migration.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_constraint_is_checked() {
     let stack = Stack::new("constraints", 1).await;
@@ -269,7 +271,7 @@ async fn every_constraint_is_checked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_in_sql_are_those_of_the_log() {
     let stack = Stack::new("names", 1).await;
-    // What stands for reasons that this build does not know.
+    // The text stored for reasons that this build does not know.
     let unknown = "^UNKNOWN_[0-9]+$".to_owned();
     let check = async |table: &str, column: &str, names: Vec<&str>| {
         let query = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conrelid = $1::text::regclass \
@@ -345,8 +347,9 @@ async fn every_connection_has_its_limits() {
     stack.remove().await;
 }
 
-/// Batches of a few outcomes, from empty tables on: an order that changes costs a few entries of an index, however many there are, and
-/// purses and positions change without touching any.
+/// Writes batches of a few outcomes, starting from empty tables: a changed order reads a few index
+/// entries, however many orders there are, and purses and positions change without changing any
+/// index.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_changes_is_read_and_no_others() {
     let stack = Stack::new("changes", 1).await;
@@ -371,7 +374,7 @@ async fn a_row_that_changes_is_read_and_no_others() {
             from = *reader.position();
         }
     }
-    // What a connection has counted is there for all once it is closed.
+    // A connection's counters are visible to all once it is closed.
     connections.forget();
     let counted = "SELECT sum(n_tup_upd + n_tup_del)::bigint, (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname LIKE 'orders_%')::bigint \
         FROM pg_stat_user_tables WHERE relname LIKE 'orders_%'";
@@ -383,9 +386,10 @@ async fn a_row_that_changes_is_read_and_no_others() {
     })
     .await;
     let (changed, read) = seen;
-    // Entries of rows that are gone count until somebody has met them.
+    // Entries of dead rows count until a scan has found them.
     assert!(read < 20 * changed, "{changed} orders changed, {read} entries of indexes read");
-    // What is in no index changes in place, where its page has room: new positions take what old ones could use.
+    // Rows without an indexed change are updated in place if their page has room: new positions use
+    // the space of old ones.
     let in_place = "SELECT relname::text, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables \
         WHERE relname IN ('purses', 'positions', 'progress', 'orders_live')";
     for row in stack.postgres.query(in_place, &[]).await.unwrap() {
@@ -400,7 +404,7 @@ async fn a_row_that_changes_is_read_and_no_others() {
             "{table}: {in_place} of {changed} updates in place"
         );
     }
-    // A position that has become empty has no row.
+    // An empty position has no row.
     let empty = "SELECT (SELECT count(*) FROM positions WHERE yes = 0 AND no = 0), \
         (SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'positions')";
     let row = stack.postgres.query_one(empty, &[]).await.unwrap();

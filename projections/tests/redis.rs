@@ -1,4 +1,5 @@
-//! What the writer leaves in Redis, and which Redis it writes to. Without Kafka: outcomes go straight to the sink.
+//! The keys that the writer leaves in Redis, and the Redis servers that it accepts. Without Kafka:
+//! outcomes go straight to the sink.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +28,7 @@ const SHARDS: u16 = 2;
 const STEPS: usize = 12_000;
 const BATCH: usize = 7;
 
-/// All shards' sinks under a prefix, and where they are.
+/// All shards' sinks under a prefix, and their positions.
 struct Sinks {
     redis: Client,
     prefix: String,
@@ -48,7 +49,7 @@ impl Sinks {
         Self { redis, prefix, shards }
     }
 
-    /// Writes whenever a batch is full.
+    /// Folds the outcomes and writes whenever a batch is full.
     async fn tell(&mut self, told: Vec<Told>) {
         for Told { shard, command, events } in told {
             let (_, at, waiting) = &mut self.shards[shard.index()];
@@ -72,7 +73,7 @@ impl Sinks {
         waiting.clear();
     }
 
-    /// All keys of a shard, without what they begin with.
+    /// Returns all keys of a shard, without their common prefix.
     async fn keys(&self, shard: Shard) -> BTreeSet<String> {
         let (pattern, mut cursor, mut keys) =
             (RedisKeys::new(&self.prefix, shard).all(), "0".to_owned(), BTreeSet::new());
@@ -98,7 +99,7 @@ impl Sinks {
     }
 }
 
-/// The keys that an exchange's shard should have.
+/// Returns the keys that an exchange's shard should have.
 fn expected(exchange: &Exchange, shard: Shard) -> BTreeSet<String> {
     let mut keys = BTreeSet::from(["progress", "writer"].map(str::to_owned));
     let here = |market| exchange.market_home(market) == shard;
@@ -127,7 +128,7 @@ fn expected(exchange: &Exchange, shard: Shard) -> BTreeSet<String> {
     keys
 }
 
-/// Accounts that traded, and have no order and no position any more.
+/// Returns accounts that traded and have no orders or positions left.
 fn closed(exchange: &Exchange) -> BTreeSet<AccountId> {
     let traded = exchange.orders.values().filter(|order| order.filled > 0).map(|order| order.account);
     let live = exchange.orders.values().filter(|order| order.status.is_live()).map(|order| order.account);
@@ -151,7 +152,7 @@ async fn a_key_is_gone_with_the_last_of_what_it_holds() {
     for shard in Shard::all(SHARDS) {
         let (mut keys, expected) = (sinks.keys(shard).await, expected(&exchange, shard));
         all.extend(keys.iter().map(|key| (shard, key.clone())));
-        // Whether a market has traded, and is open, the exchange does not tell.
+        // The exchange does not record whether a market has traded or is open.
         keys.retain(|key| !key.starts_with("trades:") && key != "markets:open");
         assert_eq!(keys, expected, "shard {shard}");
     }
@@ -160,7 +161,8 @@ async fn a_key_is_gone_with_the_last_of_what_it_holds() {
         assert!(all.iter().all(|(_, key)| !key.ends_with(&format!(":{market}"))), "{market}");
     }
 
-    // An account that has closed everything leaves what it may do, at its home, and a purse on each shard where it had one.
+    // An account that has closed everything keeps its account key on its home shard, and a purse on
+    // each shard where it had one.
     let closed = closed(&exchange);
     assert!(!closed.is_empty(), "no account has closed everything");
     for account in closed {
@@ -173,7 +175,7 @@ async fn a_key_is_gone_with_the_last_of_what_it_holds() {
     sinks.remove().await;
 }
 
-/// Credits move as the log says, exact to the last one, also where Lua's numbers are not.
+/// Credits match the log exactly, even where Lua's numbers are inexact.
 #[tokio::test]
 async fn sums_are_exact_in_64_bits() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is not set: run ops/test");
@@ -233,7 +235,7 @@ async fn a_redis_that_drops_keys_is_refused() {
     redis.run("CONFIG", &["SET", "maxmemory-policy", "noeviction"]).await;
     sink.load(0).await.unwrap();
     sink.disconnect().await;
-    // Who keeps his memory to himself is believed.
+    // A server that hides its settings is accepted.
     redis.run("ACL", &["SETUSER", "default", "-info"]).await;
     sink.load(0).await.unwrap();
     sink.disconnect().await;

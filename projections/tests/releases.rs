@@ -1,4 +1,5 @@
-//! Today's fold over what engines of each release wrote: it makes the tables that the release's own fold made.
+//! The present fold over logs written by each release's engines: it produces the tables that the
+//! release's own fold produced.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -15,10 +16,10 @@ use projections::fold::RowChanges;
 use schemas::Shard;
 use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 
-/// Outcomes of a batch: where batches are cut makes no difference (`fold.rs`).
+/// Outcomes per batch: batch boundaries make no difference (`fold.rs`).
 const BATCH: usize = 20;
 
-/// The rows that all logs of a release make.
+/// Returns the rows of all logs of a release.
 fn fold(release: &Release) -> Model {
     let (mut model, shards) = (Model::default(), release.count());
     for shard in Shard::all(shards) {

@@ -1,5 +1,5 @@
-//! The rules that keep the stores right when something is wrong: other writers, broken logs, lost connections, lost memory,
-//! missing months.
+//! Rules that keep the stores correct under faults: other writers, broken logs, lost connections,
+//! lost memory, missing months.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ use service::kafka::admin_config;
 const SHARDS: u16 = 2;
 const START: Timestamp = Timestamp(1_790_000_000_000);
 
-/// A stack, and a log with some history that is on it.
+/// Returns a stack, and a log with some history that was produced to it.
 async fn prepared(test: &str, steps: usize) -> (Stack, Log, Exchange) {
     let mut stack = Stack::new(test, SHARDS).await;
     let (mut log, mut exchange) = (Log::new(SHARDS, START), Exchange::new(SHARDS, 7));
@@ -76,7 +76,7 @@ async fn of_two_writers_the_younger_stops_and_says_why() {
     assert!(!younger.wait().success());
     assert!(younger.logged().contains("another writer is alive"), "{}", younger.logged());
 
-    // Whatever they did to each other, each outcome is there once.
+    // However the writers interfered, each outcome is present once.
     grow(&mut log, &mut exchange, 100);
     stack.produce_and_flush(&log);
     stack.caught_up(&log).await;
@@ -86,7 +86,7 @@ async fn of_two_writers_the_younger_stops_and_says_why() {
     stack.remove().await;
 }
 
-/// Postgres and Redis are what a fold of the log from its beginning gives.
+/// Compares Postgres and Redis with a fold of the log from its beginning.
 async fn compare_with_fresh_fold(stack: &Stack, log: &Log) {
     let (postgres, redis) = (dump_postgres(&stack.postgres).await, stack.dump_redis().await);
     let (url, other) = stack.other_database().await;
@@ -100,7 +100,7 @@ async fn compare_with_fresh_fold(stack: &Stack, log: &Log) {
     assert_eq!(redis, stack.dump_redis().await);
 }
 
-/// `projections rebuild redis`.
+/// Runs `projections rebuild redis`.
 fn forget(stack: &Stack, arguments: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_projections"))
         .args(["rebuild", "redis"])
@@ -123,19 +123,19 @@ async fn a_flushed_redis_is_rebuilt_while_the_worker_runs() {
     stack.caught_up(&log).await;
     let before = stack.dump_redis().await;
 
-    // All is gone, and nothing new comes to tell the worker.
+    // All data is gone, and no new record wakes the worker.
     for keys in [stack.keys_of(shard(0)).await, stack.keys_of(shard(1)).await] {
         let _: i64 = stack.redis.unlink(keys).await.unwrap();
     }
     until("rebuilt", async || stack.dump_redis().await == before).await;
 
-    // An operator asks for it; what is there by mistake goes.
+    // An operator requests a rebuild; stray keys are deleted.
     let stray = RedisKeys::new(&stack.log.topic_prefix, shard(1)).purse(AccountId(12_345));
     let _: () = stack.redis.set(&stray, "?", None, None, false).await.unwrap();
     forget(&stack, &["--shard", "1"]);
     until("rebuilt again", async || stack.dump_redis().await == before).await;
 
-    // It happens under load.
+    // The loss happens under load.
     for round in 0..10 {
         grow(&mut log, &mut exchange, 100);
         stack.produce(&log);
@@ -156,7 +156,7 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     let (mut stack, mut log, mut exchange) = prepared("torn", 200).await;
     let mut worker = Worker::start(&stack);
     stack.caught_up(&log).await;
-    // Somebody else's value where a purse should be: the script fails at it, having done a part.
+    // A foreign value in place of a purse: the script fails there, halfway.
     let (account, _) = *exchange.purses.keys().next().unwrap();
     let home = exchange.home(account);
     let purse = RedisKeys::new(&stack.log.topic_prefix, home).purse(account);
@@ -182,7 +182,7 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
         body.contains(&names) && body.contains("WRONGTYPE") && body.contains("projections rebuild redis --shard")
     })
     .await;
-    // Everything else goes on.
+    // All other shards continue.
     grow(&mut log, &mut exchange, 50);
     stack.produce_and_flush(&log);
     stack.postgres_caught_up(&log).await;
@@ -256,7 +256,7 @@ async fn lost_connections_lose_nothing() {
     stack.remove().await;
 }
 
-/// Cuts the worker's connections; returns how many there were.
+/// Closes the worker's connections; returns how many there were.
 async fn kill_redis_clients(stack: &Stack) -> usize {
     let list: String = stack.redis.client_list::<String, String>(None, None).await.unwrap();
     let name = format!("name=lfg-projections:{}:", stack.log.topic_prefix);
@@ -275,11 +275,11 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
     let (mut stack, mut log, mut exchange) = prepared("broken", 100).await;
     let sound = log.shards[0].records.len();
     grow(&mut log, &mut exchange, 50);
-    // One bit of an outcome's chain.
+    // Flips one bit of an outcome's chain.
     *log.shards[0].records[sound].last_mut().unwrap() ^= 1;
     stack.produce_and_flush(&log);
     let complaint = format!("events log of shard 0 is broken at offset {sound}");
-    // And again after each start.
+    // The same after each start.
     for _ in 0..2 {
         let mut worker = Worker::start(&stack);
         let mut body = String::new();
@@ -299,12 +299,13 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
             assert!(told.contains(&line.as_str()), "{line}: {told:?}");
         }
         assert!(worker.logged().contains("hint: ") || worker.logged().contains("hint="), "{}", worker.logged());
-        // What comes later for the other one is folded.
+        // Later records of the other shard are folded.
         grow(&mut log, &mut exchange, 20);
         stack.produce_and_flush(&log);
         let end = log.shards[1].records.len();
         until("the other shard goes on", async || {
-            // Redis has what was sound as well, but is not where its first fold would have been done.
+            // Redis has all records before the broken one too, but has not reached the end of its
+            // first fold.
             stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [None, Some(end)]
         })
         .await;
@@ -326,7 +327,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     let (postgres, redis) = (dump_postgres(&stack.postgres).await, stack.dump_redis().await);
     let sound = log.shards[0].records.len();
 
-    // Shard 0 of another exchange, longer; shard 1 as it was, and more.
+    // Shard 0 of another exchange, longer; shard 1 unchanged, with more records.
     let (mut others, mut exchange) = (Log::new(SHARDS, START), Exchange::new(SHARDS, 8));
     let told = exchange.seed(20, 4);
     others.tell_all(&told);
@@ -337,7 +338,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     stack.produce_and_flush(&log);
     let key = RedisKeys::new(&stack.log.topic_prefix, shard(0)).progress();
     let progress: String = stack.redis.get(&key).await.unwrap();
-    // Also where a rebuild is under way.
+    // The same during a rebuild.
     for mark in [progress.clone(), format!("rebuilding:{}/{}", sound + 1, progress.replace(':', "/"))] {
         let _: () = stack.redis.set(&key, &mark, None, None, false).await.unwrap();
         let mut worker = Worker::start(&stack);
@@ -353,7 +354,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
         assert_eq!(stack.redis.get::<String, _>(&key).await.unwrap(), mark);
     }
 
-    // The other shard's log is the same, and everything is as it was.
+    // The other shard's log is the same, and everything is restored.
     let _: () = stack.redis.set(&key, progress, None, None, false).await.unwrap();
     assert!(postgres == dump_postgres(&stack.postgres).await, "Postgres differs");
     assert_eq!(redis, stack.dump_redis().await);
@@ -369,7 +370,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     stack.remove().await;
 }
 
-/// One metric of a sink's writer.
+/// Returns one metric of a sink's writer.
 async fn metric(worker: &Worker, name: &str, sink: &str, shard: u16) -> f64 {
     let (_, metrics) = worker.get("/metrics").await.unwrap();
     let head = format!("{name}{{process=\"projections\",sink=\"{sink}\",shard=\"{shard}\"}} ");
@@ -377,7 +378,7 @@ async fn metric(worker: &Worker, name: &str, sink: &str, shard: u16) -> f64 {
     line.unwrap_or_else(|| panic!("no {head}: {metrics}")).parse().unwrap()
 }
 
-/// So many outcomes on a shard that change one purse.
+/// Appends `count` outcomes on a shard that change one purse.
 fn deposits(log: &mut Log, shard: Shard, account: AccountId, count: usize) {
     for _ in 0..count {
         log.tell(&one(
@@ -398,7 +399,7 @@ async fn what_postgres_refuses_for_one_shard_halts_that_shard_alone() {
     let mut worker = Worker::start(&stack);
     stack.caught_up(&log).await;
     log.tell(&one(shard(0), Event::AccountOpened { account }));
-    // And again after a restart.
+    // The same after a restart.
     for round in 0..2 {
         grow(&mut log, &mut exchange, 50);
         stack.produce_and_flush(&log);
@@ -438,7 +439,7 @@ async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin
     let account = AccountId(9_999);
     log.tell(&one(shard(0), Event::AccountOpened { account }));
 
-    // Each transaction of shard 0 is the victim of a deadlock, for more records than its queue holds.
+    // Each transaction of shard 0 loses a deadlock, for more records than its queue holds.
     let fault = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         IF NEW.shard = 0 THEN RAISE EXCEPTION 'a deadlock' USING ERRCODE = '40P01'; END IF; RETURN NEW; END $$; \
         CREATE TRIGGER fault BEFORE UPDATE ON progress FOR EACH ROW EXECUTE FUNCTION fault()";
@@ -460,7 +461,7 @@ async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin
     stack.postgres.batch_execute("DROP TRIGGER fault ON progress").await.unwrap();
     stack.postgres_caught_up(&log).await;
 
-    // Somebody locks its position, and it waits, and its queue fills.
+    // Another session locks its position, so it waits and its queue fills.
     let other = common::stack::connect(&stack.database_url).await;
     other.batch_execute("BEGIN; SELECT 1 FROM progress WHERE shard = 0 FOR UPDATE").await.unwrap();
     deposits(&mut log, shard(0), account, 20_000);
@@ -526,7 +527,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
         FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
     let drop_last =
         "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
-    // Redis is written on; the end tells of the failure.
+    // Redis is still written; the exit reports the failure.
     let refused = async |worker: Worker| {
         let ended = "this store is written no further";
         until("the tables are refused", async || worker.logged().contains(ended)).await;
@@ -548,7 +549,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     refused(worker).await;
     stack.postgres.batch_execute(drop_last).await.unwrap();
 
-    // What a migration brings is waited for.
+    // The worker waits for the tables of a migration.
     let waits = async |worker: &Worker, says: &str| {
         until("it says so", async || {
             worker.get("/readyz").await.is_some_and(|(_, body)| body.contains(says) && body.contains("hint: "))
@@ -565,7 +566,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     stack.remove().await;
 }
 
-/// What a worker that is ready says to be degraded.
+/// Returns the degraded reason that a ready worker reports.
 async fn degraded(worker: &Worker) -> Option<String> {
     let (status, body) = worker.get("/readyz").await?;
     let (_, degraded) = body.split_once("\"degraded\":")?;
@@ -591,7 +592,7 @@ async fn a_database_that_is_not_there_keeps_nobody_from_writing_redis_and_is_fil
     })
     .await;
 
-    // It comes, is dropped under the running worker, and comes again.
+    // The database appears, is dropped under the running worker, and appears again.
     for round in 0..2 {
         let (_, other) = stack.other_database().await;
         let ends = common::stack::ends(&log);
@@ -620,7 +621,7 @@ async fn a_database_that_is_not_there_keeps_nobody_from_writing_redis_and_is_fil
     stack.remove().await;
 }
 
-/// An order that ends, and one that is refused, for reasons that nobody here knows.
+/// Returns an order that ends and one that is rejected, for reasons that this build does not know.
 fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
     let ticker: Ticker = "LATER".parse().unwrap();
     let market = MarketId::of(&ticker);
@@ -734,14 +735,14 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     let at = stack.postgres_offsets().await;
     grow(&mut log, &mut exchange, 50);
     stack.produce_and_flush(&log);
-    // Records that nobody has folded are gone.
+    // Deletes records that were not folded yet.
     let admin: AdminClient<DefaultClientContext> = admin_config(&stack.log.kafka).create().unwrap();
     let mut cut = TopicPartitionList::new();
     let first = Offset::Offset(at[0] as i64 + 1);
     cut.add_partition_offset(&stack.log.topics().events, 0, first).unwrap();
     admin.delete_records(&cut, &AdminOptions::new()).await.unwrap();
     let worker = Worker::start(&stack);
-    // What is wanted first is the last outcome that was folded, read again.
+    // The reader first rereads the last outcome that was folded.
     let complaint = format!("events log of shard 0 has no offset {}", at[0] - 1);
     until("both sinks halt there, and are ready elsewhere", async || {
         let Some((200, body)) = worker.get("/readyz").await else { return false };
@@ -795,7 +796,7 @@ async fn months_appear_before_their_rows() {
     let (mut log, mut exchange) = (Log::new(SHARDS, Timestamp(1_577_836_000_000)), Exchange::new(SHARDS, 7));
     let told = exchange.seed(20, 4);
     log.tell_all(&told);
-    // From the end of 2019, some eight months and a half; then a leap of years.
+    // From the end of 2019, about eight and a half months; then a jump of years.
     for _ in 0..500 {
         log.time = Timestamp(log.time.as_millis() + 45_000_000);
         let told = exchange.step();
@@ -814,16 +815,16 @@ async fn months_appear_before_their_rows() {
         }
     }
     assert!(!months.contains(&"orders_ended_2050_01".to_owned()));
-    // This month and the next two, though nobody needs them yet.
+    // This month and the next two, although no row needs them yet.
     let ahead = "SELECT 'orders_ended' || to_char(now() AT TIME ZONE 'UTC' + i * INTERVAL '1 month', '_YYYY_MM') \
         FROM generate_series(0, 2) AS i";
     for row in stack.postgres.query(ahead, &[]).await.unwrap() {
         assert!(months.contains(&row.get::<_, String>(0)));
     }
 
-    // One is detached, without blocking anybody, behind the worker's back, and then needed.
+    // Detaches a month concurrently while the worker runs; then a row needs it.
     stack.postgres.batch_execute("ALTER TABLE trades DETACH PARTITION trades_2100_01 CONCURRENTLY").await.unwrap();
-    // And the old months of ended orders, into which orders that still live will move.
+    // Also detaches old months of ended orders, into which live orders will move.
     let old = ["2019_12", "2020_01", "2020_08"].map(|month| format!("orders_ended_{month}"));
     for month in &old {
         let detach = format!("ALTER TABLE orders_ended DETACH PARTITION {month} CONCURRENTLY");
@@ -843,13 +844,13 @@ async fn months_appear_before_their_rows() {
     stack.remove().await;
 }
 
-/// Each batch of the other shard's makes its month known to the whole process: what is known after a fault of this shard says nothing of the
-/// month into which its order moves.
+/// Each batch of the other shard makes its month known to the whole process. After a fault of this
+/// shard, that knowledge must not hide that the month into which its order moves is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_month_that_is_gone_stops_no_shard_while_others_write_all_the_time() {
     let mut stack = Stack::new("doubt", SHARDS).await;
     let (account, busy) = (AccountId(9_998), AccountId(9_999));
-    // The order is born in January of 2020, and ends in the month in which the other shard writes.
+    // The order was placed in January 2020, and ends in the month in which the other shard writes.
     let mut log = Log::new(SHARDS, Timestamp(1_577_900_000_000));
     log.tell(&one(shard(0), Event::AccountOpened { account }));
     log.tell(&one(shard(1), Event::AccountOpened { account: busy }));
@@ -869,7 +870,7 @@ async fn a_month_that_is_gone_stops_no_shard_while_others_write_all_the_time() {
     let end = log.shards[0].records.len();
     let start = std::time::Instant::now();
     until("the shard goes on", async || {
-        // The other one never rests.
+        // The other shard writes all the time.
         deposits(&mut log, shard(1), busy, 20);
         stack.produce_and_flush(&log);
         stack.postgres_offsets().await[0] == end

@@ -1,4 +1,4 @@
-//! What processes asked of Kafka and of Postgres, from their metrics.
+//! The requests of processes to Kafka and Postgres, from their metrics.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use service::statements::STATEMENTS;
 
 use crate::api::{ApiConnection, ApiError, Endpoint};
 
-/// A process that has metrics.
+/// A process that exposes metrics.
 #[derive(Clone, Debug)]
 pub struct Scraped {
-    /// What it is called in the report.
+    /// The name in the report.
     name: String,
     endpoint: Endpoint,
 }
@@ -27,29 +27,29 @@ impl FromStr for Scraped {
     }
 }
 
-/// What one process asked.
+/// The requests of one process.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KafkaRequests {
-    /// Requests to Kafka, by kind.
+    /// Number of requests to Kafka, by kind.
     pub requests: BTreeMap<String, u64>,
-    /// Records, sent and received.
+    /// Number of records sent and received.
     pub records: u64,
-    /// Statements sent to Postgres.
+    /// Number of statements sent to Postgres.
     pub statements: u64,
 }
 
 impl KafkaRequests {
-    /// All requests.
+    /// Returns the number of all requests.
     pub fn total(&self) -> u64 {
         self.requests.values().sum()
     }
 
-    /// Requests of a kind.
+    /// Returns the number of requests of a kind.
     pub fn of(&self, kind: &str) -> u64 {
         self.requests.get(kind).copied().unwrap_or(0)
     }
 
-    /// What is new since `before`.
+    /// Subtracts the counts in `before`.
     pub fn less(&mut self, before: &Self) {
         self.records = self.records.saturating_sub(before.records);
         self.statements = self.statements.saturating_sub(before.statements);
@@ -58,7 +58,7 @@ impl KafkaRequests {
         }
     }
 
-    /// Adds what another asked.
+    /// Adds the counts of another process.
     pub fn add(&mut self, other: &Self) {
         self.records += other.records;
         self.statements += other.statements;
@@ -67,7 +67,7 @@ impl KafkaRequests {
         }
     }
 
-    /// From metrics in Prometheus's text form.
+    /// Parses metrics in Prometheus's text format.
     fn read(text: &str) -> Self {
         let mut asked = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -85,13 +85,13 @@ impl KafkaRequests {
     }
 }
 
-/// The value of a label that has no quotes in it.
+/// Returns the value of a label without quotes in it.
 fn label<'a>(labels: &'a str, name: &str) -> &'a str {
     let value = labels.split(',').find_map(|label| label.trim_end_matches('}').strip_prefix(name)?.strip_prefix("=\""));
     value.map_or("", |value| value.trim_end_matches('"'))
 }
 
-/// What each process has asked so far.
+/// Returns the counts of each process so far.
 pub async fn asked(scraped: &[Scraped]) -> Result<BTreeMap<String, KafkaRequests>, ApiError> {
     let mut all: BTreeMap<String, KafkaRequests> = BTreeMap::new();
     for Scraped { name, endpoint } in scraped {

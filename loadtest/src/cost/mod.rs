@@ -1,5 +1,5 @@
-//! What an order costs, counted: processor time, waits, requests to Kafka, calls of Redis, rows of Postgres. On a machine
-//! that others share, counts can be trusted where times cannot.
+//! The cost of an order in counts: processor time, context switches, requests to Kafka, Redis
+//! commands, Postgres rows. On a shared machine, counts are reliable where times are not.
 
 mod metrics;
 mod processes;
@@ -15,7 +15,7 @@ use crate::api::ApiError;
 use crate::verify::settle::{ReadModelError, VerifiedStores};
 use processes::Processes;
 
-/// Everything that is counted, at the beginning of a run.
+/// All counters at the beginning of a run.
 pub struct Before {
     processes: Processes,
     scraped: Vec<Scraped>,
@@ -23,29 +23,30 @@ pub struct Before {
     stored: StoreWork,
 }
 
-/// What a run took, by process.
+/// The cost of a run, by process.
 pub struct Cost {
-    /// Processor time and switches of each process that is watched; `None` if it is not there.
+    /// Processor time and context switches of each watched process; `None` if the process does not
+    /// exist.
     pub used: Vec<(String, Option<Usage>)>,
-    /// What each process asked of Kafka.
+    /// The requests of each process to Kafka and Postgres.
     pub asked: BTreeMap<String, KafkaRequests>,
-    /// What Redis and Postgres did.
+    /// The work of Redis and Postgres.
     pub stored: StoreWork,
 }
 
-/// Nothing can be counted.
+/// Why the cost cannot be counted.
 #[derive(Debug, thiserror::Error)]
 pub enum CostError {
-    /// A process does not give its metrics.
+    /// A process does not serve its metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] ApiError),
-    /// Postgres or Redis.
+    /// Postgres or Redis failed.
     #[error(transparent)]
     Stores(#[from] ReadModelError),
 }
 
 impl Before {
-    /// From now on.
+    /// Reads all counters now.
     pub async fn now(watched: &[Watched], scraped: &[Scraped], models: &VerifiedStores) -> Result<Self, CostError> {
         let scraped = scraped.to_vec();
         let asked = metrics::asked(&scraped).await?;
@@ -53,12 +54,12 @@ impl Before {
         Ok(Self { processes: Processes::start(watched), scraped, asked, stored })
     }
 
-    /// Processors that this process kept busy since then, on average.
+    /// Returns the average number of processors that this process kept busy since then.
     pub fn share(&self) -> Option<f64> {
         self.processes.share()
     }
 
-    /// What was used since then.
+    /// Returns the cost since then.
     pub async fn until_now(&self, models: &VerifiedStores) -> Result<Cost, CostError> {
         let used = self.processes.watched();
         let mut asked = metrics::asked(&self.scraped).await?;

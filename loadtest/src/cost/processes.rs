@@ -1,5 +1,5 @@
-//! Processor time and context switches from `/proc`: of this process, since a load test that needs the machine for itself
-//! measures itself, and of the processes that it is told to watch.
+//! Processor time and context switches from `/proc`, of the watched processes and of this process:
+//! a load test that needs the whole machine must know its own share.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,19 +7,19 @@ use std::ops::{AddAssign, Sub};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Clock ticks a second in `/proc`, fixed by Linux's interface to user space.
+/// Clock ticks per second in `/proc`, fixed by Linux's user-space interface.
 const TICKS: u64 = 100;
 
-/// A process to watch, with all that descends from it.
+/// A process to watch, together with all its descendants.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Watched {
-    /// What it is called in the report.
+    /// The name in the report.
     pub name: String,
     pid: u32,
 }
 
 impl Watched {
-    /// Its number.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -35,13 +35,13 @@ impl std::str::FromStr for Watched {
     }
 }
 
-/// What a process and its descendants used, or used since.
+/// The resources that a process and its descendants used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
     /// Processor time.
     pub cpu: Duration,
-    /// Voluntary context switches of its threads: how often one waited for something. Threads that have ended are not
-    /// counted.
+    /// Voluntary context switches of the threads: how often one waited. Threads that have ended are
+    /// not counted.
     pub switches: u64,
 }
 
@@ -61,7 +61,7 @@ impl AddAssign for Usage {
     }
 }
 
-/// What processes use from a moment on.
+/// The resource counters of processes at a start time.
 pub struct Processes {
     started: Instant,
     own: Option<Usage>,
@@ -69,20 +69,22 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// From now on.
+    /// Starts counting.
     pub fn start(watched: &[Watched]) -> Self {
         let processes = processes();
         let watched = watched.iter().map(|process| (process.clone(), used(&processes, process.pid))).collect();
         Self { started: Instant::now(), own: used(&processes, std::process::id()), watched }
     }
 
-    /// Processors that this process kept busy since then, on average; `None` where there is no `/proc`.
+    /// Returns the average number of processors that this process kept busy since then; `None`
+    /// without `/proc`.
     pub fn share(&self) -> Option<f64> {
         let used = used(&processes(), std::process::id())? - self.own?;
         Some(used.cpu.as_secs_f64() / self.started.elapsed().as_secs_f64())
     }
 
-    /// What each watched process used since then; `None` if it is not there, or was not.
+    /// Returns what each watched process used since then; `None` if it does not exist now or did
+    /// not then.
     pub fn watched(&self) -> Vec<(String, Option<Usage>)> {
         let processes = processes();
         let since = |(process, before): &(Watched, Option<Usage>)| {
@@ -93,7 +95,7 @@ impl Processes {
     }
 }
 
-/// A process: its parent, and its ticks with those of its children that have ended.
+/// A process's parent, and its ticks including those of ended children.
 type ProcessTicks = (u32, u64);
 
 fn processes() -> HashMap<u32, ProcessTicks> {
@@ -101,21 +103,22 @@ fn processes() -> HashMap<u32, ProcessTicks> {
     let process = |entry: std::io::Result<fs::DirEntry>| {
         let entry = entry.ok()?;
         let pid = entry.file_name().to_str()?.parse().ok()?;
-        // A process may end while we look.
+        // A process may end during the scan.
         Some((pid, stat(&fs::read_to_string(entry.path().join("stat")).ok()?)?))
     };
     entries.filter_map(process).collect()
 }
 
-/// The 4th field is the parent; 14th to 17th are user and system time, its own and of ended children. The 2nd is a name in brackets that
-/// may hold anything.
+/// Parses `/proc/PID/stat`. The 4th field is the parent; the 14th to 17th are user and system time,
+/// of the process and of its ended children. The 2nd is a name in brackets that may contain
+/// anything.
 fn stat(stat: &str) -> Option<ProcessTicks> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
     Some((fields.get(1)?.parse().ok()?, ticks))
 }
 
-/// The voluntary context switches of a process's threads.
+/// Returns the voluntary context switches of a process's threads.
 fn switches(pid: u32) -> u64 {
     let Ok(threads) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")) else { return 0 };
     let of_thread = |thread: std::io::Result<fs::DirEntry>| {
@@ -129,7 +132,7 @@ fn voluntary(line: &str) -> Option<u64> {
     line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok()
 }
 
-/// A process and all that descends from it.
+/// Returns a process and all its descendants.
 fn family(processes: &HashMap<u32, ProcessTicks>, pid: u32) -> impl Iterator<Item = (u32, u64)> {
     let is_of_it = move |mut of: u32| {
         while of != pid {
@@ -143,7 +146,7 @@ fn family(processes: &HashMap<u32, ProcessTicks>, pid: u32) -> impl Iterator<Ite
     processes.iter().map(|(of, (_, ticks))| (*of, *ticks)).filter(move |(of, _)| is_of_it(*of))
 }
 
-/// What a process and its descendants used.
+/// Returns the resources that a process and its descendants used.
 fn used(processes: &HashMap<u32, ProcessTicks>, pid: u32) -> Option<Usage> {
     processes.get(&pid)?;
     let mut usage = Usage::default();

@@ -1,21 +1,21 @@
-//! What Redis and Postgres have done, by their own counts. Both count for all clients together, this program's included.
+//! The counters of Redis and Postgres. Both include all clients, this program too.
 
 use std::ops::Sub;
 
 use crate::verify::settle::{ReadModelError, VerifiedStores};
 
-/// What both stores have done.
+/// The work of both stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StoreWork {
-    /// Commands that Redis carried out.
+    /// Number of commands that Redis executed.
     pub redis_calls: u64,
-    /// Transactions that Postgres committed in the database.
+    /// Number of transactions that Postgres committed in the database.
     pub commits: u64,
-    /// Rows of the tables that were inserted, updated or deleted.
+    /// Number of table rows inserted, updated or deleted.
     pub rows: u64,
-    /// Those that were updated.
+    /// Number of rows updated.
     pub updated: u64,
-    /// Those updated in place, without a new entry in any index (HOT).
+    /// Number of rows updated in place, without a new index entry (HOT).
     pub updated_hot: u64,
 }
 
@@ -34,13 +34,13 @@ impl Sub for StoreWork {
 }
 
 impl StoreWork {
-    /// Of a hundred updates, how many were in place; `None` if there were none.
+    /// Returns the percentage of updates that were in place; `None` if there were no updates.
     pub fn hot_share(&self) -> Option<f64> {
         (self.updated > 0).then(|| 100.0 * self.updated_hot as f64 / self.updated as f64)
     }
 }
 
-/// What they have done so far. Postgres tells up to a second late.
+/// Returns the counters so far. Postgres publishes its own up to a second late.
 pub async fn stored(models: &VerifiedStores) -> Result<StoreWork, ReadModelError> {
     let redis_calls = models.redis.commands_processed().await?;
     let [commits, rows, updated, updated_hot] = models.postgres.activity().await?;

@@ -1,4 +1,4 @@
-//! What the gateway answered, reduced to what can be checked later.
+//! The gateway's responses, reduced to what can be verified later.
 
 use schemas::{Contract, OrderId, Status};
 use serde::Deserialize;
@@ -6,80 +6,81 @@ use uuid::Uuid;
 
 use crate::api::{ApiError, ApiReply};
 
-/// A request and what became of it.
+/// A request and its result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestResult {
-    /// What was asked.
+    /// The request.
     pub asked: RequestKind,
     /// Index of the account.
     pub account: usize,
     /// Index of the market.
     pub market: usize,
-    /// What was answered.
+    /// The result.
     pub result: RequestOutcome,
 }
 
-/// What was asked.
+/// The kinds of request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestKind {
-    /// An order under this client id; the contract if it was to buy.
+    /// An order with this client id, and the contract if it was a buy.
     Order {
-        /// Our own name for it.
+        /// The client id.
         client_id: Uuid,
-        /// What was to be bought.
+        /// The contract to buy.
         contract: Option<Contract>,
     },
-    /// The end of this order.
+    /// A cancel of this order.
     Cancel {
-        /// Which.
+        /// The order's id.
         order: OrderId,
     },
 }
 
-/// What was answered.
+/// The results of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RequestOutcome {
-    /// 201: taken in, and how it stood.
+    /// 201: the order was accepted; its state follows.
     Placed {
-        /// Its id.
+        /// The order's id.
         order: OrderId,
-        /// Where it stood.
+        /// The order's status.
         status: Status,
         /// Contracts filled.
         filled: u32,
         /// Contracts resting.
         remaining: u32,
     },
-    /// 200: cancelled, with so many contracts left.
+    /// 200: cancelled, with this many contracts remaining.
     Cancelled {
-        /// How many.
+        /// Number of contracts cancelled.
         cancelled: u32,
     },
-    /// 202: on the log; the outcome was not known in time.
+    /// 202: written to the log, but the outcome was not known in time.
     Later,
-    /// 4xx: refused, with the problem's code and the order's id if it got one.
+    /// 4xx: refused, with the problem's code and the order's id if it received one.
     Refused {
-        /// The status.
+        /// The HTTP status.
         status: u16,
         /// The problem's code.
         code: String,
-        /// The refused order.
+        /// The id of the refused order.
         order: Option<OrderId>,
     },
-    /// Anything else: 429, 5xx, a broken connection, no answer in time. Taken or not, only the log knows.
+    /// Anything else: 429, 5xx, a broken connection, no response in time. Only the log shows
+    /// whether the request was accepted.
     Failed {
-        /// A few words.
+        /// A short description.
         what: String,
     },
 }
 
 impl RequestOutcome {
-    /// Neither yes nor no.
+    /// Returns true if the request was neither accepted nor refused.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Failed { .. })
     }
 
-    /// A column of the table of answers.
+    /// Returns the label in the table of responses.
     pub fn label(&self) -> String {
         match self {
             Self::Placed { .. } => "201".to_owned(),
@@ -111,7 +112,7 @@ struct ProblemBody<'a> {
 }
 
 impl RequestResult {
-    /// From what came over the connection.
+    /// Creates a result from a response of the connection.
     pub fn new(
         asked: RequestKind,
         account: usize,

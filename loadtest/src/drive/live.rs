@@ -1,4 +1,5 @@
-//! What a trader knows from the answers so far: orders that may still rest, and contracts that were bought.
+//! A trader's knowledge from the responses so far: orders that may still rest, and contracts that
+//! were bought.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -6,16 +7,17 @@ use schemas::{Contract, OrderId};
 
 use super::answer::{RequestKind, RequestOutcome, RequestResult};
 
-/// Orders that may be cancelled; beyond, new ones replace old ones.
+/// The maximum number of cancellable orders kept; beyond it, new ones replace old ones.
 const RESTING_MAX: usize = 20_000;
 
-/// Cancels choose among so many of the youngest: quotes are replaced soon, and most of the old ones are filled.
+/// The number of youngest orders among which cancels choose: quotes are replaced soon, and most old
+/// ones are filled.
 const YOUNG: usize = 200;
 
-/// Lots that may be sold, per market.
+/// The maximum number of lots available to sell, per market.
 const LOTS_MAX: usize = 1_000;
 
-/// An order that rested when it was answered.
+/// An order that rested at the time of its response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resting {
     pub order: OrderId,
@@ -31,7 +33,7 @@ pub struct Lot {
     pub quantity: u32,
 }
 
-/// What is known.
+/// The orders and lots known.
 pub struct LiveOrders {
     resting: Vec<Resting>,
     replace: usize,
@@ -43,7 +45,7 @@ impl LiveOrders {
         Self { resting: Vec::new(), replace: 0, lots: vec![Vec::new(); markets] }
     }
 
-    /// Takes what an answer says into account.
+    /// Updates from a result.
     pub fn learn(&mut self, answer: &RequestResult) {
         let RequestOutcome::Placed { order, filled, remaining, .. } = answer.result else { return };
         let RequestKind::Order { contract, .. } = answer.asked else { return };
@@ -68,14 +70,14 @@ impl LiveOrders {
         }
     }
 
-    /// An order to cancel, by chance among the youngest. It is not picked again.
+    /// Returns a random young order to cancel, and removes it.
     pub fn pick(&mut self, pick: u64) -> Option<Resting> {
         let young = self.resting.len().min(YOUNG);
         let back = usize::try_from(pick.checked_rem(young as u64)?).ok()?;
         Some(self.resting.swap_remove(self.resting.len() - 1 - back))
     }
 
-    /// A lot of at most `quantity` contracts to sell. What is more is left for the next.
+    /// Returns a lot of at most `quantity` contracts to sell. The rest stays for the next call.
     pub fn take_lot(&mut self, market: usize, quantity: u32) -> Option<Lot> {
         let lots = &mut self.lots[market];
         let lot = lots.pop()?;
@@ -86,7 +88,7 @@ impl LiveOrders {
     }
 }
 
-/// Nobody panics while holding one of our locks; if somebody did, the figures would be worth nothing.
+/// Locks a mutex. No holder of these locks panics; if one did, the figures would be invalid.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("a lock is not poisoned")
 }

@@ -1,10 +1,11 @@
-//! Sends a plan through HTTP in an open loop and keeps every answer.
+//! Sends a plan over HTTP in an open loop and keeps every response.
 //!
 //!   plan ─▶ pace ─▶ *drive*: connections ─▶ gateway
 //!                      └─▶ answers, latencies ─▶ report, verify
 //!
-//! A thread hands each request out when it is due; any connection that is free takes it. If none is free it waits, and the wait
-//! counts: latency runs from the due time to the whole answer.
+//! A thread hands out each request when it is due, and any free connection sends it. If no
+//! connection is free, the request waits, and the wait counts: latency runs from the due time to
+//! the complete response.
 
 pub mod answer;
 mod batch;
@@ -27,44 +28,45 @@ use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 use crate::latency::Latencies;
 use crate::plan::{self, Action, Intent};
 
-/// Requests that are due and wait for a free connection. Beyond, the load test itself is what is too slow.
+/// The maximum number of due requests that wait for a free connection. Beyond it, the load test
+/// itself is too slow.
 const WAITING_MAX: usize = 1 << 16;
 
-/// Who trades what where.
+/// The accounts, markets and gateway of a run.
 #[derive(Debug)]
 pub struct DriveSetup {
     /// The gateway.
     pub endpoint: Endpoint,
-    /// Keys by index of the account.
+    /// API keys by index of the account.
     pub keys: Vec<Credentials>,
-    /// Ids by index of the market.
+    /// Market ids by index of the market.
     pub markets: Vec<String>,
-    /// Tells runs apart in client ids.
+    /// The run's number, which distinguishes runs in client ids.
     pub run: u64,
-    /// Connections kept open.
+    /// Number of connections kept open.
     pub connections: usize,
-    /// Orders sent in one request.
+    /// Number of orders per request.
     pub batch: usize,
 }
 
-/// What came of a plan.
+/// The results of a plan.
 #[derive(Debug)]
 pub struct Driven {
-    /// Every answer, in no particular order.
+    /// All results, in no particular order.
     pub answers: Vec<RequestResult>,
-    /// Of orders.
+    /// Latencies of orders.
     pub orders: Latencies,
-    /// Of cancels.
+    /// Latencies of cancels.
     pub cancels: Latencies,
-    /// From the first due time to the last answer.
+    /// Time from the first due time to the last response.
     pub took: Duration,
-    /// Cancels that were due when there was no order to cancel.
+    /// Cancels that were due while there was no order to cancel.
     pub idle_cancels: u64,
-    /// Requests that were due and never sent, because too many waited.
+    /// Requests that were due and never sent, because too many were waiting.
     pub unsent: u64,
 }
 
-/// The client id of the `index`-th request of a run: a UUID of our own making (version 8).
+/// Returns the client id of the `index`-th request of a run: a custom UUID (version 8).
 pub fn client_id(run: u64, index: usize) -> Uuid {
     let bytes = (u128::from(run) << 64 | index as u128).to_be_bytes();
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
@@ -83,7 +85,8 @@ struct DriveState {
     idle_cancels: AtomicU64,
 }
 
-/// Sends all of `plan`, whose first request is the `first`-th of the run, and waits for the last answer.
+/// Sends all of `plan`, whose first request is the `first`-th of the run, and waits for the last
+/// response.
 pub async fn drive(
     stage: Arc<DriveSetup>,
     plan: Arc<[Intent]>,
@@ -176,7 +179,8 @@ struct Prepared {
     body: Option<Bytes>,
 }
 
-/// Turns an intent into a request, now that it is known what there is to cancel and to sell.
+/// Converts an intent into a request, now that the orders to cancel and the contracts to sell are
+/// known.
 fn prepare(shared: &DriveState, index: usize) -> Option<Prepared> {
     let intent = &shared.plan[index];
     let market = &shared.stage.markets[intent.market];

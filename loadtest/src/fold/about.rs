@@ -1,4 +1,4 @@
-//! What markets are, and which of an exclusive market event is YES.
+//! Properties of markets, and the YES market of each exclusive market event.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use schemas::{Listing, MarketEventId, MarketId, Shard};
 
 use super::{Fold, OutcomeContext};
 
-/// What a market is, as its row says it.
+/// A market's properties, as in its row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Description {
-    /// With what it was created, edited and added to.
+    /// The listing as created, edited and added to.
     pub listing: Listing,
-    /// What was added to its rules, oldest first.
+    /// Clarifications of the rules, oldest first.
     pub clarifications: Vec<String>,
 }
 
@@ -21,13 +21,13 @@ pub struct Description {
 pub struct MarketEventRow {
     /// Its name.
     pub name: String,
-    /// What it is, for people.
+    /// The title, for people.
     pub title: String,
-    /// At most one of its markets is YES.
+    /// True if at most one of its markets may resolve YES.
     pub exclusive: bool,
-    /// The one that holds its YES.
+    /// The market that holds its YES.
     pub yes: Option<MarketId>,
-    /// Its home.
+    /// The home shard.
     pub shard: Shard,
 }
 
@@ -65,7 +65,7 @@ impl Fold {
         }
     }
 
-    /// Markets that are paid out YES, by their exclusive event.
+    /// Returns the markets paid out YES, by their exclusive event.
     pub fn yes_of_events(&self) -> HashMap<MarketEventId, Vec<MarketId>> {
         let mut yes: HashMap<MarketEventId, Vec<MarketId>> = HashMap::new();
         for (id, market) in &self.markets {

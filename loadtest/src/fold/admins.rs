@@ -1,20 +1,20 @@
-//! What admins did, and deposits that needed a second admin.
+//! Actions of admins, and deposits that needed a second admin.
 
 use schemas::event::Event;
 use schemas::{AccountId, AdminId, Credits, ProposalId};
 
 use super::Fold;
 
-/// A proposed deposit as the table has it.
+/// A proposed deposit, as in the table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedProposal {
-    /// Whose credits they would be.
+    /// The account that would receive the credits.
     pub account: AccountId,
-    /// How much.
+    /// The amount.
     pub amount: Credits,
-    /// Who proposed it.
+    /// The admin who proposed it.
     pub by: AdminId,
-    /// How it stands.
+    /// The status.
     pub status: String,
     /// The admin who confirmed or dropped it.
     pub ended_by: Option<AdminId>,
@@ -56,7 +56,7 @@ impl Fold {
     }
 }
 
-/// What an admin did, and the credits of it.
+/// Returns an admin's action and its credits.
 fn act(event: &Event) -> Option<(&'static str, AdminId, Credits)> {
     let none = Credits::ZERO;
     Some(match event {

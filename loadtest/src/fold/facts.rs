@@ -1,11 +1,12 @@
-//! What is said in words: accounts and what they may do, markets and where they stand.
+//! Facts: accounts with their limits and switches, markets with their states.
 
 use schemas::event::Event;
 use schemas::{AccountId, Credits, MarketId};
 
 use super::{ExpectedAccount, ExpectedMarket, Fold, OutcomeContext, rows};
 
-/// The account that the event is a fact of, told by its home alone.
+/// Returns the account that the event concerns, if only the account's home shard records such
+/// events.
 fn account_of(event: &Event) -> Option<AccountId> {
     match event {
         Event::AccountOpened { account }
@@ -91,7 +92,8 @@ impl Fold {
         }
     }
 
-    /// What its shard says of it in the end is what the log said before.
+    /// Checks that an archived market was settled and that its fees equal those that the log
+    /// recorded.
     fn archived(&mut self, market: MarketId, place: OutcomeContext, fees: Credits) {
         let Some(known) = self.market(market, place) else { return };
         known.archived = true;

@@ -1,22 +1,23 @@
-//! Groups of orders, as their accounts' homes tell them. Other shards tell of copies, which are no rows.
+//! Groups of orders, as recorded by their accounts' home shards. Other shards record copies, which
+//! have no rows.
 
 use schemas::event::Event;
 use schemas::{AccountId, GroupId, GroupLimits, Shard, Timestamp, TriggerCause};
 
 use super::{Fold, OutcomeContext};
 
-/// A group of an account's orders, as a row of the table `order_groups` says it.
+/// A group of an account's orders, as in the table `order_groups`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExpectedGroup {
-    /// What it may fill.
+    /// The group's limits.
     pub limits: GroupLimits,
-    /// Which making or reset of a group of the account it comes from.
+    /// The creation or reset of a group of the account that it dates from.
     pub generation: u64,
-    /// When it was made or reset.
+    /// When it was created or reset.
     pub set_at: Timestamp,
-    /// Why and when it was triggered first since then.
+    /// Why and when it was first triggered since then.
     pub triggered: Option<(TriggerCause, Timestamp)>,
-    /// Its account's home.
+    /// The account's home shard.
     pub shard: Shard,
     /// The last outcome there that changed it.
     pub sequence: u64,
@@ -48,7 +49,8 @@ impl Fold {
         }
     }
 
-    /// An account is opened at its home before anything else is told of it there.
+    /// Returns true on the account's home shard, where an account's opening precedes all its other
+    /// events.
     fn is_home(&self, account: AccountId, place: OutcomeContext) -> bool {
         self.accounts.get(&account).is_some_and(|known| known.shard == place.shard)
     }

@@ -1,11 +1,13 @@
-//! A fresh fold of the events log: what every read model must say, worked out here and nowhere else.
+//! An independent fold of the events log: the expected content of every read model.
 //!
 //!   lfg.events[s…] ─▶ log ─▶ *fold* ─▶ verify (against Postgres, Redis, WebSocket, answers, the invariants)
 //!
-//! Pure. Shares with the read models only what the log itself is made of: `schemas`, with its reading rule and its
-//! effects. Keeps one entry for each order, trade and change of credits in memory, which bounds how long a log it can verify.
+//! Pure. Shares with the read models only the log's own definitions: `schemas`, with its read rule
+//! and effects. Keeps one entry per order, trade and change of credits in memory, which limits the
+//! length of a log that it can verify.
 //!
-//! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of different shards.
+//! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of
+//! different shards.
 
 mod about;
 mod admins;
@@ -35,57 +37,58 @@ pub use waits::OpenWork;
 
 use crate::verify::Faults;
 
-/// An order as its account names it.
+/// An order's key by its account's client id.
 pub type ExpectedOrderName = (AccountId, MarketId, ClientId);
 
-/// The state that the log tells.
+/// The state that the log implies.
 #[derive(Default, Debug)]
 pub struct Fold {
-    /// Outcomes folded, over all shards.
+    /// Number of outcomes folded, over all shards.
     pub outcomes: u64,
-    /// What every account that was opened may do.
+    /// Every opened account with its limits and switches.
     pub accounts: HashMap<AccountId, ExpectedAccount>,
-    /// Which shards told facts about each account.
+    /// The shards that recorded facts about each account.
     pub tellers: HashSet<(AccountId, Shard)>,
     /// Purses, by account and shard.
     pub purses: HashMap<(AccountId, Shard), ExpectedPurse>,
     /// Credits sent from one purse of an account to another, less those received there: account, from, to.
     pub moved: HashMap<(AccountId, Shard, Shard), Credits>,
-    /// Changes of what each account can spend, wherever, and when: what goes from purse to purse is no change.
+    /// Changes of each account's spendable credits on any shard, and their times. Credits in
+    /// transit between purses are no change.
     pub spendable: HashMap<AccountId, Vec<(Timestamp, Credits)>>,
     /// Sums of each purse's changes by kind of ledger entry.
     pub ledger: HashMap<(AccountId, Shard, &'static str), Ledger>,
-    /// Every order that was born.
+    /// Every order that was placed or rejected.
     pub orders: HashMap<OrderId, ExpectedOrder>,
-    /// How often, and how it filled by its trades.
+    /// How often each order was placed or rejected, and how much its trades filled.
     pub order_totals: HashMap<OrderId, OrderTotals>,
-    /// Orders by their owner's own name for them.
+    /// Orders by client id.
     pub by_client_id: HashMap<ExpectedOrderName, Vec<OrderId>>,
     /// Groups of accounts' orders.
     pub groups: HashMap<(AccountId, GroupId), ExpectedGroup>,
     /// Every trade.
     pub trades: HashMap<TradeId, ExpectedTrade>,
-    /// Positions, as far as they ever were.
+    /// All positions that ever existed.
     pub positions: HashMap<(MarketId, AccountId), ExpectedPosition>,
     /// Markets with their books.
     pub markets: HashMap<MarketId, ExpectedMarket>,
     /// Market events.
     pub market_events: HashMap<MarketEventId, MarketEventRow>,
-    /// What has begun and not ended.
+    /// Work that has begun and not ended.
     pub waiting: OpenWork,
-    /// How often each admin did what, and the credits of it.
+    /// How often each admin performed each action, and the credits moved.
     pub admin_acts: HashMap<(String, AdminId), (u64, Credits)>,
     /// Deposits that needed a second admin.
     pub proposals: HashMap<ProposalId, ExpectedProposal>,
-    /// What came in.
+    /// The sum of deposits.
     pub deposits: Credits,
-    /// What went out.
+    /// The sum of withdrawals.
     pub withdrawals: Credits,
-    /// Where the log contradicts itself.
+    /// Contradictions in the log.
     pub faults: Faults,
 }
 
-/// What an event needs to know of the outcome that holds it.
+/// The context of an event in its outcome.
 #[derive(Clone, Copy)]
 struct OutcomeContext {
     shard: Shard,
@@ -93,18 +96,19 @@ struct OutcomeContext {
     time: Timestamp,
     /// The command that the event answers.
     command: CommandId,
-    /// It answers that command alone, which was no batch.
+    /// True if the outcome answers that command alone, and the command was not a batch.
     alone: bool,
 }
 
 impl Fold {
-    /// True if this order is what its client id stands for: not if it was refused in a way that leaves the id free.
+    /// Returns true if this order owns its client id. A rejected order does not if the rejection
+    /// leaves the id free.
     pub fn is_named(&self, id: OrderId) -> bool {
         let rejection = self.orders.get(&id).and_then(|order| order.rejection);
         !rejection.is_some_and(Rejection::leaves_client_id_free)
     }
 
-    /// Takes in the next outcome of `shard` that counts.
+    /// Folds the next outcome of `shard` that counts.
     pub fn apply(&mut self, shard: Shard, outcome: &Outcome) {
         self.outcomes += 1;
         for part in answers::parts(outcome) {
@@ -158,7 +162,7 @@ impl Fold {
         }
     }
 
-    /// The market, or a fault; another fault if another shard tells of it.
+    /// Returns the market, or records a fault; records another if the event is on the wrong shard.
     fn market(&mut self, id: MarketId, place: OutcomeContext) -> Option<&mut ExpectedMarket> {
         let Some(market) = self.markets.get_mut(&id) else {
             self.faults.add(|| format!("market {id} was never created"));
@@ -170,7 +174,7 @@ impl Fold {
         Some(market)
     }
 
-    /// Levels of a market's book, bids best first, then asks best first.
+    /// Returns the levels of a market's book, bids best first, then asks best first.
     pub fn levels(&self, market: MarketId) -> Vec<(schemas::BookSide, Price, i64)> {
         let Some(market) = self.markets.get(&market) else { return Vec::new() };
         market.book.iter().map(|(&(side, price), &quantity)| (side, price, quantity)).collect()

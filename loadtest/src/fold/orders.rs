@@ -1,4 +1,5 @@
-//! The life of an order as the log tells it: one birth, then trades and changes, and at most one cancel.
+//! The life of an order in the log: one placement or rejection, then trades and changes, and at
+//! most one cancel.
 
 use schemas::event::{CancelReason, Event, OrderAmended, OrderPlaced, Party, Trade};
 use schemas::{NewOrder, OrderId, Quantity, Rejection, Side, Status};
@@ -52,7 +53,7 @@ impl Fold {
         self.orders.insert(id, born);
     }
 
-    /// The taker's birth told already how far it is filled; the maker learns it here.
+    /// Updates the maker's filled quantity; the taker's placement contains its own already.
     fn traded(&mut self, trade: &Trade, place: OutcomeContext) {
         if let Some(market) = self.market(trade.market, place) {
             market.last_price = Some(trade.price.ticks());
@@ -98,7 +99,7 @@ impl Fold {
         });
     }
 
-    /// Its trades follow, and say what was filled with this change.
+    /// Applies an amendment. It includes the quantity that it filled; the trades follow.
     fn order_amended(&mut self, amended: &OrderAmended, place: OutcomeContext) {
         let id = amended.order;
         let Some(order) = self.changing(id, place) else { return };
@@ -121,7 +122,8 @@ impl Fold {
         self.faults.check(less < left, || format!("order {id} was reduced by {less} of {left} contracts"));
     }
 
-    /// The order that changes, or a fault; another fault if it is not its own shard that tells of it.
+    /// Returns the order to change, or records a fault; records another if the event is on the
+    /// wrong shard.
     fn changing(&mut self, id: OrderId, place: OutcomeContext) -> Option<&mut ExpectedOrder> {
         let Some(order) = self.orders.get_mut(&id) else {
             self.faults.add(|| format!("order {id} changed and was never born"));
@@ -135,13 +137,14 @@ impl Fold {
     }
 }
 
-/// Where an order rests, in its contract's own ticks.
+/// Returns the price at which an order rests, in its contract's own ticks.
 fn placed_limit(placed: &OrderPlaced) -> Option<u16> {
     let (_, limit, ..) = rows::words(&placed.order);
     limit.map(|_| placed.order.entry.book_price(placed.price).ticks())
 }
 
-/// What every birth has in common; otherwise refused and without a reason.
+/// Returns the fields common to placed and rejected orders; the rest is that of a rejection without
+/// a reason.
 fn unborn(order: &NewOrder, place: OutcomeContext) -> ExpectedOrder {
     let (kind, limit, budget, quantity) = rows::words(order);
     let time_in_force = order.terms.time_in_force();

@@ -1,6 +1,7 @@
-//! Purses: an account's credits on each shard where it trades, and what moves between them.
+//! Purses: an account's credits on each shard where it trades, and the transfers between them.
 //!
-//! A purse at its account's home begins with the account, any other with the first credits or room that it receives.
+//! The purse on its account's home shard begins with the account, any other with the first credits
+//! or room (remaining order allowance) that it receives.
 
 use std::collections::HashMap;
 
@@ -13,15 +14,15 @@ use super::{ExpectedAccount, Fold, OutcomeContext};
 /// Credits and live orders of one account on one shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExpectedPurse {
-    /// Can be spent.
+    /// Credits available to spend.
     pub available: Credits,
-    /// Kept for live buys.
+    /// Credits held for live buy orders.
     pub held: Credits,
-    /// Orders that rest on the shard.
+    /// Number of orders resting on the shard.
     pub live_orders: i64,
-    /// Credits that left for the account's purses on other shards, in all.
+    /// Total credits sent to the account's purses on other shards.
     pub sent: Credits,
-    /// Credits that came from them, in all.
+    /// Total credits received from those purses.
     pub received: Credits,
     /// The last outcome there that changed it.
     pub sequence: u64,
@@ -30,26 +31,26 @@ pub struct ExpectedPurse {
 /// Credits of one account on all shards together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExpectedWallet {
-    /// Can be spent.
+    /// Credits available to spend.
     pub available: Credits,
-    /// Kept for live buys.
+    /// Credits held for live buy orders.
     pub held: Credits,
-    /// Sent from purse to purse and not received yet.
+    /// Credits sent from purse to purse and not received yet.
     pub in_transit: Credits,
 }
 
 /// Sums over the ledger entries of one kind of one purse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
-    /// How many.
+    /// Number of entries.
     pub entries: i64,
-    /// Their changes of available credits.
+    /// The sum of their changes of available credits.
     pub available: Credits,
-    /// Their changes of held credits.
+    /// The sum of their changes of held credits.
     pub held: Credits,
 }
 
-/// The kind of ledger entry that an event which changes a purse's credits is.
+/// Returns the kind of ledger entry for an event that changes a purse's credits.
 fn ledger_kind(event: &Event) -> &'static str {
     match event {
         Event::Deposited { .. } => "DEPOSIT",
@@ -65,7 +66,7 @@ fn ledger_kind(event: &Event) -> &'static str {
             SettlementReason::Release => "RELEASE",
             SettlementReason::Redemption => "REDEMPTION",
             SettlementReason::Payout => "PAYOUT",
-            // What it is called is not this build's to say.
+            // This build does not know the reason's name.
             SettlementReason::Unknown(_) => "none",
         },
         _ => "none",
@@ -97,7 +98,8 @@ impl Fold {
             .insert((account, place.shard), ExpectedPurse { sequence: place.sequence, ..ExpectedPurse::default() });
     }
 
-    /// `credits` left the first shard for the second; negative: they came in at the second. (None: it was room alone.)
+    /// Records `credits` sent from the first shard to the second; negative: received at the second.
+    /// (Nothing, if only room moved.)
     fn moved(&mut self, account: AccountId, (from, to): (Shard, Shard), credits: Credits) {
         if credits == Credits::ZERO {
             return;
@@ -126,7 +128,8 @@ impl Fold {
         }
     }
 
-    /// No change of credits, no entry: what holds nothing comes and goes without one, and so does mere room.
+    /// Adds a ledger entry if credits change. Orders that hold no credits, and room alone, make no
+    /// entry.
     fn ledger_entry(&mut self, event: &Event, change: PurseChange, shard: Shard) {
         if (change.available, change.held) == (Credits::ZERO, Credits::ZERO) {
             return;
@@ -137,7 +140,7 @@ impl Fold {
         ledger.held += change.held;
     }
 
-    /// Wallets: the sums of each account's purses.
+    /// Returns the wallets: the sums of each account's purses.
     pub fn wallets(&self) -> HashMap<AccountId, ExpectedWallet> {
         let mut wallets: HashMap<AccountId, ExpectedWallet> = HashMap::new();
         for ((account, _), purse) in &self.purses {

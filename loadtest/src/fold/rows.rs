@@ -1,4 +1,4 @@
-//! What the fold keeps of each account, order, trade and market, in the units of the log.
+//! Rows of the fold: accounts, orders, trades and markets, in the units of the log.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use schemas::{
     NewOrder, OrderId, PostOnly, Price, Quantity, Rejection, SelfTrade, Shard, Side, Status, Terms, Timestamp, TradeId,
 };
 
-/// What an account may do, as its home tells.
+/// An account's limits and switches, as recorded by its home shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExpectedAccount {
-    /// Its home.
+    /// The home shard.
     pub shard: Shard,
-    /// It can only cancel, and receive credits.
+    /// True if the account can only cancel and receive credits.
     pub frozen: bool,
-    /// Live orders it may have; `None`: any number.
+    /// Maximum number of live orders; `None`: no limit.
     pub live_orders_max: Option<u64>,
-    /// Micro-credits its live buys may hold; `None`: any number.
+    /// Maximum of micro-credits that live buy orders may hold; `None`: no limit.
     pub held_max: Option<u64>,
-    /// When its dead-man switch fires.
+    /// When the dead-man switch fires; `None`: it is off.
     pub dead_man_due: Option<u64>,
 }
 
 impl ExpectedAccount {
-    /// As it is opened: without limits.
+    /// Returns an account as opened: without limits.
     pub fn opened(shard: Shard) -> Self {
         Self { shard, frozen: false, live_orders_max: None, held_max: None, dead_man_due: None }
     }
@@ -35,88 +35,91 @@ impl ExpectedAccount {
 /// Contracts of one account in one market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExpectedPosition {
-    /// YES held.
+    /// YES contracts held.
     pub yes: i64,
-    /// NO held.
+    /// NO contracts held.
     pub no: i64,
-    /// YES that resting sells reserve.
+    /// YES contracts reserved by resting sells.
     pub yes_reserved: i64,
-    /// NO that resting sells reserve.
+    /// NO contracts reserved by resting sells.
     pub no_reserved: i64,
 }
 
-/// An order as a row of the `orders` table says it.
+/// An order, as in a row of the `orders` table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedOrder {
-    /// The command that began it.
+    /// The command that placed it.
     pub command: CommandId,
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Where.
+    /// The market.
     pub market: MarketId,
-    /// Of which contract.
+    /// The contract.
     pub contract: Contract,
-    /// Bought or sold.
+    /// Buy or sell.
     pub side: Side,
     /// `LIMIT` or `MARKET`.
     pub kind: &'static str,
     /// What happens with a remainder.
     pub time_in_force: &'static str,
-    /// When it expires by itself, in milliseconds.
+    /// When it expires, in milliseconds.
     pub expires: Option<u64>,
-    /// Whether it may take.
+    /// Whether it may take liquidity.
     pub post_only: PostOnly,
-    /// What it does when it meets its own account.
+    /// How it behaves when it would match an order of its own account.
     pub self_trade: SelfTrade,
-    /// Whether it ends when its market pauses.
+    /// Whether it is cancelled when its market pauses.
     pub cancel_on_pause: bool,
-    /// Whether it only reduces its account's position.
+    /// Whether it may only reduce its account's position.
     pub reduce_only: bool,
-    /// Which of its account's groups it is in.
+    /// The order group that it belongs to, if any.
     pub group: Option<GroupId>,
-    /// Where it rests, or the worst price, in the contract's own ticks, unless there is a budget.
+    /// The resting price, or the worst price, in the contract's own ticks; `None` if there is a
+    /// budget.
     pub limit: Option<u16>,
-    /// What may be spent.
+    /// The maximum to spend.
     pub budget: Option<Credits>,
-    /// Contracts: as asked, amended or reduced, or what the budget bought.
+    /// The size in contracts: as requested, amended or reduced, or what the budget bought.
     pub quantity: u32,
     /// Contracts traded.
     pub filled: u32,
-    /// What they cost or brought, before fees.
+    /// The cost or proceeds of the traded contracts, before fees.
     pub notional: Credits,
     /// Fees paid for them.
     pub fees: Credits,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// Why it was refused.
+    /// Why it was rejected.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked for.
+    /// Why it ended with a remainder; or REDUCE_ONLY, if that removed a part of the requested
+    /// quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// The owner's own name for it.
+    /// The client id.
     pub client_id: Option<ClientId>,
-    /// When it was born.
+    /// When it was placed or rejected.
     pub created_at: Timestamp,
-    /// The shard that tells its life: its market's.
+    /// The shard that records its events: its market's home shard.
     pub shard: Shard,
     /// The last outcome there that changed it.
     pub sequence: u64,
 }
 
 impl ExpectedMarket {
-    /// Ticks that a YES pays, once it pays out.
+    /// Returns the payout of one YES contract in ticks, once there is one.
     pub fn yes_value(&self) -> Option<u16> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value().ticks())
     }
 }
 
 impl ExpectedOrder {
-    /// Contracts that can still trade.
+    /// Returns the number of contracts that can still trade.
     pub fn remaining(&self) -> u32 {
         if self.status.is_live() { self.quantity - self.filled } else { 0 }
     }
 }
 
-/// The words of an order's terms as the table and the API say them: type, limit, budget, contracts asked for.
+/// Returns an order's terms as the table and the API express them: type, limit, budget, requested
+/// contracts.
 pub fn words(order: &NewOrder) -> (&'static str, Option<u16>, Option<Credits>, u32) {
     match order.terms {
         Terms::Limit { price, quantity, .. } => ("LIMIT", Some(price.ticks()), None, quantity.contracts()),
@@ -125,73 +128,73 @@ pub fn words(order: &NewOrder) -> (&'static str, Option<u16>, Option<Credits>, u
     }
 }
 
-/// What must add up over an order's life.
+/// Totals that must be consistent over an order's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderTotals {
-    /// `OrderPlaced` and `OrderRejected` events with its id. Always 1.
+    /// Number of `OrderPlaced` and `OrderRejected` events with its id. Must be 1.
     pub count: u32,
-    /// Contracts in its trades. Always what it is filled by.
+    /// Number of contracts in its trades. Must equal `filled`.
     pub traded: u32,
-    /// The rate that a buy's hold is computed with; `None` for a sell, which holds nothing.
+    /// The fee rate used to compute a buy's hold; `None` for a sell, which holds no credits.
     pub fee_rate: Option<FeeRate>,
-    /// Decided by itself, not as one request of a batch.
+    /// True if the order was decided alone, not as part of a batch.
     pub alone: bool,
 }
 
-/// A trade and its place.
+/// A trade and its log position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedTrade {
-    /// The match.
+    /// The trade.
     pub trade: Trade,
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// The market's shard.
+    /// The market's home shard.
     pub shard: Shard,
-    /// The outcome that holds it.
+    /// The outcome that contains it.
     pub sequence: u64,
 }
 
 /// A market, its money and its book.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpectedMarket {
-    /// Its name.
+    /// The ticker.
     pub ticker: String,
-    /// What it is.
+    /// The market's properties.
     pub about: Description,
-    /// Where it stands.
+    /// The market's state.
     pub state: MarketState,
-    /// Its answer, from its proposal on.
+    /// The answer, once proposed.
     pub resolution: Option<Resolution>,
-    /// What each account may have there.
+    /// The limits of each account in the market.
     pub limits: MarketLimits,
     /// How long a confirmed answer can be amended, in milliseconds.
     pub dispute_window_ms: u64,
-    /// Every position was paid out.
+    /// True once every position was paid out.
     pub settled: bool,
-    /// It has left its shard's state, and Redis.
+    /// True once the market has left its shard's state, and Redis.
     pub archived: bool,
-    /// Credits that back its pairs.
+    /// Credits that back the market's pairs.
     pub collateral: Credits,
     /// Fees collected.
     pub fees: Credits,
-    /// YES in the world.
+    /// YES contracts outstanding.
     pub yes: i64,
-    /// NO in the world.
+    /// NO contracts outstanding.
     pub no: i64,
-    /// Contracts traded.
+    /// Number of contracts traded.
     pub volume: u64,
-    /// Of the last trade, in ticks of YES.
+    /// Price of the last trade, in ticks of YES.
     pub last_price: Option<u16>,
-    /// Contracts at each level.
+    /// Contracts at each price level.
     pub book: BTreeMap<(BookSide, Price), i64>,
-    /// Its trades, oldest first.
+    /// The market's trades, oldest first.
     pub trades: Vec<TradeId>,
-    /// Its home.
+    /// The home shard.
     pub shard: Shard,
 }
 
 impl ExpectedMarket {
-    /// As it is listed.
+    /// Returns a market as listed.
     pub fn listed(listing: &Listing, shard: Shard) -> Self {
         Self {
             ticker: listing.ticker.to_string(),
@@ -216,7 +219,8 @@ impl ExpectedMarket {
 }
 
 impl OrderTotals {
-    /// What `contracts` of the order hold of its account's credits at a limit in the contract's own ticks.
+    /// Returns the credits that `contracts` of the order hold at a limit in the contract's own
+    /// ticks.
     pub fn hold(&self, limit: Option<u16>, contracts: u32) -> Credits {
         let (price, quantity) = (limit.and_then(Price::new), Quantity::new(contracts));
         match (self.fee_rate, price, quantity) {
@@ -226,31 +230,31 @@ impl OrderTotals {
     }
 }
 
-/// What read models say of a market beyond its money.
+/// The fields of a market in read models, except its money.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Life {
-    /// `VALUE` or `VOID`, once one is proposed.
+    /// `VALUE` or `VOID`, once an answer is proposed.
     pub answer: Option<String>,
-    /// Ticks that a YES pays by it.
+    /// The payout of one YES contract by that answer, in ticks.
     pub yes_value: Option<u64>,
-    /// Who proposed it.
+    /// The admin who proposed it.
     pub proposed_by: Option<u64>,
-    /// Who confirmed it.
+    /// The admin who confirmed it.
     pub confirmed_by: Option<u64>,
     /// When the dispute window ends, in milliseconds.
     pub payout_at: Option<u64>,
-    /// How long that window is.
+    /// The length of the dispute window, in milliseconds.
     pub dispute_window_ms: u64,
-    /// Live orders of one account; `None`: any number.
+    /// Maximum number of one account's live orders; `None`: no limit.
     pub live_orders_max: Option<u64>,
-    /// What they may be worth, in micro-credits; `None`: any number.
+    /// Maximum notional of those orders, in micro-credits; `None`: no limit.
     pub notional_max: Option<u64>,
-    /// Contracts of one kind; `None`: any number.
+    /// Maximum number of contracts of one kind; `None`: no limit.
     pub position_max: Option<u64>,
 }
 
 impl Life {
-    /// As the log tells it.
+    /// Returns the fields that the fold of the log implies.
     pub fn of(market: &ExpectedMarket) -> Self {
         let (resolution, limits) = (market.resolution, market.limits);
         let confirmed = resolution.and_then(|resolution| resolution.confirmed);
@@ -269,23 +273,23 @@ impl Life {
     }
 }
 
-/// A limit, unless it is none.
+/// Converts a limit on a count; `None`: no limit.
 pub fn count_max(max: u32) -> Option<u64> {
     (max != u32::MAX).then_some(max.into())
 }
 
-/// A limit, unless it is none.
+/// Converts a limit on credits; `None`: no limit.
 pub fn credits_max(max: Credits) -> Option<u64> {
     (max.micros() != i64::MAX).then(|| max.micros().cast_unsigned())
 }
 
-/// A live order rests in the book at this level.
+/// Returns the level at which a live order rests.
 pub fn level(order: &ExpectedOrder, limit: Price) -> (BookSide, Price) {
     let entry = schemas::Entry::of(order.contract, order.side);
     (entry.book_side(), entry.book_price(limit))
 }
 
-/// Orders are told apart by these in messages about faults.
+/// Returns the name of an order in fault messages.
 pub fn name(id: OrderId, order: &ExpectedOrder) -> String {
     format!("order {id} ({} {} of account {})", order.side, order.contract, order.account)
 }

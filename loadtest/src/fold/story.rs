@@ -1,4 +1,4 @@
-//! Short logs for tests: two accounts at home on shard 1 of 2, and a market on shard 0 where they trade.
+//! Short logs for tests: two accounts with home shard 1 of 2, which trade in a market on shard 0.
 
 use schemas::event::{OrderPlaced, Party, Trade};
 use schemas::{
@@ -13,12 +13,12 @@ pub const ALICE: AccountId = AccountId(1);
 pub const BOB: AccountId = AccountId(2);
 pub const MARKET: MarketId = MarketId(4);
 
-/// Where the market lives.
+/// The market's shard.
 pub const THERE: u16 = 0;
-/// Where both accounts live.
+/// The home shard of both accounts.
 pub const HOME: u16 = 1;
 
-/// Outcomes, each with the shard that tells it.
+/// Outcomes, each with the shard that records it.
 pub type Story = Vec<(u16, Vec<Event>)>;
 
 pub fn shard(number: u16) -> Shard {
@@ -84,27 +84,28 @@ fn listing() -> Event {
     }
 }
 
-/// What an order spends.
+/// Returns the settlement of what an order spends.
 fn spent(account: AccountId, order: u64, spent: i64) -> Event {
     let (order, reason, zero) = (Some(OrderId(order)), SettlementReason::Trade, Credits::ZERO);
     let spent = Credits(spent);
     Event::Settled(Settlement { account, market: MARKET, order, reason, spent, released: zero, received: zero })
 }
 
-/// The home sends credits to the account's purse at the market, in its `number`-th message.
+/// The home shard sends credits to the account's purse on the market's shard, in its `number`-th
+/// message.
 pub fn funded(account: AccountId, credits: Credits, number: u64) -> (u16, Vec<Event>) {
     let (to, room) = (shard(THERE), Room::ALL);
     let message = Message::Fund { account, credits, room, refused: None };
     (HOME, vec![Event::PurseSent { account, to, credits, room }, Event::Sent { to, number, message }])
 }
 
-/// They come in.
+/// The purse receives the credits.
 pub fn received(account: AccountId, credits: Credits, number: u64) -> (u16, Vec<Event>) {
     let (from, room) = (shard(HOME), Room::ALL);
     (THERE, vec![Event::Received { from, number }, Event::PurseReceived { account, from, credits, room }])
 }
 
-/// Alice and Bob with 10 credits each, 8 of them at the market, where nothing has happened yet.
+/// Alice and Bob with 10 credits each, 8 of them on the market's shard, before any order.
 pub fn opened() -> Story {
     let mut story = vec![(THERE, vec![listing()])];
     for (account, number) in [(ALICE, 1), (BOB, 2)] {
@@ -116,14 +117,15 @@ pub fn opened() -> Story {
     story
 }
 
-/// A buy of Alice that rests.
+/// A buy order of Alice that rests.
 pub fn resting() -> Story {
     let mut story = opened();
     story.push((THERE, vec![placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active)]));
     story
 }
 
-/// And one of Bob that takes 4 of it, as it says, and leaves `left`.
+/// The same, and an order of Bob that takes 4 contracts of it, as its placement states, and leaves
+/// `left`.
 pub fn taken(left: u32) -> Story {
     let mut story = resting();
     let taker = placed(2, order(BOB, Entry::BuyNo, 4_000, 4), 4, Status::Filled);
@@ -131,12 +133,12 @@ pub fn taken(left: u32) -> Story {
     story
 }
 
-/// As it should be.
+/// A correct match.
 pub fn matched() -> Story {
     taken(6)
 }
 
-/// The story folded, an outcome a second.
+/// Folds the story, one outcome per second.
 pub fn fold(story: Story) -> Fold {
     let mut fold = Fold::default();
     for (sequence, (number, events)) in (1..).zip(story) {

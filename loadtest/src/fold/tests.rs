@@ -6,7 +6,7 @@ use super::story::{
 };
 use super::*;
 
-/// The story, and one more event on the market's shard.
+/// Folds the story followed by one more event on the market's shard.
 fn and(mut story: Story, event: Event) -> Fold {
     story.push((THERE, vec![event]));
     fold(story)

@@ -1,4 +1,4 @@
-//! What the log promises and has not told the end of yet: messages, parked requests, asks, instructions.
+//! Work that the log has begun and not ended: messages, parked requests, asks, instructions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,45 +10,47 @@ use super::Fold;
 /// A message between shards: from, to, number.
 pub type MessageKey = (Shard, Shard, u64);
 
-/// Names what waits: on which shard, for whom, its ticket there.
+/// The identity of waiting work: its shard, its account, and its ticket there.
 pub type Ticket = (Shard, AccountId, u64);
 
-/// Everything that has begun and not ended.
+/// All work that has begun and not ended.
 #[derive(Default, Debug)]
 pub struct OpenWork {
-    /// Messages of which only one end was seen: what they carry if it is the sender's, `None` if the receiver's.
+    /// Messages of which only one end was seen: their content if it is the sender's, `None` if the
+    /// receiver's.
     pub messages: HashMap<MessageKey, Option<MessageCredits>>,
-    /// Parked requests, claims at a home included, and the commands that they came with.
+    /// Parked requests, including claims on a home shard, and their commands.
     pub parked: HashMap<Ticket, CommandId>,
-    /// Purses whose home is asked for what they lack.
+    /// Purses that have asked their home shard for credits or room.
     pub asks: HashSet<(AccountId, Shard)>,
-    /// Instructions: a recall until all shards have carried it out, any other until its command is answered after that.
+    /// Instructions. A recall is open until all shards have carried it out; any other until its
+    /// command is answered after that.
     pub instructions: HashMap<Ticket, OpenInstruction>,
-    /// How many have ever begun.
+    /// The number of all work ever begun.
     pub begun: usize,
 }
 
 impl OpenWork {
-    /// How many have not ended.
+    /// Returns the number of open items.
     pub fn count(&self) -> usize {
         self.messages.len() + self.parked.len() + self.asks.len() + self.instructions.len()
     }
 }
 
-/// An instruction.
+/// An open instruction.
 #[derive(PartialEq, Eq, Debug)]
 pub struct OpenInstruction {
-    /// Shards that have not carried it out.
+    /// Shards that have not carried it out yet.
     pub shards: HashSet<Shard>,
     is_recall: bool,
 }
 
-/// Credits in a message.
+/// The credits in a message.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MessageCredits {
-    /// All of them.
+    /// The total.
     pub credits: Credits,
-    /// Those that go from one purse of an account to another.
+    /// The part sent from one purse of an account to another.
     pub purses: Vec<(AccountId, Credits)>,
 }
 
@@ -72,7 +74,7 @@ impl MessageCredits {
 }
 
 impl Fold {
-    /// Takes in an event of `shard` that begins something or ends it.
+    /// Applies an event of `shard` that begins or ends some work.
     pub(super) fn waits(&mut self, event: &Event, shard: Shard) {
         match event {
             Event::Sent { to, number, message } => {
@@ -106,7 +108,8 @@ impl Fold {
         }
     }
 
-    /// One end of a message: it is in flight until the other end is seen, whichever comes first here.
+    /// Records one end of a message. The message is in flight until the other end is seen; either
+    /// end may come first here.
     fn seen_end(&mut self, key: MessageKey, carries: Option<MessageCredits>) {
         let is_start = carries.is_some();
         match self.waiting.messages.remove(&key) {
@@ -127,7 +130,7 @@ impl Fold {
         self.faults.check(!again, || format!("request {ticket:?} was parked twice"));
     }
 
-    /// The end of a parked request, or the answer to the command of an instruction that took its time.
+    /// Ends a parked request, or an instruction whose command is answered late.
     fn resumed(&mut self, ticket: Ticket, command: CommandId) {
         let fits = match self.waiting.parked.remove(&ticket) {
             Some(parked) => parked == command,

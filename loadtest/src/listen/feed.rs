@@ -1,12 +1,12 @@
-//! Books, trades and orders rebuilt from WebSocket messages alone, as a client would: a snapshot, then every delta that
-//! follows it. Pure.
+//! Books, trades and orders rebuilt from WebSocket messages alone, as a client does it: a snapshot,
+//! then every following delta. Pure.
 //!
 //! | message                                    | means           | do                |
 //! |--------------------------------------------|-----------------|-------------------|
-//! | snapshot                                   | begin here      | replace           |
-//! | delta, sequence at or before what we have  | heard before    | ignore            |
-//! | delta, previous at or before what we have  | the next change | apply             |
-//! | delta, previous after what we have         | a gap           | subscribe again   |
+//! | snapshot                                   | a new start     | replace           |
+//! | delta, sequence at or before the current   | a repetition    | ignore            |
+//! | delta, previous at or before the current   | the next change | apply             |
+//! | delta, previous after the current          | a gap           | subscribe again   |
 //! | delta without a snapshot                   | a broken stream | fault             |
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,10 +16,10 @@ use schemas::{BookSide, MarketId, OrderId, Price, Status, TradeId};
 use super::message::{StreamMessage, StreamOrder, StreamOrderChange};
 use crate::verify::Faults;
 
-/// A channel that can be subscribed to.
+/// A channel that clients can subscribe to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StreamChannel {
-    /// A market's levels.
+    /// A market's price levels.
     Book(MarketId),
     /// A market's trades.
     Trades(MarketId),
@@ -27,10 +27,10 @@ pub enum StreamChannel {
     Orders,
 }
 
-/// Contracts at each level.
+/// Contracts at each price level.
 pub type HeardLevels = BTreeMap<(BookSide, Price), i64>;
 
-/// What was heard.
+/// The state rebuilt from the messages received.
 #[derive(Default, Debug)]
 pub struct HeardMessages {
     /// Sequences by channel and shard. (Only `orders` has more than one shard.)
@@ -42,16 +42,16 @@ pub struct HeardMessages {
     seen: HashSet<TradeId>,
     /// Orders: status, contracts resting, contracts filled.
     pub orders: HashMap<OrderId, (Status, u32, u32)>,
-    /// Messages heard.
+    /// Number of messages received.
     pub messages: u64,
-    /// Snapshots heard.
+    /// Number of snapshots received.
     pub snapshots: usize,
-    /// What broke the rules.
+    /// Violations of the protocol.
     pub faults: Faults,
 }
 
 impl HeardMessages {
-    /// Takes a message in. Returns the channel to subscribe to again, if there is a gap.
+    /// Applies a message. Returns the channel to subscribe to again if there is a gap.
     pub fn take(&mut self, text: &str) -> Option<StreamChannel> {
         self.messages += 1;
         match serde_json::from_str::<StreamMessage>(text) {
@@ -64,7 +64,7 @@ impl HeardMessages {
         None
     }
 
-    /// `None` if the message lacks something.
+    /// Applies a parsed message. Returns `None` if the message lacks a field.
     fn understood(&mut self, message: &StreamMessage) -> Option<Option<StreamChannel>> {
         match message.kind {
             "snapshot" => self.snapshot(message).map(|()| None),
@@ -158,12 +158,12 @@ impl HeardMessages {
         Some(())
     }
 
-    /// Every change is as of itself: nothing is added up here.
+    /// Applies a change of an order. Each change contains the new values; nothing is summed here.
     fn change_order(&mut self, change: &StreamOrderChange) -> Option<()> {
         if let Some(order) = &change.order {
             return self.order(order);
         }
-        // A group's change has no order.
+        // The change of a group has no order.
         let Some(id) = change.order_id else { return change.group.map(|_| ()) };
         let id = id.parse().ok()?;
         let status = match change.status {

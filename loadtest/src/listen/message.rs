@@ -1,8 +1,8 @@
-//! Messages of the gateway's WebSocket, as far as they are needed to rebuild what they speak of.
+//! Messages of the gateway's WebSocket, with the fields needed to rebuild the state.
 
 use serde::Deserialize;
 
-/// Any message; which fields are there follows from `kind` and `channel`.
+/// Any message; `kind` and `channel` determine which fields are present.
 #[derive(Deserialize, Debug)]
 pub struct StreamMessage<'a> {
     /// `snapshot`, `delta`, `error`, …
@@ -10,13 +10,13 @@ pub struct StreamMessage<'a> {
     pub kind: &'a str,
     /// `book`, `trades`, `orders`.
     pub channel: Option<&'a str>,
-    /// Of book and trades.
+    /// The market, for book and trades.
     pub market_id: Option<&'a str>,
-    /// Whose sequence it is.
+    /// The shard of the sequence.
     pub shard: Option<u16>,
-    /// The outcome it is as of.
+    /// The last outcome that the message includes.
     pub sequence: Option<u64>,
-    /// The sequence of the message before.
+    /// The sequence of the previous message.
     pub previous: Option<u64>,
     /// Price and contracts, best first.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct StreamMessage<'a> {
     /// Price and contracts, best first.
     #[serde(default)]
     pub asks: Vec<(&'a str, i64)>,
-    /// Side, price and contracts; 0 is gone.
+    /// Side, price and contracts; 0 contracts: the level is gone.
     #[serde(default)]
     pub levels: Vec<(&'a str, &'a str, i64)>,
     /// Trades.
@@ -36,26 +36,26 @@ pub struct StreamMessage<'a> {
     /// An account's live orders.
     #[serde(default)]
     pub orders: Vec<StreamOrder<'a>>,
-    /// What happened to an account's orders.
+    /// Changes of an account's orders.
     #[serde(default)]
     pub changes: Vec<StreamOrderChange<'a>>,
-    /// Of an error.
+    /// The code of an error.
     pub code: Option<&'a str>,
 }
 
 /// A trade.
 #[derive(Deserialize, Debug)]
 pub struct StreamTrade<'a> {
-    /// Its id.
+    /// The trade's id.
     pub trade_id: &'a str,
 }
 
-/// An order as it stands.
+/// The state of an order.
 #[derive(Deserialize, Debug)]
 pub struct StreamOrder<'a> {
-    /// Its id.
+    /// The order's id.
     pub order_id: &'a str,
-    /// Where it stands.
+    /// The status.
     pub status: &'a str,
     /// Contracts resting.
     pub remaining: u32,
@@ -68,14 +68,14 @@ pub struct StreamOrder<'a> {
 pub struct StreamOrderChange<'a> {
     /// `PLACED` and `REJECTED` have the order; `FILL`, `CANCELLED` and `REDUCED` its id.
     pub order: Option<StreamOrder<'a>>,
-    /// Which order.
+    /// The order's id.
     pub order_id: Option<&'a str>,
-    /// Where it stands now; of one that was `REDUCED`, where it stood.
+    /// The new status; for `REDUCED`, the previous one.
     pub status: Option<&'a str>,
-    /// Contracts that rest now; none after a cancel.
+    /// Contracts that rest now; `None` after a cancel.
     pub remaining: Option<u32>,
-    /// Contracts filled in all.
+    /// Total number of contracts filled.
     pub filled: Option<u32>,
-    /// Of a change of a group, which has no order.
+    /// The group, for a change of a group, which has no order.
     pub group: Option<u16>,
 }

@@ -1,8 +1,10 @@
-//! Listens on the gateway's WebSocket like clients do, and keeps what was heard.
+//! Subscribes to the gateway's WebSocket as clients do, and keeps the state rebuilt from the
+//! messages.
 //!
 //!   gateway ─▶ *listen*: connections ─▶ feed ─▶ verify
 //!
-//! A connection that ends before we end it is a fault, not a reason to connect again: what was said meanwhile is lost.
+//! A connection that the gateway ends is a fault, not a reason to reconnect: messages sent
+//! meanwhile would be lost.
 
 pub mod feed;
 mod message;
@@ -21,33 +23,33 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use crate::api::{Credentials, Endpoint};
 use feed::{HeardMessages, StreamChannel};
 
-/// Connections over which the markets' channels are spread.
+/// Number of connections that share the markets' channels.
 const MARKET_CONNECTIONS: usize = 4;
 
-/// How long first snapshots may take.
+/// The time limit for the first snapshots.
 const SNAPSHOTS_WITHIN: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Nothing can be heard.
+/// Why listening failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The connection cannot be made or used.
     #[error("WebSocket: {0}")]
     WebSocket(#[from] tungstenite::Error),
-    /// What was subscribed to does not begin.
+    /// Some subscriptions produced no snapshot.
     #[error("WebSocket: {heard} of {wanted} snapshots within {} s; {faults:?}", SNAPSHOTS_WITHIN.as_secs())]
     NoSnapshots {
-        /// Snapshots that came.
+        /// Number of snapshots received.
         heard: usize,
-        /// Channels subscribed to.
+        /// Number of channels subscribed to.
         wanted: usize,
-        /// What came instead.
+        /// The faults found instead.
         faults: Vec<String>,
     },
 }
 
-/// Who listens to what, and what was heard.
+/// All listeners and their state.
 pub struct Listeners {
     /// Markets' channels.
     pub markets: Vec<Arc<Mutex<HeardMessages>>>,
@@ -57,7 +59,8 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Subscribes to book and trades of every market, and to the orders of the accounts. Returns once all have begun.
+    /// Subscribes to book and trades of every market, and to the orders of the accounts. Returns
+    /// once all snapshots have arrived.
     pub async fn start(
         endpoint: &Endpoint,
         markets: &[MarketId],
@@ -97,7 +100,7 @@ impl Listeners {
         Ok(feed)
     }
 
-    /// All that listen.
+    /// Returns the state of all listeners.
     pub fn feeds(&self) -> impl Iterator<Item = &Arc<Mutex<HeardMessages>>> {
         self.markets.iter().chain(self.accounts.iter().map(|(_, feed)| feed))
     }
@@ -117,7 +120,7 @@ impl Listeners {
         }
     }
 
-    /// Messages heard by all.
+    /// Returns the number of messages received by all listeners.
     pub fn messages(&self) -> u64 {
         self.feeds().map(|feed| locked(feed, |feed| feed.messages)).sum()
     }
@@ -129,7 +132,7 @@ impl Drop for Listeners {
     }
 }
 
-/// Looks at what was heard so far.
+/// Inspects the state received so far.
 pub fn locked<T>(feed: &Mutex<HeardMessages>, look: impl FnOnce(&mut HeardMessages) -> T) -> T {
     look(&mut feed.lock().expect("nobody panics while listening"))
 }
@@ -165,7 +168,7 @@ fn ended(feed: &Mutex<HeardMessages>, why: &str) {
 }
 
 async fn close(mut socket: Socket) {
-    // Courtesy only; the process is about to end.
+    // A courtesy to the gateway; the process is about to end.
     let _ = socket.close(None).await;
 }
 

@@ -1,4 +1,4 @@
-//! What the gateway answered against what the log says.
+//! Verifies the gateway's responses against the log.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,11 +10,11 @@ use super::{Check, Faults};
 use crate::drive::{AnswerResult, RequestKind, RequestResult};
 use crate::fold::{ExpectedOrderName, Fold};
 
-/// The name of the check of answers to cancels.
+/// The name of the check of responses to cancels.
 pub const CANCELS: &str = "every answered cancel did what the answer says";
 
-/// Refusals that trading brings with it: somebody else was quicker, or an account has spent what it had. (That it has is checked with
-/// its purses.)
+/// Rejections that normal trading causes: another client was faster, or an account has spent its
+/// credits. (The checks of purses verify the latter.)
 const EXPECTED: [&str; 8] = [
     "order-unknown",
     "order-filled",
@@ -26,33 +26,33 @@ const EXPECTED: [&str; 8] = [
     "reduce-only-limit",
 ];
 
-/// Accounts and markets of a run, by the indexes that answers have.
+/// Accounts and markets of a run, by the indexes used in results.
 #[derive(Clone, Copy)]
 pub struct RunIds<'a> {
-    /// Who.
+    /// The accounts.
     pub accounts: &'a [AccountId],
-    /// Where.
+    /// The markets.
     pub markets: &'a [MarketId],
 }
 
 impl RunIds<'_> {
-    /// The name under which the order of an answer was sent.
+    /// Returns the key by which the order of a result was sent.
     fn name(self, answer: &RequestResult, client_id: Uuid) -> ExpectedOrderName {
         (self.accounts[answer.account], self.markets[answer.market], ClientId(client_id.as_u128()))
     }
 
-    /// The orders born under that name.
+    /// Returns the orders placed or rejected under that key.
     fn born<'f>(self, fold: &'f Fold, answer: &RequestResult, client_id: Uuid) -> &'f [OrderId] {
         fold.by_client_id.get(&self.name(answer, client_id)).map_or(&[], |ids| ids)
     }
 
-    /// Those that the name stands for.
+    /// Returns the orders that own that key.
     fn named(self, fold: &Fold, answer: &RequestResult, client_id: Uuid) -> Vec<OrderId> {
         self.born(fold, answer, client_id).iter().copied().filter(|id| fold.is_named(*id)).collect()
     }
 }
 
-/// Compares every answer.
+/// Checks every response.
 pub fn check(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Vec<Check> {
     vec![
         acknowledged(answers, fold, ids),
@@ -114,7 +114,8 @@ fn refused(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
     Check::of("every refused order did nothing, and for the reason given", count, faults)
 }
 
-/// 202 must have come to something; a failure may have, at most once.
+/// Checks requests without a final response: a 202 must have an outcome, a failure may have at most
+/// one.
 fn open_ended(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     for answer in answers {

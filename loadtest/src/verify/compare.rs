@@ -1,4 +1,4 @@
-//! Two maps that should say the same: the fold's and a read model's.
+//! Compares two maps that should be equal: the fold's and a read model's.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -6,8 +6,8 @@ use std::hash::Hash;
 
 use super::Check;
 
-/// Checks that `found` says of every key what `expected` says. A key that is missing on one side counts as `T::default()`
-/// there: read models need not keep empty rows.
+/// Checks that `found` has the values of `expected` for every key. A key missing on one side counts
+/// as `T::default()` there: read models need not keep empty rows.
 pub fn with_defaults<K, T>(name: &str, expected: &HashMap<K, T>, found: &HashMap<K, T>) -> Check
 where
     K: Eq + Hash + Debug,
@@ -44,7 +44,7 @@ where
     check
 }
 
-/// Says where two values differ, not all that they have in common.
+/// Describes the fields in which two values differ.
 fn differs<K: Debug, T: Debug>(key: &K, expected: &T, found: &T) -> String {
     let (expected, found) = (format!("{expected:#?}"), format!("{found:#?}"));
     let (mut lines, mut field) = (Vec::new(), String::new());
@@ -54,7 +54,7 @@ fn differs<K: Debug, T: Debug>(key: &K, expected: &T, found: &T) -> String {
             let field = if a.contains(':') { "" } else { &field };
             lines.push(format!("{field}{a} in the log, {b} found"));
         } else if let Some(opened) = a.strip_suffix('(') {
-            // What is wrapped stands on a line of its own, without the field's name.
+            // A wrapped value is on a line of its own, without the field's name.
             field = format!("{opened} ");
         }
     }

@@ -1,9 +1,9 @@
-//! What a check found wrong: all of it counted, the first few told.
+//! The faults that a check found: all are counted, the first few are reported in full.
 
-/// Faults that are told in full; the rest is counted.
+/// Number of faults reported in full; the others are only counted.
 const TOLD: usize = 5;
 
-/// Found faults.
+/// The faults found.
 #[derive(Default, Debug, Clone)]
 pub struct Faults {
     count: u64,
@@ -11,7 +11,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// One more. The text is only made if it will be told.
+    /// Adds a fault. Builds the text only if it will be reported.
     pub fn add(&mut self, text: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < TOLD {
@@ -19,24 +19,24 @@ impl Faults {
         }
     }
 
-    /// One more unless `holds`.
+    /// Adds a fault unless `holds`.
     pub fn check(&mut self, holds: bool, text: impl FnOnce() -> String) {
         if !holds {
             self.add(text);
         }
     }
 
-    /// How many.
+    /// Returns the number of faults.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// None.
+    /// Returns true if there are no faults.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The first few.
+    /// Returns the first few faults.
     pub fn told(&self) -> &[String] {
         &self.first
     }

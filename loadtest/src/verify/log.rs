@@ -1,4 +1,4 @@
-//! The log against itself.
+//! Verifies the log's internal consistency.
 
 use schemas::limits::DAY_MS;
 use schemas::shard_map::ShardMap;
@@ -7,7 +7,7 @@ use schemas::{Shard, Status};
 use super::{Check, Faults};
 use crate::fold::{ExpectedOrder, Fold};
 
-/// Births, fills and messages add up.
+/// Checks placements, fills and messages.
 pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
     vec![
         Check::of(
@@ -34,7 +34,7 @@ fn one_birth(fold: &Fold) -> Check {
         let apart = |pair: &[&ExpectedOrder]| {
             pair[1].created_at.as_millis() >= pair[0].created_at.as_millis().saturating_add(DAY_MS)
         };
-        // A name is forgotten a day after it was used, at the earliest.
+        // A client id is forgotten a day after its use, at the earliest.
         faults.check(named.windows(2).all(apart), || {
             format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
         });
@@ -92,8 +92,9 @@ fn one_yes(fold: &Fold) -> Check {
     Check::of("I-12 at most one market of an exclusive event is YES", fold.market_events.len(), faults)
 }
 
-/// Facts about a market, its orders and trades come from its home, facts about an account from its own. Purses change anywhere, but
-/// credits move only between an account's home and its other purses.
+/// Checks that the right shard records each event: the market's home shard for the market, its
+/// orders and trades; the account's home shard for the account. Purses change on any shard, but
+/// credits move only between an account's home shard and its other purses.
 fn at_home(fold: &Fold, map: ShardMap) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     let mut told = |what: &dyn Fn() -> String, by: Shard, home: Shard| {

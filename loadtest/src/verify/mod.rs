@@ -1,9 +1,10 @@
-//! Checks: what the log says against what everybody else says.
+//! Checks: compares the log with all other sources.
 //!
 //!   fold ─▶ *verify* ◀─ Postgres, Redis, WebSocket, the gateway's answers
 //!
-//! Each check says how much it compared and what it found wrong. A check that compared
-//! nothing proves nothing: the report says so, and a demo fails it unless it is one of [`MAY_BE_EMPTY`].
+//! Each check reports how many items it compared and which faults it found. A check that compared
+//! nothing proves nothing: the report shows it, and a demo fails it unless it is one of
+//! [`MAY_BE_EMPTY`].
 
 mod compare;
 mod faults;
@@ -20,8 +21,8 @@ pub mod websocket;
 pub use compare::{exactly, with_defaults};
 pub use faults::Faults;
 
-/// Checks of what a demo need not bring about: it may end without a refusal, a request without an
-/// answer, a group or a proposed deposit, and its markets belong to no market event.
+/// Checks that may be empty in a demo: a demo may end without a rejection, an unanswered request, a
+/// group or a proposed deposit, and its markets belong to no market event.
 pub const MAY_BE_EMPTY: &[&str] = &[
     "every refused order did nothing, and for the reason given",
     "every 202 and every failure is resolved by the log",
@@ -32,36 +33,36 @@ pub const MAY_BE_EMPTY: &[&str] = &[
     "Postgres: proposed deposits",
 ];
 
-/// One thing that must hold.
+/// One condition that must hold.
 #[derive(Debug)]
 pub struct Check {
-    /// What must hold.
+    /// The condition.
     pub name: String,
-    /// How many things were looked at.
+    /// Number of items compared.
     pub compared: u64,
-    /// What did not hold.
+    /// The violations found.
     pub faults: Faults,
 }
 
 impl Check {
-    /// Nothing wrong yet among `compared` things.
+    /// Returns a check of `compared` items without faults.
     pub fn new(name: &str, compared: usize) -> Self {
         Self { name: name.to_owned(), compared: compared as u64, faults: Faults::default() }
     }
 
-    /// One fault, and only that.
+    /// Returns a check of a single condition.
     pub fn holds(name: &str, compared: usize, holds: bool, otherwise: impl FnOnce() -> String) -> Self {
         let mut check = Self::new(name, compared);
         check.faults.check(holds, otherwise);
         check
     }
 
-    /// True if there was nothing to compare and nothing wrong: the check proves nothing.
+    /// Returns true if nothing was compared and nothing failed: the check proves nothing.
     pub fn is_empty(&self) -> bool {
         self.compared == 0 && self.faults.is_empty()
     }
 
-    /// Fails a check that had nothing to compare.
+    /// Fails the check if it compared nothing.
     #[must_use]
     pub fn required(mut self) -> Self {
         let is_empty = self.is_empty();
@@ -69,7 +70,7 @@ impl Check {
         self
     }
 
-    /// With faults found elsewhere.
+    /// Returns a check with faults that were found elsewhere.
     pub fn of(name: &str, compared: usize, faults: Faults) -> Self {
         Self { faults, ..Self::new(name, compared) }
     }

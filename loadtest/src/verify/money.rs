@@ -1,4 +1,5 @@
-//! The invariants of money and of the book, over the whole log. Their ids are those of `docs/invariants.md`.
+//! Checks the invariants of money and of the book over the whole log. Their ids are those of
+//! `docs/invariants.md`.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use schemas::{BookSide, Credits, MarketId, Price};
 use super::{Check, Faults};
 use crate::fold::Fold;
 
-/// Those that are about all money, or about markets. (Those about purses are in `purses`.)
+/// Checks the invariants of all money and of markets. (Those of purses are in `purses`.)
 pub fn check(fold: &Fold) -> Vec<Check> {
     vec![conserved(fold), collateral(fold), not_crossed(fold), not_negative(fold), levels(fold)]
 }

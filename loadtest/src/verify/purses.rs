@@ -1,4 +1,5 @@
-//! Purses against their orders, against each other, and against what was refused for the lack of credits.
+//! Verifies purses (an account's credits on one shard) against their orders, against each other,
+//! and against rejections for lack of credits.
 
 use std::collections::HashMap;
 
@@ -8,15 +9,17 @@ use schemas::{AccountId, Credits, OrderId, Rejection, Shard, Side, Timestamp};
 use super::{Check, Faults, with_defaults};
 use crate::fold::{ExpectedOrder, ExpectedPurse, Fold};
 
-/// What a request waits beyond its deadline until its shard sees that it has passed, and what brokers' clocks may differ by.
+/// How long a request may wait beyond its deadline until its shard notices, plus the maximum
+/// difference of brokers' clocks.
 const SLACK_MS: u64 = 2_000;
 
-/// Every purse.
+/// Checks all purses.
 pub fn check(fold: &Fold) -> Vec<Check> {
     vec![both_sides(fold), held(fold), live_orders(fold), not_refused_for_nothing(fold)]
 }
 
-/// What left one purse of an account came into another, or is in a message between their shards.
+/// Checks that the credits sent by one purse of an account were received by another, or are in a
+/// message between their shards.
 fn both_sides(fold: &Fold) -> Check {
     let (mut by_pair, mut by_account) = (fold.moved.clone(), HashMap::<AccountId, Credits>::new());
     for ((from, to, _), freight) in &fold.waiting.messages {
@@ -44,7 +47,7 @@ fn both_sides(fold: &Fold) -> Check {
     Check::of("each purse's sent and received agree with the other side", by_pair.len() + by_account.len(), faults)
 }
 
-/// A value of every purse.
+/// Returns a value for every purse.
 fn of_purses<T>(fold: &Fold, value: impl Fn(&ExpectedPurse) -> T) -> HashMap<(AccountId, Shard), T> {
     fold.purses.iter().map(|(key, purse)| (*key, value(purse))).collect()
 }
@@ -70,8 +73,9 @@ fn live_orders(fold: &Fold) -> Check {
     )
 }
 
-/// An order that was refused for the lack of credits lacked them: its account had less than it needs that stayed unused, in all of its
-/// purses together, from before the order can have come until it was refused. (What a batch of all or nothing needs is not one order's.)
+/// Checks that an order rejected for lack of credits lacked them: the credits unused in all of its
+/// account's purses, from before the order can have arrived until its rejection, were less than it
+/// needs. (A batch of all or nothing is skipped: its need is not that of one order.)
 fn not_refused_for_nothing(fold: &Fold) -> Check {
     let mut refused: HashMap<AccountId, Vec<(OrderId, &ExpectedOrder)>> = HashMap::new();
     for (id, order) in &fold.orders {
@@ -99,12 +103,12 @@ fn needs(fold: &Fold, id: OrderId, order: &ExpectedOrder) -> Credits {
     order.budget.or_else(hold).unwrap_or_default()
 }
 
-/// What one account can spend, over time.
+/// The spendable credits of one account over time.
 struct Idle {
     times: Vec<Timestamp>,
-    /// Before the first change, and after each.
+    /// The credits before the first change, and after each.
     had: Vec<Credits>,
-    /// What was taken by then, in all.
+    /// The total taken up to each change.
     taken: Vec<Credits>,
 }
 
@@ -124,7 +128,8 @@ impl Idle {
         idle
     }
 
-    /// Credits that were there before a request that is refused at `time` can have come, and that nothing took until then.
+    /// Returns the credits that were available before a request rejected at `time` can have
+    /// arrived, and that nothing took until then.
     fn around(&self, time: Timestamp) -> Credits {
         let (begin, end) = (time.0.saturating_sub(PARKED_MAX_MS + SLACK_MS), time.0.saturating_add(SLACK_MS));
         let begin = self.times.partition_point(|time| time.0 < begin);

@@ -1,5 +1,5 @@
-//! Waits until all is told: nothing under way, and every read model at the log's end. Then, and only then, they can be compared
-//! row by row.
+//! Waits until no work is open and every read model has reached the log's end. Only then can they
+//! be compared row by row.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,72 +13,72 @@ use crate::log::{AuditedLog, LogError};
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often a comparison is begun again because something was written meanwhile.
+/// How often a comparison restarts because something was written meanwhile.
 const ATTEMPTS: u32 = 10;
 
-/// How far a reader is: sequence and chain of each shard.
+/// A reader's progress: sequence and chain of each shard.
 pub type Heads = BTreeMap<Shard, (u64, Vec<u8>)>;
 
-/// A read model cannot be compared.
+/// Why a read model cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadModelError {
-    /// Postgres says no, or nothing.
+    /// Postgres failed.
     #[error("Postgres: {0}")]
     Postgres(#[from] tokio_postgres::Error),
-    /// Redis says no, or nothing.
+    /// Redis failed.
     #[error("Redis: {0}")]
     Redis(#[from] fred::error::Error),
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// What is there is not of the documented form.
+    /// The content does not have the documented format.
     #[error("not of the documented form: {0}")]
     Nonsense(String),
-    /// The read models did not get there.
+    /// A read model did not reach the log's end in time.
     #[error("after {waited:?} {who} is not at the end of the log: shard {shard} has {has}, the log {log}")]
     Behind {
-        /// Which.
+        /// The read model.
         who: &'static str,
-        /// Where.
+        /// The shard.
         shard: Shard,
-        /// Its sequence; `nothing` if it has none.
+        /// The read model's sequence; `nothing` if it has none.
         has: String,
-        /// The log's.
+        /// The log's sequence.
         log: u64,
-        /// How long.
+        /// How long it was waited for.
         waited: Duration,
     },
-    /// Somebody keeps writing.
+    /// The log keeps growing.
     #[error("the log goes on all the while; compare when nobody trades")]
     Busy,
 }
 
-/// Everything that the log is compared with.
+/// The stores that are compared with the log.
 pub struct VerifiedStores {
     /// The tables.
     pub postgres: Postgres,
-    /// The books, purses and so on.
+    /// The read models.
     pub redis: Redis,
 }
 
-/// The log's heads, as a read model that has all of it would say them.
+/// Returns the log's progress, in the form of a read model's.
 pub fn heads(log: &AuditedLog) -> Heads {
     log.positions().map(|(shard, position)| (shard, (position.sequence, position.chain.0.to_vec()))).collect()
 }
 
-/// When everything was told, from the moment somebody began to ask.
+/// How long each store took to reach the log's end, from the start of the wait.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SettleTimes {
-    /// The log was folded to its end for the first time.
+    /// Until the log was folded to its end for the first time.
     pub folded: Duration,
-    /// Postgres had all of it.
+    /// Until Postgres reached it.
     pub postgres: Duration,
-    /// Redis had all of it.
+    /// Until Redis reached it.
     pub redis: Duration,
 }
 
-/// Reads on until the log stands still with nothing under way and both read models are where it is. What is still under way at the
-/// deadline is left to the checks.
+/// Reads the log until it stops growing with no work open and both read models have reached its
+/// end. Work still open at the deadline is left to the checks.
 pub async fn settle(
     log: &mut AuditedLog,
     models: &VerifiedStores,
@@ -115,7 +115,7 @@ fn behind(who: &'static str, wanted: &Heads, has: &Heads, waited: Duration) -> O
     Some(ReadModelError::Behind { who, shard: *shard, has, log: *log, waited })
 }
 
-/// Compares both read models with the log, in a moment when all three stand still.
+/// Compares both read models with the log, at a moment when all three are unchanged.
 pub async fn compare(
     log: &mut AuditedLog,
     models: &mut VerifiedStores,

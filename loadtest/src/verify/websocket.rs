@@ -1,4 +1,4 @@
-//! What WebSocket clients rebuilt against the fold.
+//! Verifies the state that WebSocket clients rebuilt against the fold.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::fold::Fold;
 use crate::listen::feed::HeardMessages;
 use crate::listen::{Listeners, locked};
 
-/// How long the last messages may take.
+/// How long the last messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for the last messages, then compares books, trades and orders.
@@ -45,7 +45,7 @@ fn compare(listeners: &Listeners, fold: &Fold, markets: &[MarketId]) -> Vec<Chec
     ]
 }
 
-/// Gathers from all market feeds.
+/// Collects entries from all market listeners.
 fn gather<K: std::hash::Hash + Eq, T>(
     listeners: &Listeners,
     mut from: impl FnMut(&HeardMessages) -> Vec<(K, T)>,

@@ -1,32 +1,32 @@
-//! What changes at an account's home: accounts and their keys.
+//! Changes recorded by an account's home shard: accounts and their API keys.
 
 use schemas::{AccountId, AccountLimits, ApiKey, ApiKeyId, Timestamp};
 
 use super::{LastChange, RowChanges};
 
-/// What became of an account, except its purses.
+/// The changes of one account, except its purses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AccountDelta {
-    /// When it was opened, if that was in this batch.
+    /// When the account was opened, if in this batch.
     pub opened: Option<LastChange>,
-    /// Whether it can only cancel, and receive credits, if that changed.
+    /// Whether the account is frozen (can only cancel and receive credits), if that changed.
     pub frozen: Option<bool>,
-    /// What it may have in all markets together, if that changed.
+    /// The account's limits over all markets together, if they changed.
     pub limits: Option<AccountLimits>,
-    /// When its dead-man switch fires or that it is off, if that changed.
+    /// When the dead-man switch fires (`None`: it is off), if that changed.
     pub dead_man_due: Option<Option<Timestamp>>,
     /// The last change.
     pub last: LastChange,
 }
 
-/// What became of an API key.
+/// The changes of one API key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyChange {
-    /// The key, when it was added and which key asked, if that was in this batch.
+    /// The key, when it was added and by which key, if in this batch.
     pub added: Option<(ApiKey, LastChange, Option<ApiKeyId>)>,
-    /// Until when it is valid since it was replaced, if that was in this batch.
+    /// When a replaced key stops being valid, if it was replaced in this batch.
     pub ends: Option<Timestamp>,
-    /// When it became worthless and which key asked, if that was in this batch.
+    /// When the key was revoked and by which key, if in this batch.
     pub revoked: Option<(LastChange, Option<ApiKeyId>)>,
     /// The last change.
     pub last: LastChange,
@@ -47,7 +47,7 @@ impl RowChanges {
 
     pub(super) fn api_key_added(&mut self, at: LastChange, account: AccountId, key: &ApiKey, by: Option<ApiKeyId>) {
         let change = self.api_key(at, key.id, account);
-        // The id may be that of a key that has ended.
+        // The id may have belonged to a key that has ended.
         (change.added, change.ends, change.revoked) = (Some((key.clone(), at, by)), None, None);
     }
 

@@ -1,4 +1,4 @@
-//! What admins did, and what became of deposits that need a second one.
+//! Actions of admins, and changes of deposits that need a second admin.
 
 use schemas::{
     AccountId, Admin, AdminId, AdminRoles, ClientId, CommandId, Credits, Event, MarketEventId, MarketId, ProposalId,
@@ -7,30 +7,30 @@ use schemas::{
 
 use super::{LastChange, RowChanges};
 
-/// One act of one admin.
+/// One action of one admin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AdminAct {
-    /// What.
+    /// What the admin did.
     pub act: Act,
-    /// Who.
+    /// The admin.
     pub admin: AdminId,
-    /// About what.
+    /// The subject of the action.
     pub about: ActSubject,
-    /// The proposed deposit that it is about.
+    /// The proposed deposit that the action concerns.
     pub proposal: Option<ProposalId>,
-    /// The credits that it moves, or would.
+    /// The credits that the action moves or proposes to move.
     pub amount: Option<Credits>,
-    /// The roles that it gives.
+    /// The roles that the action grants.
     pub roles: Option<AdminRoles>,
-    /// The command that it answers.
+    /// The command that caused the event.
     pub command: CommandId,
-    /// The event's place in its outcome.
+    /// The event's index in its outcome.
     pub index: usize,
-    /// The outcome.
+    /// The outcome that contains the event.
     pub at: LastChange,
 }
 
-/// What an act is about.
+/// The subject of an admin's action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ActSubject {
     /// An account.
@@ -43,36 +43,36 @@ pub enum ActSubject {
     Admin(AdminId),
 }
 
-/// What admins do.
+/// The kinds of admin action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
-    /// Credits came in, by one admin alone.
+    /// One admin alone deposited credits.
     Deposit,
-    /// A deposit waits for a second admin.
+    /// A deposit was proposed and waits for a second admin.
     DepositProposed,
-    /// The second admin's word: credits came in.
+    /// A second admin confirmed a deposit; the credits were added.
     DepositConfirmed,
     /// A proposed deposit was dropped.
     DepositDropped,
-    /// Credits went out.
+    /// Credits were withdrawn.
     Withdrawal,
-    /// An account can only cancel, and receive credits.
+    /// An account was frozen: it can only cancel and receive credits.
     AccountFrozen,
-    /// An account is as any other.
+    /// An account was unfrozen.
     AccountUnfrozen,
-    /// What an account may have in all markets together.
+    /// An account's limits over all markets together were set.
     AccountLimited,
     /// A market was listed.
     MarketCreated,
-    /// A market moved on.
+    /// A market changed its state.
     MarketChanged,
-    /// What each account may have in a market.
+    /// The limits of each account in a market were set.
     MarketLimited,
     /// A market event was created.
     MarketEventCreated,
-    /// What a market is was changed.
+    /// Properties of a market were replaced.
     MarketEdited,
-    /// Something was added to what a market is.
+    /// Something was added to a market's properties.
     MarketAddedTo,
     /// An admin was set.
     AdminSet,
@@ -81,7 +81,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// The name in SQL.
+    /// Returns the name used in SQL.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Deposit => "DEPOSIT",
@@ -104,42 +104,42 @@ impl Act {
     }
 }
 
-/// What became of an admin.
+/// The changes of one admin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AdminChange {
-    /// As it was set, when and by whom, if that was in this batch.
+    /// The admin's new data, when it was set and by whom, if in this batch.
     pub set: Option<(Admin, LastChange, AdminId)>,
-    /// When it was revoked and by whom, if that was in this batch.
+    /// When the admin was revoked and by whom, if in this batch.
     pub revoked: Option<(LastChange, AdminId)>,
     /// The last change.
     pub last: LastChange,
 }
 
-/// What became of a proposed deposit.
+/// The changes of one proposed deposit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProposalDelta {
-    /// How it was proposed, if that was in this batch.
+    /// The proposal, if it was made in this batch.
     pub born: Option<Proposal>,
-    /// How it ended, if that was in this batch.
+    /// How the proposal ended, if in this batch.
     pub end: Option<ProposalEnd>,
     /// The last change.
     pub last: LastChange,
 }
 
-/// A deposit as it was proposed.
+/// A deposit as proposed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proposal {
-    /// Whose credits they would be.
+    /// The account that would receive the credits.
     pub account: AccountId,
-    /// How much.
+    /// The amount.
     pub amount: Credits,
-    /// The client's own name for it.
+    /// The client id of the deposit.
     pub client_id: Option<ClientId>,
-    /// Who proposed it.
+    /// The admin who proposed it.
     pub by: AdminId,
-    /// It waits until then.
+    /// When the proposal expires.
     pub expires: Timestamp,
-    /// When.
+    /// When it was proposed.
     pub at: LastChange,
 }
 
@@ -150,12 +150,12 @@ pub enum ProposalEnd {
     Confirmed(AdminId),
     /// An admin dropped it.
     Dropped(AdminId),
-    /// Its time came.
+    /// Nobody confirmed it in time.
     Expired,
 }
 
 impl ProposalEnd {
-    /// The name in SQL.
+    /// Returns the name used in SQL.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Confirmed(_) => "CONFIRMED",
@@ -164,7 +164,7 @@ impl ProposalEnd {
         }
     }
 
-    /// Who did it.
+    /// Returns the admin who ended it, if one did.
     pub const fn by(self) -> Option<AdminId> {
         match self {
             Self::Confirmed(by) | Self::Dropped(by) => Some(by),
@@ -212,7 +212,7 @@ impl RowChanges {
     }
 }
 
-/// What an admin did, if the event is an admin's act.
+/// Returns the admin's action that the event records, if it records one.
 fn act(event: &Event) -> Option<(Act, AdminId, ActSubject)> {
     Some(match event {
         Event::Deposited { account, seconded: Some(second), .. } => {

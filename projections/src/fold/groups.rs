@@ -1,27 +1,31 @@
-//! Groups of orders. Every shard where an account has a purse tells of its groups, and only the account's home tells what
-//! counts: who writes them leaves the others out.
+//! Groups of orders.
 //!
-//! | event          | the group's row                                          |
-//! |----------------|----------------------------------------------------------|
-//! | GroupSet anew  | is there, with these limits, not triggered: made or reset |
-//! | GroupSet       | has these limits                                         |
-//! | GroupTriggered | is triggered, unless it was                              |
-//! | GroupDeleted   | is gone                                                  |
+//! Every shard where an account has a purse records events of the account's groups. Only those of
+//! the account's home shard count; the Postgres writer skips the others.
+//!
+//! | event             | effect on the group's row                                     |
+//! |-------------------|---------------------------------------------------------------|
+//! | GroupSet anew     | exists, with these limits, not triggered: created or reset    |
+//! | GroupSet          | has these limits                                              |
+//! | GroupTriggered    | is triggered, unless it was already                           |
+//! | GroupDeleted      | is deleted                                                    |
 
 use schemas::{AccountId, Event, GroupId, GroupLimits, TriggerCause};
 
 use super::{LastChange, RowChanges};
 
-/// What became of a group of an account's orders.
+/// The changes of one group of an account's orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupDelta {
-    /// There is no such group after the batch.
+    /// True if the group does not exist after the batch.
     pub deleted: bool,
-    /// The generation that was made or reset last in this batch, and when; with it, nothing of before counts.
+    /// The last generation created or reset in this batch, and when. If set, earlier state of the
+    /// group is void.
     pub anew: Option<(u64, LastChange)>,
-    /// Its limits, if they were told.
+    /// The group's limits, if an event of this batch contains them.
     pub limits: Option<GroupLimits>,
-    /// Why and when it was first triggered in this batch, since it was made or reset if it was.
+    /// Why and when the group was first triggered in this batch, counted from its last reset if
+    /// any.
     pub triggered: Option<(TriggerCause, LastChange)>,
     /// The last change.
     pub last: LastChange,

@@ -1,4 +1,4 @@
-//! What changes at a market's home: markets with their contracts, positions.
+//! Changes recorded by a market's home shard: markets with their contracts, and positions.
 
 use schemas::effects::{MarketChange, PositionChange};
 use schemas::market::{Resolution, YesValue};
@@ -10,24 +10,24 @@ use schemas::{
 
 use super::{LastChange, RowChanges};
 
-/// The sum of a market's changes.
+/// The sum of one market's changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketDelta {
-    /// How it was created, if that was in this batch.
+    /// How the market was created, if in this batch.
     pub born: Option<Box<Birth>>,
-    /// Where it stands now, if that changed.
+    /// The market's new state, if it changed.
     pub state: Option<MarketState>,
-    /// Its answer and how far it is on its way to being paid out, if that changed.
+    /// The answer and the progress towards payout, if they changed.
     pub resolution: Option<Resolution>,
-    /// What each account may have there, if that changed.
+    /// The limits of each account in the market, if they changed.
     pub limits: Option<MarketLimits>,
-    /// What it is, as far as that changed.
+    /// Changes of the market's properties, if any.
     pub about: Option<Box<AboutDelta>>,
-    /// True if its last position was paid out.
+    /// True if the last position was paid out.
     pub settled: bool,
-    /// When it left its shard's state, if it did: nothing changes it afterwards.
+    /// When the market left its shard's state, if it did. Nothing changes it afterwards.
     pub archived: Option<Timestamp>,
-    /// Change of the credits that back its pairs.
+    /// Change of the credits that back the market's pairs.
     pub collateral: Credits,
     /// Change of the fees collected.
     pub fees: Credits,
@@ -35,55 +35,55 @@ pub struct MarketDelta {
     pub yes: i64,
     /// Change of NO contracts outstanding.
     pub no: i64,
-    /// Contracts traded.
+    /// Number of contracts traded.
     pub volume: u64,
     /// Price (in YES) and time of the last trade, if there was one.
     pub last_trade: Option<(Price, Timestamp)>,
-    /// The last change of its contracts' rows, if there was one.
+    /// The last change of the rows of the market's contracts, if any.
     pub contracts: Option<LastChange>,
     /// The last change.
     pub last: LastChange,
 }
 
-/// How a market came into being.
+/// A market's creation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Birth {
-    /// With what.
+    /// The market's listing.
     pub listing: Listing,
-    /// When.
+    /// When it was created.
     pub at: LastChange,
 }
 
-/// How what a market is has changed: first what was replaced, then what was added.
+/// Changes of a market's properties. Replacements apply first, then additions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AboutDelta {
-    /// What was replaced; all of it for a market that was born.
+    /// The replaced properties; all of them for a new market.
     pub edit: MarketEdit,
-    /// Sources that were added since.
+    /// Sources added since.
     pub sources: Vec<Source>,
-    /// Tags that were added since.
+    /// Tags added since.
     pub tags: Vec<Label>,
 }
 
-/// What an admin added to a market's rules.
+/// A clarification that an admin added to a market's rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClarificationRow {
-    /// To which market's.
+    /// The market.
     pub market: MarketId,
-    /// What.
+    /// The text.
     pub text: Clarification,
-    /// Who.
+    /// The admin.
     pub by: AdminId,
-    /// When.
+    /// When it was added.
     pub at: LastChange,
 }
 
-/// What became of a market event.
+/// The changes of one market event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketEventDelta {
-    /// How it was created, and when, if that was in this batch.
+    /// The event as created, and when, if in this batch.
     pub born: Option<(Box<MarketEvent>, LastChange)>,
-    /// Who holds its YES, if that changed.
+    /// The market that holds the event's YES, if that changed.
     pub yes: Option<Option<MarketId>>,
     /// The last change.
     pub last: LastChange,
@@ -121,7 +121,7 @@ impl AboutDelta {
     }
 }
 
-/// The sum of a position's changes, in contracts.
+/// The sum of one position's changes, in contracts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PositionDelta {
     /// Change of YES contracts held.
@@ -137,7 +137,7 @@ pub struct PositionDelta {
 }
 
 impl MarketDelta {
-    /// What a YES pays, if that became final.
+    /// Returns the payout of one YES contract, if it became final in this batch.
     pub fn final_value(&self) -> Option<YesValue> {
         let answered = self.state.is_some_and(MarketState::is_final);
         self.resolution.filter(|_| answered).map(|resolution| resolution.answer.yes_value())

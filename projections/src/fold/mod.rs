@@ -1,11 +1,13 @@
-//! Folds outcomes into what they change: the last state of each row, the sum of each number. Pure.
+//! Folds outcomes into row changes: the last state of each row and the sum of each number. Pure.
 //!
 //!   events log ─▶ schemas::reading ─▶ *fold* ─▶ [`RowChanges`] ─▶ Postgres writer, Redis writer
 //!
-//! Both stores take the same changes; each leaves out what it does not keep. All sums come from `schemas::effects`.
+//! Both stores receive the same changes; each skips what it does not store. All sums come from
+//! `schemas::effects`.
 //!
-//! Architecture invariant: cutting a log into batches anywhere gives the same rows. So nothing here depends on what
-//! came before the batch: a change says the new value where an event tells it, and a difference where it does not.
+//! Architecture invariant: a log gives the same rows however it is cut into batches. So nothing
+//! here depends on what preceded the batch: a change holds the new value where an event contains
+//! it, and a difference otherwise.
 
 mod accounts;
 mod admins;
@@ -28,70 +30,72 @@ pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventD
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
 
-/// The outcome that changed a row last.
+/// The last outcome that changed a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LastChange {
-    /// Its sequence on its shard.
+    /// The outcome's sequence on its shard.
     pub sequence: u64,
-    /// Its time.
+    /// The outcome's time.
     pub time: Timestamp,
 }
 
-/// The log contradicts itself in a way that reading cannot see. Never retry.
+/// A contradiction in the log that the read rule cannot detect. Never retry.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FoldFault {
-    /// A trade comes before its taker was placed.
+    /// A trade precedes the placement of its taker.
     #[error("outcome {sequence}: the taker {order} of a trade was neither placed nor amended in the same outcome")]
     TakerNotPlaced {
-        /// The outcome.
+        /// The outcome's sequence.
         sequence: u64,
-        /// The taker.
+        /// The taker's order id.
         order: OrderId,
     },
 }
 
-/// What some consecutive outcomes of one shard change. Sorted, so that writing in this order is kind to indexes.
+/// The changes that consecutive outcomes of one shard make. Sorted, because writes in key order are
+/// cheaper for indexes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RowChanges {
     /// Accounts that were opened or changed.
     pub accounts: BTreeMap<AccountId, AccountDelta>,
     /// API keys that were added or revoked.
     pub api_keys: BTreeMap<(ApiKeyId, AccountId), KeyChange>,
-    /// Groups of orders that were made, changed, triggered or deleted, as this shard knows them.
+    /// Groups of orders that were created, changed, triggered or deleted, as this shard records
+    /// them.
     pub groups: BTreeMap<(AccountId, GroupId), GroupDelta>,
-    /// Purses of the shard that were opened or changed.
+    /// Purses on this shard that were opened or changed.
     pub purses: BTreeMap<AccountId, PurseDelta>,
-    /// Every change of their credits, in order.
+    /// All changes of the purses' credits, in order.
     pub ledger: Vec<LedgerEntry>,
     /// Admins that were set or revoked.
     pub admins: BTreeMap<AdminId, AdminChange>,
-    /// Every act of an admin, in order.
+    /// All actions of admins, in order.
     pub admin_acts: Vec<AdminAct>,
-    /// Deposits that were proposed to a second admin, or ended.
+    /// Deposits that were proposed to a second admin, or that ended.
     pub proposals: BTreeMap<ProposalId, ProposalDelta>,
-    /// Orders that were born or changed.
+    /// Orders that were created or changed.
     pub orders: Orders,
     /// Trades, in order.
     pub trades: Vec<TradeRow>,
     /// Markets that were created or changed.
     pub markets: BTreeMap<MarketId, MarketDelta>,
-    /// What was added to markets' rules, in order.
+    /// Clarifications added to markets' rules, in order.
     pub clarifications: Vec<ClarificationRow>,
-    /// Market events that were created, or whose YES changed hands.
+    /// Market events that were created, or whose YES holder changed.
     pub market_events: BTreeMap<MarketEventId, MarketEventDelta>,
     /// Positions that changed.
     pub positions: BTreeMap<(MarketId, AccountId), PositionDelta>,
-    /// Changes of the books' levels, in contracts; some may be 0.
+    /// Changes of the books' price levels, in contracts; some may be 0.
     pub levels: BTreeMap<(MarketId, BookSide, Price), i64>,
 }
 
 impl RowChanges {
-    /// Nothing.
+    /// Returns empty changes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the next outcome. After an error nothing has changed.
+    /// Adds the next outcome. On an error, nothing changes.
     pub fn fold(&mut self, outcome: &Outcome) -> Result<(), FoldFault> {
         orders::check(outcome)?;
         let at = LastChange { sequence: outcome.sequence, time: outcome.time };
@@ -105,7 +109,7 @@ impl RowChanges {
         Ok(())
     }
 
-    /// Rows to write, for metrics.
+    /// Counts the rows to write, for metrics.
     pub fn rows(&self) -> usize {
         self.accounts.len()
             + self.api_keys.len()
@@ -124,7 +128,7 @@ impl RowChanges {
             + self.positions.len()
     }
 
-    /// What the event, which answers `command`, says in words: births and states.
+    /// Applies the facts of an event that answers `command`: creations and states.
     fn fold_fact(&mut self, at: LastChange, command: CommandId, event: &Event) {
         match event {
             Event::AccountOpened { account } => self.account_opened(at, *account),
@@ -167,7 +171,7 @@ impl RowChanges {
             Event::YesHeld { event, market } => self.market_event(*event, at).yes = Some(*market),
             Event::MarketSettled { market } => self.market(*market, at).settled = true,
             Event::MarketArchived { market, .. } => self.market(*market, at).archived = Some(at.time),
-            // Told by their sums, or with admins and their acts.
+            // Covered by the sums, or by the folding of admins and their actions.
             Event::AdminSet { .. }
             | Event::AdminRevoked { .. }
             | Event::Deposited { .. }
@@ -184,8 +188,9 @@ impl RowChanges {
             | Event::Settled(_)
             | Event::PairsRedeemed { .. }
             | Event::PaidOut { .. } => {}
-            // Nobody's row: between a client and the gateway, between engines, what waits, or the same fact again; or
-            // what a later build says and changes no row that this one knows.
+            // No row stores these: they concern a client and the gateway, two engines, or waiting
+            // work; they repeat a known fact; or a later build wrote them and they change no row of
+            // this build.
             Event::Unknown { .. }
             | Event::CameWith(_)
             | Event::Rejected { .. }
@@ -222,7 +227,7 @@ impl RowChanges {
         }
     }
 
-    /// What the event means in numbers.
+    /// Applies the numeric effects of an event.
     fn fold_sums(&mut self, at: LastChange, index: usize, event: &Event) {
         if let Some(change) = effects::purse_change(event) {
             self.purse_changed(at, index, event, change);

@@ -1,15 +1,16 @@
-//! Orders and trades. An order's birth and its later changes are different facts, and different statements in SQL.
+//! Orders and trades. An order's creation and its later changes are different facts, and different
+//! SQL statements.
 //!
-//! | event          | a row is born              | a row changes                                                     |
+//! | event          | creates a row              | changes a row                                                     |
 //! |----------------|----------------------------|-------------------------------------------------------------------|
 //! | OrderPlaced    | with all its matching      |                                                                   |
 //! | OrderRejected  | refused                    |                                                                   |
-//! | Traded         |                            | maker: filled by so much more, and its cost; taker: the latter    |
-//! | OrderAmended   |                            | price, quantity, and filled in all, its own trades included       |
-//! | OrderReduced   |                            | for so much less                                                  |
+//! | Traded         |                            | maker: adds to filled and notional; taker: adds to notional only  |
+//! | OrderAmended   |                            | price, quantity, and total filled, its own trades included        |
+//! | OrderReduced   |                            | subtracts from the quantity                                       |
 //! | OrderCancelled |                            | ended with a remainder                                            |
 //!
-//! A change of an order that was born in the same batch goes into its birth.
+//! A change of an order that was created in the same batch is merged into its new row.
 
 use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,73 +22,75 @@ use schemas::{
 
 use super::{FoldFault, LastChange};
 
-/// The orders of a batch.
+/// The orders of one batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Orders {
-    /// Born in this batch, as they are at its end.
+    /// Orders created in this batch, as of its end.
     pub born: BTreeMap<OrderId, OrderRow>,
-    /// Born before.
+    /// Changes of orders created earlier.
     pub changed: BTreeMap<OrderId, OrderChange>,
 }
 
-/// An order as it is at the end of the batch that it was born in.
+/// An order as of the end of the batch in which it was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderRow {
-    /// The command that asked for it.
+    /// The command that placed the order.
     pub command: CommandId,
-    /// As asked.
+    /// The order as requested.
     pub order: NewOrder,
-    /// Where it rests, or would have, in its contract's own terms; means nothing for a budget.
+    /// The price at which it rests, or would have rested, in terms of its own contract; meaningless
+    /// for a budget.
     pub price: Price,
-    /// Contracts it is for: as asked, amended or reduced, or what the budget bought.
+    /// The order's size in contracts: as requested, amended or reduced, or what the budget bought.
     pub quantity: Quantity,
-    /// Contracts filled.
+    /// Number of contracts filled.
     pub filled: Quantity,
-    /// What the filled contracts cost or brought, before fees.
+    /// Cost or proceeds of the filled contracts, before fees.
     pub notional: Credits,
-    /// Fees paid for them.
+    /// Fees paid for the filled contracts.
     pub fees: Credits,
-    /// Where it stands.
+    /// The order's status.
     pub status: Status,
-    /// Why it was refused.
+    /// Why the order was rejected.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder, if it did; or REDUCE_ONLY, if that took off a part of what was asked for.
+    /// Why it ended with a remainder, if it did; or REDUCE_ONLY, if that removed a part of the
+    /// requested quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// Its birth.
+    /// The outcome that created it.
     pub born: LastChange,
-    /// Its last change.
+    /// The outcome that last changed it.
     pub last: LastChange,
 }
 
-/// What happened to an order that was there before the batch.
+/// The changes of one order that existed before the batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderChange {
-    /// Whose.
+    /// The order's account.
     pub account: AccountId,
-    /// Where it rests now, in its contract's own terms, if it was amended.
+    /// The price at which it rests now, in terms of its own contract, if it was amended.
     pub price: Option<Price>,
-    /// Contracts it is for.
+    /// Change of the order's size in contracts.
     pub quantity: Number,
-    /// Contracts filled.
+    /// Change of the number of contracts filled.
     pub filled: Number,
-    /// Where it stands, if that was told.
+    /// The new status, if an event of this batch contains it.
     pub status: Option<Status>,
     /// Why it ended with a remainder, if it did.
     pub cancel_reason: Option<CancelReason>,
-    /// Change of what the filled contracts cost or brought.
+    /// Change of the cost or proceeds of the filled contracts.
     pub notional: Credits,
     /// Change of the fees paid.
     pub fees: Credits,
-    /// Its last change.
+    /// The outcome that last changed it.
     pub last: LastChange,
 }
 
-/// A number of contracts that events tell anew or change.
+/// A number of contracts that events set or change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Number {
-    /// What it was told to be, if it was.
+    /// The value that an event set, if one did.
     pub told: Option<Quantity>,
-    /// By how much it changed, since it was told if it was.
+    /// The change since that value was set, or since before the batch.
     pub by: i32,
 }
 
@@ -104,7 +107,7 @@ impl Number {
         if next.told.is_some() { next } else { Self { told: self.told, by: self.by + next.by } }
     }
 
-    /// What comes of `before`.
+    /// Returns the new value, given the value before the batch.
     pub fn of(self, before: Quantity) -> Quantity {
         let contracts = self.told.unwrap_or(before).contracts().saturating_add_signed(self.by);
         Quantity::new(contracts).expect("the log never takes an order above the limit")
@@ -120,9 +123,9 @@ pub struct TradeRow {
     pub at: LastChange,
 }
 
-/// A taker is placed or amended before it trades, in the same outcome.
+/// Verifies that each taker is placed or amended before it trades, in the same outcome.
 pub(super) fn check(outcome: &Outcome) -> Result<(), FoldFault> {
-    // A taker's trades follow at once; a batch may have many takers.
+    // A taker's trades follow its placement immediately. A batch order may have many takers.
     let mut takers = BTreeSet::new();
     for event in &outcome.events {
         match event {
@@ -166,7 +169,8 @@ impl Orders {
     }
 
     pub(super) fn traded(&mut self, at: LastChange, trade: &Trade) {
-        // It was placed or amended with what it filled; its trades add what that cost. (That it was told of was checked.)
+        // The placement or amendment includes the filled quantity; the trades add only the cost.
+        // (`check` has verified that the taker was placed or amended.)
         let taker = OrderChange {
             notional: trade.notional(&trade.taker),
             fees: trade.taker.fee,
@@ -208,7 +212,7 @@ impl Orders {
         self.change(order, OrderChange { status, cancel_reason, ..OrderChange::of(account, at) });
     }
 
-    /// A later fact about a resting order.
+    /// Adds a later change of a resting order.
     fn change(&mut self, id: OrderId, change: OrderChange) {
         if let Some(row) = self.born.get_mut(&id) {
             row.change(&change);
@@ -267,7 +271,7 @@ impl OrderRow {
         }
     }
 
-    /// Makes a later fact true: what writers do to their rows.
+    /// Applies a later change to the row, as the writers do to theirs.
     pub fn change(&mut self, change: &OrderChange) {
         self.price = change.price.unwrap_or(self.price);
         self.quantity = change.quantity.of(self.quantity);
@@ -284,7 +288,7 @@ fn signed(quantity: Quantity) -> i32 {
     i32::try_from(quantity.contracts()).expect("quantities are far below")
 }
 
-/// The quantity that was asked for; none for a budget.
+/// Returns the requested quantity; 0 for a budget.
 fn asked(terms: &Terms) -> Quantity {
     match terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => *quantity,

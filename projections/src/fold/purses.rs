@@ -1,4 +1,5 @@
-//! What changes in the purses of a shard, and the ledger of these changes.
+//! Changes of a shard's purses, and the ledger of these changes. A purse is an account's balance on
+//! one shard.
 
 use std::borrow::Cow;
 
@@ -7,20 +8,20 @@ use schemas::{AccountId, ClientId, Credits, Event, MarketId, OrderId, Settlement
 
 use super::{LastChange, RowChanges};
 
-/// The sum of a purse's changes. A purse has no birth on the log, except at its account's home: it is there once something
-/// changes it.
+/// The sum of one purse's changes. The log records no creation of a purse, except on its account's
+/// home shard: a purse exists from its first change on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PurseDelta {
-    /// Change of what can be spent.
+    /// Change of the credits available to spend.
     pub available: Credits,
-    /// Change of what live buy orders hold.
+    /// Change of the credits held by live buy orders.
     pub held: Credits,
     /// Change of the number of live orders.
     pub live_orders: i64,
-    /// Credits that left for the account's purses on other shards, modulo 2^64: all that ever left may be more than a
-    /// number holds, and only its difference to what came means anything.
+    /// Credits sent to the account's purses on other shards, modulo 2^64. The total ever sent may
+    /// overflow 64 bits; only its difference to `received` has a meaning.
     pub sent: Credits,
-    /// Credits that came from them, modulo 2^64.
+    /// Credits received from those purses, modulo 2^64.
     pub received: Credits,
     /// The last change, or the account's opening.
     pub last: LastChange,
@@ -29,49 +30,49 @@ pub struct PurseDelta {
 /// One change of one purse's credits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LedgerEntry {
-    /// Whose purse, and by how much.
+    /// The purse and the change.
     pub change: PurseChange,
-    /// The event's place in its outcome.
+    /// The event's index in its outcome.
     pub index: usize,
-    /// Why.
+    /// The reason.
     pub kind: LedgerKind,
     /// The order that it concerns.
     pub order: Option<OrderId>,
     /// The market that it concerns.
     pub market: Option<MarketId>,
-    /// The client's own name for a deposit, withdrawal or transfer.
+    /// The client id of a deposit, withdrawal or transfer.
     pub client_id: Option<ClientId>,
     /// The other account of a transfer.
     pub other: Option<AccountId>,
-    /// The outcome.
+    /// The outcome that contains the event.
     pub at: LastChange,
 }
 
 /// Why a purse changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LedgerKind {
-    /// Credits came into the exchange.
+    /// Credits entered the exchange.
     Deposit,
     /// Credits left the exchange.
     Withdrawal,
-    /// A buy order, or its amendment, holds credits.
+    /// Credits held by a buy order or its amendment.
     Hold,
-    /// Credits left for the account's purse on another shard.
+    /// Credits sent to the account's purse on another shard.
     PurseSent,
-    /// Credits came from the account's purse on another shard.
+    /// Credits received from the account's purse on another shard.
     PurseReceived,
-    /// Credits left for another account.
+    /// Credits sent to another account.
     TransferSent,
-    /// They came in.
+    /// Credits received from another account.
     TransferReceived,
-    /// They came back, since they could not be received.
+    /// Credits returned because the other account could not receive them.
     TransferReturned,
-    /// A market settled something.
+    /// A settlement by a market.
     Settlement(SettlementReason),
 }
 
 impl LedgerKind {
-    /// The name in SQL.
+    /// Returns the name used in SQL.
     pub fn name(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Deposit => "DEPOSIT",
@@ -95,7 +96,8 @@ impl RowChanges {
         purse.live_orders += i64::from(change.live_orders);
         purse.sent = Credits(purse.sent.0.wrapping_add(change.sent.0));
         purse.received = Credits(purse.received.0.wrapping_add(change.received.0));
-        // An order that holds nothing comes and goes without a change of its account's credits; so does mere room.
+        // An order that holds no credits makes no ledger entry, and neither does room (remaining
+        // order allowance) alone.
         if (change.available, change.held) != (Credits::ZERO, Credits::ZERO) {
             self.ledger.push(entry(event, change, index, at));
         }
@@ -111,7 +113,7 @@ impl RowChanges {
     }
 }
 
-/// What `event`, which changes a purse's credits, is in the ledger.
+/// Returns the ledger entry for `event`, which changes a purse's credits.
 fn entry(event: &Event, change: PurseChange, index: usize, at: LastChange) -> LedgerEntry {
     let of = |kind| LedgerEntry { change, index, kind, order: None, market: None, client_id: None, other: None, at };
     match event {

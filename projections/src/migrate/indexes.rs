@@ -1,12 +1,12 @@
-//! Builds the indexes of `migrations/indexes.sql` that are missing, without blocking writers.
+//! Builds the missing indexes of `migrations/indexes.sql` without blocking writers.
 //!
-//! A partitioned table's index cannot be built concurrently as a whole. So:
+//! Postgres cannot build a partitioned table's index concurrently as a whole. So:
 //!
-//! 1. `CREATE INDEX … ON ONLY` the table: instant, not valid yet; new partitions get theirs from here on;
-//! 2. on each partition `CREATE INDEX CONCURRENTLY`, then attach it; with the last, the whole becomes valid.
+//! 1. `CREATE INDEX … ON ONLY` the table: instant, not valid yet; new partitions get theirs from now on;
+//! 2. on each partition `CREATE INDEX CONCURRENTLY`, then attach it; the last one makes the whole valid.
 //!
-//! Each step is skipped if it is done, so an interrupted build goes on where it was. A half-built index that
-//! such an interruption leaves is dropped and built again.
+//! Each step is skipped if it is done, so an interrupted build continues where it stopped. An index
+//! that an interruption left half-built is dropped and built again.
 
 use tokio_postgres::Client;
 
@@ -22,7 +22,7 @@ struct Index {
     rest: String,
 }
 
-/// What the database has under an index's name.
+/// The state of an index in the database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum FoundIndex {
     Nothing,
@@ -30,7 +30,7 @@ enum FoundIndex {
     Valid,
 }
 
-/// Builds what is missing; returns the names.
+/// Builds the missing indexes. Returns their names.
 pub async fn build_missing(client: &Client) -> Result<Vec<String>, MigrateError> {
     let mut built = Vec::new();
     for index in parse(LIST)? {
@@ -54,7 +54,7 @@ async fn build_partitioned(client: &Client, index: &Index) -> Result<(), Migrate
         client.batch_execute(&format!("CREATE INDEX {name} ON ONLY {table} {rest}")).await?;
     }
     for partition in partitions_without(client, table, name).await? {
-        // Both names are ours: together they stay below Postgres's 63 bytes.
+        // This program chooses both names: together they stay below Postgres's 63 bytes.
         let part = format!("{partition}_{name}");
         build_on(client, &part, &partition, rest).await?;
         client.batch_execute(&format!("ALTER INDEX {name} ATTACH PARTITION {part}")).await?;
@@ -85,7 +85,7 @@ async fn is_partitioned(client: &Client, table: &str) -> Result<bool, MigrateErr
     Ok(row.get(0))
 }
 
-/// Partitions of `table` that have no part of the index `name`.
+/// Returns the partitions of `table` without a part of the index `name`.
 async fn partitions_without(client: &Client, table: &str, name: &str) -> Result<Vec<String>, MigrateError> {
     let rows = client
         .query(
@@ -127,7 +127,8 @@ mod tests {
             table: "markets".to_owned(),
             rest: "(expiry, id) WHERE state = 'OPEN'".to_owned(),
         }));
-        // The name of a partition's part: ledger_entries_2026_11_ and the name.
+        // A part's name is the partition's name (ledger_entries_2026_11_) followed by the index's
+        // name.
         assert!(indexes.iter().all(|index| index.name.len() <= 40));
         assert!(parse("CREATE INDEX a ON b; DROP TABLE c;").is_err());
     }

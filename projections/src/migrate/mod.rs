@@ -1,5 +1,6 @@
-//! Brings a database to what this program writes: tables, the partitions of the next months, indexes. Harmless to repeat, and
-//! to run while writers of the version before are at work: those end at the next connection that they make.
+//! Migrates a database to this program's tables, partitions of the next months, and indexes. Safe
+//! to repeat, and safe to run while writers of the previous version are working: those end at their
+//! next new connection.
 
 mod indexes;
 
@@ -16,7 +17,7 @@ mod embedded {
     refinery::embed_migrations!("../migrations");
 }
 
-/// The version of the tables that this build writes: that of its last migration.
+/// The version of the tables that this build writes: the version of its last migration.
 pub fn tables_version() -> i32 {
     static VERSION: LazyLock<i32> = LazyLock::new(|| {
         let runner = embedded::migrations::runner();
@@ -25,10 +26,10 @@ pub fn tables_version() -> i32 {
     *VERSION
 }
 
-/// The database is not what this program writes, and why. Correct that, and repeat.
+/// Why the database could not be migrated. Correct the cause and repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// It cannot be reached, or refused a statement.
+    /// Postgres cannot be reached, or refused a statement.
     #[error("{}", causes(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// A migration failed, or was changed after it was applied.
@@ -42,16 +43,17 @@ pub enum MigrateError {
     IndexList(String),
 }
 
-/// What was done.
+/// The result of a migration.
 #[derive(Debug)]
 pub struct Migrated {
-    /// Names of the migrations that were applied now.
+    /// Names of the migrations that this run applied.
     pub migrations: Vec<String>,
-    /// Names of the indexes that were built now.
+    /// Names of the indexes that this run built.
     pub indexes: Vec<String>,
 }
 
-/// One migrator at a time: the others wait here. Any number will do, as long as it stays.
+/// The advisory lock that admits one migrator at a time; others wait. The number is arbitrary but
+/// must not change.
 const LOCK: i64 = 0x4c46_475f_4d49_4752;
 
 /// Migrates the database of `args`.
@@ -66,7 +68,8 @@ pub async fn migrate(args: &WritePoolArgs) -> Result<Migrated, MigrateError> {
     Ok(Migrated { migrations, indexes })
 }
 
-/// A connection without the writers' time limit: building an index of a large table takes its time.
+/// Opens a connection without the writers' time limit: building an index of a large table may take
+/// long.
 async fn connect(args: &WritePoolArgs) -> Result<Client, MigrateError> {
     let mut config: Config = args.database_url.parse()?;
     config.application_name("lfg-migrate").connect_timeout(Duration::from_secs(5));

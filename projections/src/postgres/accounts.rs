@@ -1,4 +1,4 @@
-//! Rows of an account's home: accounts and their keys.
+//! Rows written by an account's home shard: accounts and their keys.
 
 use deadpool_postgres::Transaction;
 use schemas::{AccountId, ApiKey, ApiKeyId, Credits, KeyMarkets, KeyProof, Shard};
@@ -12,11 +12,13 @@ use super::progress::number;
 use crate::fold::{AccountDelta, KeyChange, LastChange, RowChanges};
 use crate::sink::SinkError;
 
-// A row is born as any account is, before any outcome (sequence 0), and then changed like any other in the same transaction.
+// A row is inserted with an account's initial values, as before any outcome (sequence 0), and then
+// changed like any other in the same transaction.
 const OPEN_ACCOUNTS: &str = "INSERT INTO accounts (id, opened_at, frozen, live_orders_max, held_max, dead_man_due, shard, sequence) \
     SELECT id, opened_at, FALSE, NULL, NULL, NULL, $1, 0 FROM unnest($2::bigint[], $3::timestamptz[]) AS u (id, opened_at)";
 
-// A limit and a switch may be taken away, so their NULL means something; whether they changed is told beside them.
+// A limit and a switch may be removed, so their NULL has a meaning; a separate flag says whether
+// they changed.
 const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
     SET frozen = COALESCE(u.frozen, a.frozen), sequence = u.sequence, \
         live_orders_max = CASE WHEN u.limited THEN u.live_orders_max ELSE a.live_orders_max END, \
@@ -26,7 +28,8 @@ const CHANGE_ACCOUNTS: &str = "UPDATE accounts AS a \
         $8::timestamptz[]) AS u (id, sequence, frozen, limited, live_orders_max, held_max, switched, dead_man_due) \
     WHERE a.id = u.id AND a.sequence < u.sequence";
 
-// The id of a key that has ended may come again. Markets are told as text: arrays of different lengths are no array.
+// The id of a key that has ended may be reused. Markets are passed as text: Postgres has no arrays
+// of arrays of different lengths.
 const ADD_KEYS: &str = "INSERT INTO api_keys (id, account_id, hash, scopes, added_at, revoked_at, shard, sequence, ed25519, \
         expires_at, name, markets, notional, added_by, revoked_by) \
     SELECT id, account_id, hash, scopes, added_at, revoked_at, $1, sequence, ed25519, expires_at, name, \
@@ -48,7 +51,7 @@ const CHANGE_KEYS: &str = "UPDATE api_keys AS k \
         AS u (id, account_id, expires_at, revoked_at, revoked_by, sequence) \
     WHERE k.id = u.id AND k.account_id = u.account_id AND k.sequence < u.sequence";
 
-/// Writes what changed at the accounts' home.
+/// Writes the changes of accounts and keys.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([Box::pin(accounts(tx, shard, changes)), Box::pin(keys(tx, shard, changes))]).await
 }
@@ -80,7 +83,7 @@ async fn accounts(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> R
     meet(tx, CHANGE_ACCOUNTS, &params, changed.len()).await
 }
 
-/// A key that was added, with what became of it since.
+/// A key that was added, with its later changes in the batch.
 struct AddedKey<'a> {
     account: AccountId,
     key: &'a ApiKey,

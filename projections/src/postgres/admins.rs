@@ -1,4 +1,4 @@
-//! Rows of admins, of their acts, and of deposits that need a second admin.
+//! Rows of admins, their actions, and deposits that need a second admin.
 
 use deadpool_postgres::Transaction;
 use schemas::text::KeyName;
@@ -32,7 +32,7 @@ static ACTS: CopyTable = CopyTable {
     ],
 };
 
-// An admin that was revoked may be set again.
+// A revoked admin may be set again.
 const SET_ADMIN: &str = "INSERT INTO admins (id, hash, ed25519, roles, expires_at, name, set_by, set_at, revoked_by, \
         revoked_at, shard, sequence) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
@@ -67,7 +67,7 @@ const END_PROPOSALS: &str = "UPDATE deposit_proposals AS p \
         AS u (id, status, ended_by, updated_at, sequence) \
     WHERE p.id = u.id AND p.status = 'OPEN' AND p.sequence < u.sequence";
 
-/// Writes what admins did.
+/// Writes all changes by and of admins.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([
         Box::pin(admins(tx, shard, changes)),
@@ -77,7 +77,7 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> 
     .await
 }
 
-/// One statement for each: admins seldom change.
+/// Writes admins, one statement each: admins rarely change.
 async fn admins(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     for (id, change) in &changes.admins {
         let AdminChange { set, revoked, last } = change;
@@ -121,7 +121,7 @@ async fn acts(tx: &Transaction<'_>, shard: Shard, acts: &[AdminAct]) -> Result<(
     copy.send(tx).await
 }
 
-/// Those that were proposed are written as they stand after the batch; others are ended.
+/// Inserts new proposals as of the end of the batch, and ends older ones.
 async fn proposals(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let born = changes.proposals.iter().filter_map(|(id, delta)| Some((*id, delta.born?, *delta)));
     let born: Vec<(ProposalId, Proposal, ProposalDelta)> = born.collect();

@@ -1,5 +1,5 @@
-//! Few statements for many rows: a column is an array, and a statement must meet every row. Statements that do not need one
-//! another are sent together.
+//! Helpers to write many rows in few statements: a column is an array, and a statement must match
+//! every row. Independent statements are sent together.
 
 use std::pin::Pin;
 
@@ -15,18 +15,19 @@ use crate::sink::SinkError;
 /// A statement's parameters.
 pub type StatementParams<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// One column of `rows`.
+/// Collects one column of `rows`.
 pub fn column<'a, R: 'a, T>(rows: impl IntoIterator<Item = R>, value: impl Fn(R) -> T + 'a) -> Vec<T> {
     rows.into_iter().map(value).collect()
 }
 
-/// A statement that is about to be run, and is counted.
+/// Prepares a statement that is about to run, and counts it.
 pub async fn prepared(tx: &Transaction<'_>, statement: &str) -> Result<Statement, SinkError> {
     statements().increment(1);
     tx.prepare_cached(statement).await.map_err(classify)
 }
 
-/// Runs `statement`, which must meet exactly `rows` rows: fewer or more means that table and log disagree.
+/// Runs `statement`, which must match exactly `rows` rows; any other number means that table and
+/// log disagree.
 pub async fn meet(
     tx: &Transaction<'_>,
     statement: &str,
@@ -41,13 +42,13 @@ pub async fn meet(
     Err(SinkError::refused(format!("{met} rows were met where the log has {rows}: {statement}")))
 }
 
-/// Some statements of a transaction.
+/// A future that runs some statements of a transaction.
 pub type Statements<'a> = Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + 'a>>;
 
-/// Sends independent statements without waiting for the answers in between, and then waits for all of them.
+/// Sends independent statements without waiting for the replies in between, then waits for all.
 ///
-/// When one fails, Postgres refuses those after it, whose answers may be seen first: what counts is the failure that is no
-/// such echo.
+/// When one fails, Postgres refuses those after it, and their replies may arrive first: this
+/// returns the original failure, not such an echo.
 pub async fn all<const N: usize>(statements: [Statements<'_>; N]) -> Result<(), SinkError> {
     let failures = join_all(statements).await.into_iter().filter_map(Result::err);
     match failures.min_by_key(is_echo) {

@@ -1,4 +1,4 @@
-//! Rows for the client library's writer of binary COPY.
+//! Rows for the client library's binary COPY writer.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -17,9 +17,9 @@ use super::error::classify;
 use super::moment::moment;
 use crate::sink::SinkError;
 
-/// A table, and the columns that rows are copied into.
+/// A table and the columns that COPY fills.
 pub struct CopyTable {
-    /// Its name.
+    /// The table's name.
     pub name: &'static str,
     /// Names and types, in the order of a row's values.
     pub columns: &'static [(&'static str, Type)],
@@ -39,7 +39,7 @@ pub struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    /// Of `table`; room for `rows`.
+    /// Creates a COPY into `table`, with capacity for `rows` rows.
     pub fn into(table: &'static CopyTable, rows: usize) -> Self {
         Self { table, values: Vec::with_capacity(rows * table.columns.len()) }
     }
@@ -49,7 +49,7 @@ impl<'a> Copy<'a> {
         self
     }
 
-    /// NULL, or what `put` puts.
+    /// Adds NULL, or the value that `put` adds.
     pub fn optional<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T) -> &mut Self) -> &mut Self {
         match value {
             Some(value) => put(self, value),
@@ -57,47 +57,47 @@ impl<'a> Copy<'a> {
         }
     }
 
-    /// BIGINT.
+    /// Adds a BIGINT.
     pub fn int8(&mut self, value: i64) -> &mut Self {
         self.value(Value::Int8(value))
     }
 
-    /// BIGINT, of an id or a sequence.
+    /// Adds a BIGINT that is an id or a sequence.
     pub fn id(&mut self, value: u64) -> &mut Self {
         self.int8(value.cast_signed())
     }
 
-    /// INTEGER.
+    /// Adds an INTEGER.
     pub fn int4(&mut self, value: i32) -> &mut Self {
         self.value(Value::Int4(value))
     }
 
-    /// SMALLINT.
+    /// Adds a SMALLINT.
     pub fn int2(&mut self, value: i16) -> &mut Self {
         self.value(Value::Int2(value))
     }
 
-    /// BOOLEAN.
+    /// Adds a BOOLEAN.
     pub fn boolean(&mut self, value: bool) -> &mut Self {
         self.value(Value::Boolean(value))
     }
 
-    /// TEXT.
+    /// Adds a TEXT.
     pub fn text(&mut self, value: impl Into<Cow<'a, str>>) -> &mut Self {
         self.value(Value::Text(value.into()))
     }
 
-    /// UUID.
+    /// Adds a UUID.
     pub fn uuid(&mut self, value: u128) -> &mut Self {
         self.value(Value::Uuid(Uuid::from_u128(value)))
     }
 
-    /// TIMESTAMPTZ.
+    /// Adds a TIMESTAMPTZ.
     pub fn time(&mut self, value: Timestamp) -> &mut Self {
         self.value(Value::Time(moment(value)))
     }
 
-    /// Sends all rows. No rows, no statement.
+    /// Sends all rows. Without rows, runs no statement.
     pub async fn send(self, tx: &Transaction<'_>) -> Result<(), SinkError> {
         if self.values.is_empty() {
             return Ok(());
@@ -120,7 +120,7 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// A value of a row.
+/// A value in a row.
 #[derive(Debug)]
 enum Value<'a> {
     Null,
@@ -138,7 +138,7 @@ impl ToSql for Value<'_> {
         self.to_sql_checked(kind, out)
     }
 
-    /// Which types a value is accepted for, only the value knows.
+    /// Accepts every type: `to_sql_checked` checks the type that the value has.
     fn accepts(_: &Type) -> bool {
         true
     }

@@ -1,11 +1,12 @@
-//! What an error of Postgres means to the writer: try again from the stored position, halt the shard, or stop.
+//! Classifies Postgres errors for the writer: retry from the stored position, halt the shard, or
+//! stop.
 
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use crate::sink::SinkError;
 
-/// What is to be done about an error.
+/// How to handle an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Means {
     Retry,
@@ -13,7 +14,7 @@ enum Means {
     Refused,
 }
 
-/// Sorts an error of a statement, by its SQLSTATE.
+/// Classifies an error of a statement, by its SQLSTATE.
 ///
 /// | state                          | means                                                       | do                                  |
 /// |--------------------------------|-------------------------------------------------------------|-------------------------------------|
@@ -22,14 +23,14 @@ enum Means {
 /// | class 40                       | serialization failures, deadlocks: the transaction is undone | retry                              |
 /// | class 53                       | disk full, out of memory, too many connections              | retry                               |
 /// | class 57                       | cancelled, timed out, shutting down, starting up, failover  | retry                               |
-/// | class 58                       | errors of the system below: I/O                             | retry                               |
-/// | 25006                          | read-only: a replica that was primary, or will be           | retry                               |
+/// | class 58                       | system errors outside Postgres: I/O                         | retry                               |
+/// | 25006                          | read-only: a former or future replica                       | retry                               |
 /// | 25P02                          | an echo of another statement's failure                      | retry                               |
-/// | 25P03                          | the transaction was idle too long: we were frozen           | retry                               |
-/// | 55P03, 55006                   | somebody holds a lock for long                              | retry                               |
-/// | 0A000, 26000                   | prepared before somebody altered a table, or elsewhere      | retry                               |
-/// | 23514 without a constraint     | a month's partition went away                               | retry                               |
-/// | class 28, 3D000                | password or role refused, no such database                  | wait, and say so                    |
+/// | 25P03                          | the transaction was idle too long: this process was frozen  | retry                               |
+/// | 55P03, 55006                   | another session holds a lock for too long                   | retry                               |
+/// | 0A000, 26000                   | prepared before a table was altered, or on another session  | retry                               |
+/// | 23514 without a constraint     | a month's partition was removed                             | retry                               |
+/// | class 28, 3D000                | password or role refused, no such database                  | wait, and report it                 |
 /// | anything else, also 23, 22, 42 | log and tables disagree, a missing table, column or right   | the shard halts                     |
 pub fn classify(error: tokio_postgres::Error) -> SinkError {
     let means = match error.as_db_error() {
@@ -53,7 +54,7 @@ fn means(state: &str, names_constraint: bool) -> Means {
     }
 }
 
-/// Sorts an error of the pool.
+/// Classifies an error of the pool.
 pub fn classify_pool(error: PoolError) -> SinkError {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => classify(error),
@@ -62,13 +63,13 @@ pub fn classify_pool(error: PoolError) -> SinkError {
     }
 }
 
-/// True for the failure of a statement whose transaction had failed before it.
+/// Returns true for the failure of a statement whose transaction had already failed.
 pub fn is_echo(error: &SinkError) -> bool {
     let SinkError::Unavailable(error) = error else { return false };
     error.downcast_ref::<Caused>().is_some_and(|caused| caused.0.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION))
 }
 
-/// An error that tells its causes: `tokio_postgres` says only «db error» at the top.
+/// An error that displays its causes: `tokio_postgres` displays only «db error» at the top.
 #[derive(Debug)]
 struct Caused(tokio_postgres::Error);
 
@@ -86,7 +87,7 @@ impl std::fmt::Display for Caused {
 
 impl std::error::Error for Caused {}
 
-/// An error and what caused it, in one line.
+/// Formats an error and its causes in one line.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Rows of groups of orders: what the accounts' home says of them.
+//! Rows of groups of orders, as recorded by the accounts' home shard.
 
 use deadpool_postgres::Transaction;
 use schemas::shard_map::ShardMap;
@@ -12,7 +12,8 @@ use super::progress::number;
 use crate::fold::{GroupDelta, LastChange, RowChanges};
 use crate::sink::SinkError;
 
-// Whether a group that a batch makes and deletes had a row before, the log does not tell, nor whether one is made or reset.
+// The log does not record whether a group that a batch creates and deletes had a row before, nor
+// whether `anew` means created or reset.
 const DELETE: &str = "DELETE FROM order_groups AS g USING unnest($1::bigint[], $2::integer[], $3::bigint[]) \
         AS u (account_id, group_id, sequence) \
     WHERE g.account_id = u.account_id AND g.group_id = u.group_id AND g.sequence < u.sequence";
@@ -28,7 +29,7 @@ const SET_ANEW: &str = "INSERT INTO order_groups (account_id, group_id, contract
         set_at = EXCLUDED.set_at, updated_at = EXCLUDED.updated_at, sequence = EXCLUDED.sequence \
     WHERE order_groups.sequence < EXCLUDED.sequence";
 
-// One that is triggered again was triggered when it first was.
+// A group that is triggered again keeps its first trigger.
 const CHANGE: &str = "UPDATE order_groups AS g \
     SET contracts = COALESCE(u.contracts, g.contracts), window_s = COALESCE(u.window_s, g.window_s), \
         triggered_at = COALESCE(g.triggered_at, u.triggered_at), trigger_cause = COALESCE(g.trigger_cause, u.trigger_cause), \
@@ -39,7 +40,7 @@ const CHANGE: &str = "UPDATE order_groups AS g \
 
 type GroupRow<'a> = (AccountId, GroupId, &'a GroupDelta);
 
-/// Writes what became of the groups of the shard's own accounts.
+/// Writes the changes of the groups whose accounts have this shard as home.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, map: ShardMap, changes: &RowChanges) -> Result<(), SinkError> {
     let (mut gone, mut anew, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (&(account, group), delta) in &changes.groups {
@@ -127,7 +128,7 @@ fn sequence((.., delta): &GroupRow<'_>) -> i64 {
     delta.last.sequence.cast_signed()
 }
 
-/// Contracts and seconds; NULL where they were not told.
+/// Contracts and seconds; NULL where the batch does not contain them.
 type LimitColumns = (Vec<Option<i32>>, Vec<Option<i16>>);
 
 fn limits(rows: &[GroupRow<'_>]) -> Result<LimitColumns, SinkError> {

@@ -2,17 +2,17 @@
 
 use schemas::Credits;
 
-/// How many.
+/// Converts a limit on a count.
 pub fn count(max: u32) -> Option<i64> {
     (max != u32::MAX).then_some(i64::from(max))
 }
 
-/// How many contracts; more than the column holds is no limit either.
+/// Converts a limit on contracts; more than the column can hold also means no limit.
 pub fn contracts(max: u64) -> Option<i64> {
     i64::try_from(max).ok()
 }
 
-/// How many credits.
+/// Converts a limit on credits.
 pub fn credits(max: Credits) -> Option<i64> {
     (max.micros() != i64::MAX).then_some(max.micros())
 }

@@ -1,4 +1,4 @@
-//! Rows of market events, and of what was added to markets' rules.
+//! Rows of market events, and of clarifications of markets' rules.
 
 use deadpool_postgres::Transaction;
 use schemas::{MarketEvent, MarketEventId, Shard};
@@ -43,7 +43,7 @@ const CHANGE_EVENTS: &str = "UPDATE market_events AS e \
     FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS u (id, yes_market_id, updated_at, sequence) \
     WHERE e.id = u.id AND e.sequence < u.sequence";
 
-/// Writes them.
+/// Writes both.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     all([Box::pin(clarifications(tx, shard, changes)), Box::pin(events(tx, shard, changes))]).await
 }
@@ -57,7 +57,7 @@ async fn clarifications(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges
     copy.send(tx).await
 }
 
-/// Those that were created are written as they stand after the batch; others are changed.
+/// Inserts new events as of the end of the batch, and changes older ones.
 async fn events(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let born = changes.market_events.values().filter_map(|delta| Some((delta.born.as_ref()?, delta)));
     let born: Vec<(&(Box<MarketEvent>, LastChange), &MarketEventDelta)> = born.collect();

@@ -1,4 +1,4 @@
-//! Rows of a market's home: markets, contracts, positions.
+//! Rows written by a market's home shard: markets, contracts, positions.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,8 @@ use super::progress::number;
 use crate::fold::{AboutDelta, Birth, MarketDelta, PositionDelta, RowChanges};
 use crate::sink::SinkError;
 
-// A row is born empty, before any outcome (sequence 0), and then changed like any other in the same transaction.
+// A row is inserted empty, as before any outcome (sequence 0), and then changed like any other in
+// the same transaction.
 const CREATE_MARKETS: &str = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, yes_value, settled, \
         collateral, fees, volume, last_price, last_trade_at, created_at, updated_at, shard, sequence, answer, proposed_by, \
         confirmed_by, payout_at, dispute_window_ms, live_orders_max, notional_max, position_max, archived_at) \
@@ -27,7 +28,8 @@ const CREATE_MARKETS: &str = "INSERT INTO markets (id, ticker, question, state, 
         $9::timestamptz[], $10::bigint[]) \
         AS u (id, ticker, question, expiry, tick, maker_fee, taker_fee, created_at, dispute_window_ms)";
 
-// An answer's confirmation and a limit may be taken away, so their NULL means something: they come all together, or not at all.
+// An answer's confirmation and a limit may be removed, so their NULL has a meaning: these columns
+// are passed all together or not at all.
 const CHANGE_MARKETS: &str = "UPDATE markets AS m \
     SET state = COALESCE(u.state, m.state), settled = m.settled OR u.settled, collateral = m.collateral + u.collateral, \
         fees = m.fees + u.fees, volume = m.volume + u.volume, last_price = COALESCE(u.last_price, m.last_price), \
@@ -47,8 +49,9 @@ const CHANGE_MARKETS: &str = "UPDATE markets AS m \
             proposed_by, confirmed_by, payout_at, limited, live_orders_max, notional_max, position_max, archived_at) \
     WHERE m.id = u.id AND m.sequence < u.sequence";
 
-// What a market is changes seldom, and its lists do not fit arrays of columns: one statement a market. Before the row
-// is changed otherwise, so that its sequence is still that of the batch before.
+// Properties of markets rarely change, and their lists do not fit arrays of columns: one statement
+// per market. It runs before other changes of the row, so that the row's sequence is still that of
+// the previous batch.
 const DESCRIBE_MARKET: &str = "UPDATE markets \
     SET question = COALESCE($2, question), rules = COALESCE($3, rules), sources = COALESCE($4, sources) || $5::text[], \
         category = COALESCE($6, category), tags = COALESCE($7, tags) || $8::text[], \
@@ -82,9 +85,9 @@ const CREATE_POSITIONS: &str = "INSERT INTO positions (market_id, account_id, ye
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
         AS u (market_id, account_id, yes, no, yes_reserved, no_reserved, sequence)";
 
-/// Writes what changed at the markets' home, except orders and trades.
+/// Writes all changes recorded by the markets' home shard, except orders and trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
-    // They must be there before they are changed.
+    // Rows must exist before they are changed.
     create(tx, shard, changes.markets.values().filter_map(|market| market.born.as_deref()).collect()).await?;
     for (id, market) in &changes.markets {
         if let Some(about) = &market.about {
@@ -104,7 +107,7 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result
     if born.is_empty() {
         return Ok(());
     }
-    // At most 20 % in millionths and 5,000 ticks: these fit.
+    // At most 20 % in millionths and 5,000 ticks: both fit an i32.
     let rate = |rate: schemas::FeeRate| i32::try_from(rate.millionths()).unwrap_or(i32::MAX);
     let (ids, tickers, questions, expiries, ticks, maker_fees, taker_fees, times) = (
         column(&born, |birth| birth.listing.market.0.cast_signed()),
@@ -116,7 +119,7 @@ async fn create(tx: &Transaction<'_>, shard: Shard, born: Vec<&Birth>) -> Result
         column(&born, |birth| rate(birth.listing.taker_fee)),
         column(&born, |birth| moment(birth.at.time)),
     );
-    // At most 30 days.
+    // At most 30 days: fits an i64.
     let windows = column(&born, |birth| birth.listing.dispute_window_ms.cast_signed());
     meet(
         tx,
@@ -211,7 +214,7 @@ async fn change(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> 
     meet(tx, CHANGE_MARKETS, &[sums.as_slice(), life.as_slice()].concat(), markets.len()).await
 }
 
-/// An answer's name in SQL; what a YES pays stands beside it.
+/// Returns an answer's name in SQL; another column holds the payout of one YES contract.
 fn answer_name(answer: ResolutionAnswer) -> &'static str {
     match answer {
         ResolutionAnswer::Value(_) => "VALUE",
@@ -219,7 +222,8 @@ fn answer_name(answer: ResolutionAnswer) -> &'static str {
     }
 }
 
-/// Market, contract, change of contracts outstanding, what one pays if that became known, and the sequence.
+/// Market, contract, change of contracts outstanding, payout of one contract if it became known,
+/// and the sequence.
 type ContractChange = (i64, &'static str, i64, Option<i32>, i64);
 
 async fn contracts(tx: &Transaction<'_>, markets: &[(&MarketId, &MarketDelta)]) -> Result<(), SinkError> {
@@ -255,8 +259,9 @@ fn pays(contract: Contract, yes_value: YesValue) -> i32 {
 
 type PositionRow = ((MarketId, AccountId), PositionDelta);
 
-/// A position has no birth on the log and no end: its row is there while it has contracts. So: change those that are there, drop those that have
-/// none left, and make those that were not met and have some.
+/// Writes positions. The log records neither creation nor end of a position: its row exists while
+/// it has contracts. So: change existing rows, delete those without contracts left, and insert
+/// those that did not match and have contracts.
 async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow>) -> Result<(), SinkError> {
     if rows.is_empty() {
         return Ok(());
@@ -271,7 +276,7 @@ async fn positions(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PositionRow
         meet(tx, DROP_POSITIONS, &[&markets, &accounts], markets.len()).await?;
     }
     rows.retain(|((market, account), delta)| {
-        // Contracts that came and went within the batch leave nothing.
+        // Contracts gained and lost again within the batch leave no row.
         let has_some = delta.yes != 0 || delta.no != 0;
         has_some && !changed.contains(&(market.0.cast_signed(), account.0.cast_signed()))
     });

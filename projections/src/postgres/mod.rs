@@ -1,15 +1,17 @@
-//! The Postgres tables: one transaction a batch, a few statements a transaction, never one a row.
+//! The Postgres tables: one transaction per batch, a few statements per transaction, never one per
+//! row.
 //!
-//!   fold ─▶ [`RowChanges`](crate::fold::Changes) ─▶ *postgres* ─▶ tables (`migrations/`)
+//!   fold ─▶ [`RowChanges`](crate::fold::RowChanges) ─▶ *postgres* ─▶ tables (`migrations/`)
 //!
-//! | rows                                            | how                              |
+//! | rows                                            | method                           |
 //! |-------------------------------------------------|----------------------------------|
 //! | `progress`                                      | UPDATE of exactly one row        |
-//! | orders born, trades, ledger entries             | binary COPY                      |
-//! | what markets are: few in a life                 | one statement a market           |
-//! | the rest: born or changed, few a batch          | one statement over arrays each   |
+//! | new orders, trades, ledger entries              | binary COPY                      |
+//! | properties of markets: they rarely change       | one statement per market         |
+//! | the rest: few are inserted or changed per batch | one statement over arrays each   |
 //!
-//! Each statement says how many rows it must meet; anything else means that table and log disagree, and the writer stops.
+//! Each statement states how many rows it must match; any other number means that table and log
+//! disagree, and the writer stops.
 
 mod accounts;
 mod admins;

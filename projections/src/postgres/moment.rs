@@ -1,13 +1,13 @@
-//! The log's times as SQL has them.
+//! Converts the log's times to SQL.
 
 use schemas::Timestamp;
 use time::OffsetDateTime;
 
-/// 9999-12-31 23:59:59.999 UTC, in milliseconds since 1970. The log allows any number, as a market's expiry say; clients
-/// and libraries end here. What is later is told as this.
+/// 9999-12-31 23:59:59.999 UTC, in milliseconds since 1970. The log allows any number (for example
+/// as a market's expiry); clients and libraries end here. Later times are stored as this one.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
-/// For parameters and for COPY.
+/// Converts a time for parameters and for COPY.
 pub fn moment(time: Timestamp) -> OffsetDateTime {
     let millis = time.as_millis().min(LAST_MILLIS);
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)

@@ -1,7 +1,7 @@
 //! Orders and trades.
 //!
-//! Live orders are in a table of their own, by id. An order that changes is one of them; when it ends, the same statement moves it into the
-//! month of its birth.
+//! Live orders are in a table of their own, by id. Only live orders change; when one ends, the same
+//! statement moves it into the partition of the month in which it was created.
 
 use deadpool_postgres::Transaction;
 use schemas::{OrderId, Shard, Status, Terms};
@@ -50,7 +50,8 @@ static ORDERS: CopyTable = CopyTable {
     ],
 };
 
-// `o.live` leaves nothing but the table of live orders. A row whose `live` becomes false, Postgres moves.
+// `o.live` restricts the plan to the table of live orders. Postgres moves a row whose `live`
+// becomes false.
 const CHANGE_ORDERS: &str = "UPDATE orders AS o \
     SET limit_price = COALESCE(u.limit_price, o.limit_price), quantity = COALESCE(u.quantity, o.quantity) + u.quantity_by, \
         filled = COALESCE(u.filled, o.filled) + u.filled_by, notional = o.notional + u.notional, fees = o.fees + u.fees, \
@@ -84,7 +85,7 @@ static TRADES: CopyTable = CopyTable {
     ],
 };
 
-/// Writes what became of orders, and the trades.
+/// Writes the changes of orders, and the trades.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let mut born = Copy::into(&ORDERS, changes.orders.born.len());
     for (id, row) in &changes.orders.born {
@@ -138,7 +139,7 @@ async fn change(tx: &Transaction<'_>, orders: &Orders) -> Result<(), SinkError> 
     .await
 }
 
-/// The two columns of a number that is told anew or changes.
+/// The two columns of a number that events set or change.
 struct Numbers {
     told: Vec<Option<i32>>,
     by: Vec<i32>,

@@ -1,4 +1,5 @@
-//! Connections to Postgres: bounded in number, age and idle time; each verified before its first use.
+//! Connections to Postgres: limited in number, age and idle time; each verified before its first
+//! use.
 
 use std::time::Duration;
 
@@ -11,21 +12,23 @@ use super::tables;
 use crate::migrate::tables_version;
 use crate::sink::SinkError;
 
-/// How long any statement may take, on every connection.
+/// The time limit of any statement, on every connection.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the writer waits for a connection.
+/// The time limit for obtaining a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of every connection.
 ///
-/// - A batch whose commit is lost in a crash rolls back with its position, so a commit need not wait for the disk.
-/// - The writer goes by key in every statement, and a plan is made once and used again. While a table is small the planner may read all
-///   of it instead: see [`WritePool::get`]. It does so the sooner the dearer it takes a row by key for, hence the cost of a page.
+/// - A batch whose commit is lost in a crash rolls back with its position, so a commit need not
+///   wait for the disk.
+/// - The writer accesses rows by key in every statement, and plans are cached. While a table is
+///   small, the planner may prefer to scan all of it: see [`WritePool::get`]. The more a lookup by
+///   key seems to cost, the sooner it does so; hence the page cost set here.
 const OPTIONS: &str = "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c synchronous_commit=off \
     -c timezone=UTC -c random_page_cost=0.01 -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan";
 
-/// Prepared statements stay; each is planned anew when it is used next.
+/// Drops cached plans but keeps prepared statements; each is planned again at its next use.
 const FORGET_PLANS: &str = "DISCARD PLANS";
 
 /// How to reach Postgres, and with how many connections.
@@ -34,10 +37,10 @@ pub struct WritePoolArgs {
     /// Postgres, `postgres://user:password@host:port/database`.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
-    /// Connections at most; each shard's writer uses one at a time. Default: shards + 1.
+    /// Maximum number of connections; each shard's writer uses one at a time. Default: shards + 1.
     #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MAX")]
     pub postgres_connections_max: Option<usize>,
-    /// Connections kept open at least, once they were needed.
+    /// Minimum number of connections kept open, once they were needed.
     #[arg(long, env = "LFG_POSTGRES_CONNECTIONS_MIN", default_value_t = 1)]
     pub postgres_connections_min: usize,
     /// A connection older than this many seconds is replaced.
@@ -46,12 +49,12 @@ pub struct WritePoolArgs {
     /// A connection unused for this many seconds is closed.
     #[arg(long, env = "LFG_POSTGRES_IDLE_S", default_value_t = 300)]
     pub postgres_idle_s: u64,
-    /// Every so many seconds the connections are looked over.
+    /// Seconds between health checks of the connections.
     #[arg(long, env = "LFG_POSTGRES_HEALTH_CHECK_S", default_value_t = 30)]
     pub postgres_health_check_s: u64,
 }
 
-/// The pool and the limits that it keeps.
+/// The pool and the limits that it enforces.
 #[derive(Clone, Debug)]
 pub struct WritePool {
     pool: Pool,
@@ -60,7 +63,7 @@ pub struct WritePool {
     health_check: Duration,
 }
 
-/// Opens a pool for `writers` writers. Connects only when first asked.
+/// Opens a pool for `writers` writers. Connects at the first request.
 pub fn connections(args: &WritePoolArgs, writers: usize) -> Result<WritePool, SinkError> {
     let mut config: Config = args.database_url.parse().map_err(classify)?;
     let options = format!("{} {OPTIONS}", config.get_options().unwrap_or_default());
@@ -90,7 +93,8 @@ pub fn connections(args: &WritePoolArgs, writers: usize) -> Result<WritePool, Si
     Ok(WritePool { pool, min: args.postgres_connections_min, idle, health_check })
 }
 
-/// Some poolers between us and Postgres drop the options of a connection; better no connection than one without limits.
+/// Rejects a connection without the time limits: some poolers drop a connection's options, and no
+/// connection is better than one without limits.
 async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
     let row = client.query_one("SHOW statement_timeout", &[]).await.map_err(HookError::Backend)?;
     match row.get::<_, &str>(0) {
@@ -100,10 +104,12 @@ async fn verify(client: &tokio_postgres::Client) -> Result<(), HookError> {
 }
 
 impl WritePool {
-    /// A connection that answers to the limits, to tables that are this build's.
+    /// Returns a connection with verified limits to a database whose tables have this build's
+    /// version.
     ///
-    /// Its plans are made anew when it was used 1, 2, 4, 8, … times: of a table that was empty when a statement was planned, the planner reads
-    /// all rows for each that changes, which is quick only as long as there are few.
+    /// Drops the connection's plans at its 1st, 2nd, 4th, 8th, … use: for a table that was empty
+    /// when a statement was planned, the planner scans all rows for each row that changes, which is
+    /// fast only while there are few.
     pub async fn get(&self) -> Result<Client, SinkError> {
         let client = self.pool.get().await.map_err(classify_pool)?;
         let uses = Client::metrics(&client).recycle_count;
@@ -113,19 +119,19 @@ impl WritePool {
         if uses == 0
             && let Err(error) = tables::check(&client, tables_version()).await
         {
-            // Whoever asks next is to be told the same.
+            // The next caller must get the same error.
             drop(Client::take(client));
             return Err(error);
         }
         Ok(client)
     }
 
-    /// Forgets all connections, since one of them was lost and the others probably are.
+    /// Drops all connections: one was lost, and the others probably are too.
     pub fn forget(&self) {
         self.pool.retain(|_, _| false);
     }
 
-    /// Closes idle connections and keeps the least number open, until the runtime ends.
+    /// Closes idle connections and keeps the minimum number open, until the runtime ends.
     pub async fn look_after(self) {
         let mut tick = tokio::time::interval(self.health_check);
         loop {

@@ -1,4 +1,4 @@
-//! The `progress` row: how far these tables are, moved in the transaction of the rows it speaks of.
+//! The `progress` row: the tables' checkpoint, updated in the same transaction as the rows.
 
 use deadpool_postgres::Transaction;
 use schemas::Shard;
@@ -26,7 +26,7 @@ const MOVE: &str = "UPDATE progress \
     WHERE projection = $1 AND shard = $2 AND events_offset = $9 AND term IS NOT DISTINCT FROM $10 AND sequence = $11 \
     AND chain = $12 AND anchor = $13 AND next_command = $14";
 
-/// Reads the position; the first time ever, makes the row.
+/// Reads the position. Inserts the row at the first call ever.
 pub async fn read(tx: &Transaction<'_>, shard: Shard) -> Result<Checkpoint, SinkError> {
     let begin = prepared(tx, BEGIN).await?;
     let chain = Chain::default().0.to_vec();
@@ -40,7 +40,7 @@ async fn current(tx: &Transaction<'_>, shard: Shard) -> Result<(Checkpoint, Opti
     from_row(&row).ok_or_else(|| SinkError::refused(format!("the progress row of shard {shard} is no position")))
 }
 
-/// Moves the position. Exactly one row must match, else somebody else moved it.
+/// Moves the position. Exactly one row must match; otherwise another writer moved it.
 pub async fn advance(
     tx: &Transaction<'_>,
     writer: WriterId,
@@ -92,7 +92,7 @@ pub async fn check(client: &deadpool_postgres::Client, shard: Shard, at: &Checkp
     }
 }
 
-/// The shard as SQL has it.
+/// Returns the shard's number in SQL.
 pub fn number(shard: Shard) -> i16 {
     i16::try_from(shard.number()).expect("at most 128 shards")
 }
@@ -121,7 +121,7 @@ fn from_row(row: &Row) -> Option<(Checkpoint, Option<WriterId>)> {
         },
         sequence: natural(row.get(2))?,
         chain: Chain(row.get::<_, &[u8]>(3).try_into().ok()?),
-        // NULL is what an older build left: of which log it was, nobody knows.
+        // NULL comes from an older build: which log that position belongs to is unknown.
         anchor: natural(row.get::<_, Option<i64>>(4)?)?,
         next_command: natural(row.get(5))?,
     };

@@ -1,4 +1,4 @@
-//! Rows of purses, and of the ledger.
+//! Rows of purses (an account's balance on one shard), and of the ledger.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ static LEDGER: CopyTable = CopyTable {
     ],
 };
 
-/// Writes what changed in the shard's purses.
+/// Writes the changes of the shard's purses.
 pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> Result<(), SinkError> {
     let rows = changes.purses.iter().map(|(account, delta)| (*account, *delta)).collect();
     all([Box::pin(purses(tx, shard, rows)), Box::pin(ledger(tx, shard, &changes.ledger))]).await
@@ -53,8 +53,9 @@ pub async fn write(tx: &Transaction<'_>, shard: Shard, changes: &RowChanges) -> 
 
 type PurseRow = (AccountId, PurseDelta);
 
-/// Away from its account's home, the log does not tell a purse's birth: it is there once something changes it. So: change those that
-/// are there, and make those that were not met.
+/// Writes purses. The log records no creation of a purse away from its account's home shard: a
+/// purse exists from its first change on. So: change existing rows, and insert those that did not
+/// match.
 async fn purses(tx: &Transaction<'_>, shard: Shard, mut rows: Vec<PurseRow>) -> Result<(), SinkError> {
     if rows.is_empty() {
         return Ok(());
@@ -89,7 +90,7 @@ impl PurseColumns {
         ])
     }
 
-    /// The shard, and then the columns.
+    /// Returns the shard, followed by the columns.
     fn params<'a>(&'a self, shard: &'a i16) -> Vec<&'a (dyn ToSql + Sync)> {
         let columns = self.0.iter().map(|column| column as &(dyn ToSql + Sync));
         std::iter::once(shard as &(dyn ToSql + Sync)).chain(columns).collect()

@@ -1,4 +1,4 @@
-//! Asks Postgres for the version of its tables: see [`service::tables`].
+//! Verifies the version of the database's tables: see [`service::tables`].
 
 use service::tables::{VERSION, judge, may_become};
 use tokio_postgres::error::SqlState;
@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use super::error::classify;
 use crate::sink::SinkError;
 
-/// Fails unless the tables are of version `built`, the last that this build knows.
+/// Fails unless the tables have version `built`, the last that this build knows.
 pub async fn check(client: &tokio_postgres::Client, built: i32) -> Result<(), SinkError> {
     let found: Option<i32> = match client.query_one(VERSION, &[]).await {
         Ok(row) => row.get(0),

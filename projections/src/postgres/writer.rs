@@ -1,4 +1,4 @@
-//! One shard's writer: a batch is one transaction.
+//! The Postgres writer of one shard: a batch is one transaction.
 
 use deadpool_postgres::Client;
 use schemas::Shard;
@@ -20,12 +20,13 @@ pub struct PostgresSink {
     writer: WriterId,
     shard: Shard,
     map: ShardMap,
-    /// The last batch failed, perhaps since a month was taken away into which an order of it moves.
+    /// True if the last batch failed, possibly because the month of an order that it ends was
+    /// removed.
     doubts: bool,
 }
 
 impl PostgresSink {
-    /// A writer of `shard`; [`Sink::load`] comes first.
+    /// Creates the writer of `shard`. Call [`Sink::load`] first.
     pub fn new(connections: WritePool, months: Months, writer: WriterId, shard: Shard, map: ShardMap) -> Self {
         Self { connections, months, writer, shard, map, doubts: false }
     }
@@ -45,9 +46,11 @@ impl PostgresSink {
         }
         let mut client: Client = self.connections.get().await?;
         let tx = client.transaction().await.map_err(classify)?;
-        // First, and alone: another writer waits here for our commit, and then sees that the position has moved.
+        // First, and alone: another writer blocks here until this one commits, and then sees that
+        // the position has moved.
         progress::advance(&tx, self.writer, self.shard, from, to).await?;
-        // The rest is under way at once: a batch costs a few round trips, not one a statement.
+        // The other statements are sent together: a batch costs a few round trips, not one per
+        // statement.
         all([
             Box::pin(accounts::write(&tx, self.shard, changes)),
             Box::pin(admins::write(&tx, self.shard, changes)),
@@ -61,7 +64,7 @@ impl PostgresSink {
         tx.commit().await.map_err(classify)
     }
 
-    /// After a fault nothing that was known of connections and partitions is taken for granted.
+    /// After a fault, forgets what was known of connections and partitions.
     fn doubt<T>(&self, result: Result<T, SinkError>) -> Result<T, SinkError> {
         if let Err(SinkError::Unavailable(_) | SinkError::Denied(_)) = &result {
             self.connections.forget();

@@ -1,10 +1,10 @@
--- Deletes keys of a shard that is being rebuilt, if it still is being rebuilt by us.
+-- Deletes keys of a shard that is being rebuilt, if the rebuild is still this process's.
 --
 -- KEYS[1]   the shard's progress
--- KEYS[2]   who moved it last; the other keys go
--- ARGV[1]   our mark
+-- KEYS[2]   the id of the last writer; the other keys are deleted
+-- ARGV[1]   the mark of this rebuild
 --
--- Returns 1; or the progress that was found instead and who moved it there (empty if there is none).
+-- Returns 1; or the progress found instead and the id of its writer (empty if there is none).
 
 local found = redis.call('GET', KEYS[1])
 if found ~= ARGV[1] then

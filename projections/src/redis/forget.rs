@@ -1,4 +1,4 @@
-//! Makes the worker rebuild read models, by forgetting how far they are.
+//! Deletes the progress of read models, so that the worker rebuilds them.
 
 use fred::prelude::KeysInterface as _;
 use schemas::Shard;
@@ -8,7 +8,7 @@ use super::keys::RedisKeys;
 use super::writer::{classify, connect};
 use crate::sink::SinkError;
 
-/// Forgets the progress of `only`, or of all shards; returns the shards.
+/// Deletes the progress of shard `only`, or of all shards. Returns the shards.
 pub async fn forget(url: &str, log: &LogArgs, only: Option<u16>) -> Result<Vec<Shard>, SinkError> {
     let shards: Vec<Shard> =
         Shard::all(log.shards).filter(|shard| only.is_none_or(|only| only == shard.number())).collect();

@@ -1,9 +1,9 @@
-//! The Redis read models: one script call a batch, for all its keys, guarded by the position.
+//! The Redis read models: one script call per batch, for all its keys, guarded by the position.
 //!
-//!   fold ─▶ [`RowChanges`](crate::fold::Changes) ─▶ models ─▶ operations ─▶ `apply.lua` ─▶ [`keys`]
+//!   fold ─▶ [`RowChanges`](crate::fold::RowChanges) ─▶ models ─▶ operations ─▶ `apply.lua` ─▶ [`keys`]
 //!
-//! Redis holds nothing that cannot be rebuilt: if a shard's progress is missing, its keys are cleared and the log is folded
-//! again from the beginning.
+//! Redis holds nothing that cannot be rebuilt: if a shard's progress is missing, the writer clears
+//! the shard's keys and folds the log again from the beginning.
 
 mod forget;
 pub mod keys;

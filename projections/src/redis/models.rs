@@ -1,4 +1,4 @@
-//! What a batch's changes do to the keys that [`keys`] names. Pure.
+//! Converts a batch's changes into operations on the keys that [`keys`] names. Pure.
 
 use schemas::event::Trade;
 use schemas::market::Resolution;
@@ -8,7 +8,7 @@ use super::keys::{self, RECENT_TRADES_MAX, RedisKeys, SEQUENCE};
 use super::operations::{Hash, Operations};
 use crate::fold::{MarketDelta, Number, OrderChange, OrderRow, RowChanges, TradeRow};
 
-/// Adds all operations of `changes`.
+/// Adds all operations for `changes`.
 pub fn operate(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     accounts(operations, keys, changes);
     purses(operations, keys, changes);
@@ -24,7 +24,8 @@ pub fn operate(operations: &mut Operations, keys: &RedisKeys, changes: &RowChang
     orders(operations, keys, changes);
 }
 
-/// Nothing is said of an archived market any more, and of what this batch says of it nothing is left.
+/// Deletes an archived market's keys, together with this batch's changes to them. No later event
+/// mentions the market.
 fn forget_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId) {
     [keys.market(id), keys.book(id), keys.trades(id)].into_iter().for_each(|key| operations.forget(key));
     operations.unlist(keys.open_markets(), id.to_string());
@@ -109,7 +110,8 @@ fn put_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId, marke
     match market.state {
         Some(MarketState::Open) => operations.list(keys.open_markets(), keys.market(id), id.to_string()),
         Some(_) => operations.unlist(keys.open_markets(), id.to_string()),
-        // Only what is open is in the set; whether this market is, was told before.
+        // The set contains only open markets. An earlier operation recorded whether this market is
+        // open.
         None if market.about.as_ref().is_some_and(|about| about.edit.expiry.is_some()) => {
             operations.rescore(keys.open_markets(), keys.market(id), id.to_string());
         }
@@ -117,7 +119,8 @@ fn put_market(operations: &mut Operations, keys: &RedisKeys, id: MarketId, marke
     }
 }
 
-/// What may be taken away again: an answer's confirmation, limits, an opening time, the event.
+/// Writes the fields that may be removed again: an answer's confirmation, limits, an opening time,
+/// the event.
 fn put_life(hash: &mut Hash, market: &MarketDelta) {
     use keys::market as field;
     if let Some(event) = market.about.as_ref().and_then(|about| about.edit.event) {
@@ -168,7 +171,7 @@ fn books(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
 
 fn trades(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     let mut rows: Vec<&TradeRow> = changes.trades.iter().collect();
-    // Stable: within a market in order of matching.
+    // A stable sort: trades of one market stay in matching order.
     rows.sort_by_key(|row| row.trade.market);
     for rows in rows.chunk_by(|a, b| a.trade.market == b.trade.market) {
         let market = rows[0].trade.market;
@@ -209,7 +212,7 @@ fn orders(operations: &mut Operations, keys: &RedisKeys, changes: &RowChanges) {
     }
 }
 
-/// What [`Hash::patch`] takes.
+/// Returns the arguments of [`Hash::patch`].
 fn order_changes(change: &OrderChange) -> [String; 5] {
     let by = |difference: i64| if difference == 0 { String::new() } else { difference.to_string() };
     let number = |number: Number| match number.told {
@@ -225,7 +228,7 @@ fn order_changes(change: &OrderChange) -> [String; 5] {
     ]
 }
 
-// Names, numbers and UUIDs only: nothing here needs escaping.
+// Only names, numbers and UUIDs: nothing needs escaping.
 
 fn trade_json(row: &TradeRow) -> String {
     let Trade { id, price, quantity, .. } = &row.trade;
@@ -238,7 +241,7 @@ fn trade_json(row: &TradeRow) -> String {
     )
 }
 
-/// What changes of a live order, and then what does not.
+/// Returns the text of a live order: first the fields that change, then those that do not.
 fn order_text(id: OrderId, row: &OrderRow) -> String {
     let (price, notional, fees) = (row.price.ticks(), row.notional.micros(), row.fees.micros());
     format!("{price}:{}:{}:{notional}:{fees}:{}", row.quantity, row.filled, order_json(id, row))

@@ -1,48 +1,50 @@
-//! Operations of one call of `apply.lua`, as its keys and arguments.
+//! The operations of one call of `apply.lua`, as its keys and arguments.
 //!
-//! All fields of one hash that a batch sets go in one command, and so do all that it drops. Numbers are added to one by one: `HINCRBY` costs
-//! the server half of what reading, adding in Lua and writing would (docs/benchmarks.md), and counts in 64 bits.
+//! All fields of one hash that a batch sets go into one command, and so do all that it drops.
+//! Numbers are incremented one by one: `HINCRBY` costs the server half as much as reading, adding
+//! in Lua and writing (docs/benchmarks.md), and counts in 64 bits.
 
 use std::collections::HashMap;
 
 use super::keys::RedisKeys;
 use crate::sink::WriterId;
 
-/// The script.
+/// The script's source.
 pub const APPLY: &str = include_str!("apply.lua");
 
-/// Words that one Redis command of the script takes at most: Lua's stack has room for some 8,000.
+/// The maximum number of words in one Redis command of the script: Lua's stack holds some 8,000.
 const WORDS_MAX: usize = 1_000;
 
-/// What a batch does to keys.
+/// The operations of one batch.
 #[derive(Debug)]
 pub struct Operations {
     keys: Vec<String>,
     numbers: HashMap<String, usize>,
-    /// What the script takes before its operations.
+    /// The script's arguments before the operations.
     head: [String; 3],
     hashes: Vec<Hash>,
-    /// Where in `hashes` a key's is, by the key's number.
+    /// Index into `hashes` by the number of the key.
     places: HashMap<usize, usize>,
-    /// What is not done to hashes; after these, since sets take expiries from there.
+    /// Operations on other keys. They run after those on hashes, since sets read expiries from the
+    /// hashes.
     others: Vec<String>,
 }
 
-/// What a batch does to one hash. No field is named twice.
+/// The operations of a batch on one hash. No field appears twice.
 #[derive(Debug)]
 pub struct Hash {
     key: usize,
-    /// Fields and values, in turn.
+    /// Fields and values, alternating.
     set: Vec<String>,
     drop: Vec<String>,
-    /// Fields and differences, in turn; a field that becomes 0 goes.
+    /// Fields and differences, alternating; a field that becomes 0 is deleted.
     sum: Vec<String>,
-    /// Operations that name one field each, in the script's words.
+    /// Operations on one field each, in the script's words.
     single: Vec<String>,
 }
 
 impl Operations {
-    /// Nothing yet, but that `writer` moves the progress from `expected` to `next`.
+    /// Returns operations that only move `writer`'s progress from `expected` to `next`.
     pub fn new(keys: &RedisKeys, writer: WriterId, expected: String, next: String) -> Self {
         Self {
             keys: vec![keys.progress(), keys.writer()],
@@ -54,7 +56,7 @@ impl Operations {
         }
     }
 
-    /// The script's KEYS and ARGV.
+    /// Returns the script's KEYS and ARGV.
     pub fn into_parts(self) -> (Vec<String>, Vec<String>) {
         let mut words = Vec::with_capacity(
             16 + self
@@ -71,7 +73,7 @@ impl Operations {
         (self.keys, words)
     }
 
-    /// The key's number, from 1 as in Lua.
+    /// Returns the number of the key, counted from 1 as in Lua.
     fn number(&mut self, key: String) -> usize {
         if let Some(number) = self.numbers.get(&key) {
             return *number;
@@ -87,7 +89,7 @@ impl Operations {
         self.others.extend(words);
     }
 
-    /// What is done to a hash, to be added to.
+    /// Returns the operations on a hash, to add to.
     pub fn hash(&mut self, key: String) -> &mut Hash {
         let key = self.number(key);
         let place = *self.places.entry(key).or_insert(self.hashes.len());
@@ -98,9 +100,10 @@ impl Operations {
         &mut self.hashes[place]
     }
 
-    /// Puts items before those of a list, each before the one before it, and keeps the first `keep`.
+    /// Prepends items to a list, in order, so that the last becomes the first, and keeps the first
+    /// `keep`.
     pub fn push(&mut self, key: String, items: &[String], keep: usize) {
-        // What would be cut off at once need not be sent.
+        // Skip items that would be cut off immediately.
         let items = &items[items.len().saturating_sub(keep)..];
         for items in items.chunks(WORDS_MAX) {
             let head = [keep.to_string(), items.len().to_string()];
@@ -108,24 +111,24 @@ impl Operations {
         }
     }
 
-    /// Drops a key: nothing will be said of it any more.
+    /// Deletes a key that no later operation will mention.
     pub fn forget(&mut self, key: String) {
         self.operation("forget", key, []);
     }
 
-    /// Puts a market into the set, scored by the expiry that `market` has.
+    /// Adds a market to the set, scored by the expiry in `market`.
     pub fn list(&mut self, set: String, market: String, id: String) {
         let market = self.number(market).to_string();
         self.operation("list", set, [market, id]);
     }
 
-    /// Scores a market anew by the expiry that `market` has, if it is in the set.
+    /// Updates a market's score to the expiry in `market`, if the market is in the set.
     pub fn rescore(&mut self, set: String, market: String, id: String) {
         let market = self.number(market).to_string();
         self.operation("rescore", set, [market, id]);
     }
 
-    /// Takes a market out of the set.
+    /// Removes a market from the set.
     pub fn unlist(&mut self, set: String, id: String) {
         self.operation("unlist", set, [id]);
     }
@@ -137,7 +140,7 @@ impl Hash {
         self.set.extend([field.into(), value.to_string()]);
     }
 
-    /// Sets a field, or drops it.
+    /// Sets a field, or deletes it.
     pub fn put(&mut self, field: impl Into<String>, value: Option<impl std::fmt::Display>) {
         match value {
             Some(value) => self.set(field, value),
@@ -145,19 +148,19 @@ impl Hash {
         }
     }
 
-    /// Drops a field, and with the last of them the key.
+    /// Deletes a field, and the key with its last field.
     pub fn drop(&mut self, field: impl Into<String>) {
         self.drop.push(field.into());
     }
 
-    /// Adds to a number, and drops the field when it becomes 0; with the last of them the key.
+    /// Adds to a number. A field that becomes 0 is deleted, and the key with its last field.
     pub fn sum(&mut self, field: impl Into<String>, difference: i64) {
         if difference != 0 {
             self.sum.extend([field.into(), difference.to_string()]);
         }
     }
 
-    /// Makes all fields of a purse, unless they are there, and sets its sequence.
+    /// Creates all missing fields of a purse, and sets its sequence.
     pub fn purse(&mut self, sequence: u64) {
         self.single("purse", [sequence.to_string()]);
     }
@@ -176,7 +179,7 @@ impl Hash {
         }
     }
 
-    /// Changes a live order; each part is empty, a difference, or `=` and what it is told to be.
+    /// Changes a live order. Each part is empty, a difference, or `=` and the new value.
     pub fn patch(&mut self, field: impl Into<String>, parts: &[String; 5]) {
         self.single("patch", [field.into(), parts.join(":")]);
     }
@@ -189,7 +192,7 @@ impl Hash {
     fn into_words(self, words: &mut Vec<String>) {
         words.extend(self.single);
         for (word, all) in [("sum", self.sum), ("set", self.set), ("drop", self.drop)] {
-            // Even, so that no field is parted from what is done to it.
+            // The chunk size is even, so that a field and its value stay in one command.
             for part in all.chunks(WORDS_MAX) {
                 words.extend([word.to_owned(), self.key.to_string(), part.len().to_string()]);
                 words.extend_from_slice(part);

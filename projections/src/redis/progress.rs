@@ -1,25 +1,25 @@
-//! How far a shard's keys are, as the text under its `progress` key.
+//! The progress of a shard's keys, as the text under its `progress` key.
 
 use schemas::reading::Checkpoint;
 use schemas::record::Chain;
 
 const REBUILDING: &str = "rebuilding:";
 
-/// How the keys are laid out: counts up when a key or field changes its form. A writer that knows another halts: the keys are
-/// to be rebuilt.
+/// The version of the key layout; increases when a key or field changes its format. A writer that
+/// finds another version halts: the keys must be rebuilt.
 const LAYOUT: &str = "2";
 
-/// What stands under a `progress` key.
+/// The content of a `progress` key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RedisProgress {
-    /// The keys are those of this position.
+    /// The keys reflect this position.
     At(Checkpoint),
-    /// Somebody, named by a token, clears the keys and will fold the log again.
+    /// A rebuilder, identified by a token, is clearing the keys and will fold the log again.
     Clearing(u128),
-    /// The log is folded again, and is not yet where it ended when that began. The keys are those of a position of long
-    /// ago: readers must not take them for the present.
+    /// The log is being folded again and has not reached the end that it had when the rebuild
+    /// began. The keys reflect an old position: readers must not treat them as current.
     Refolding {
-        /// The position of the keys.
+        /// The position that the keys reflect.
         at: Checkpoint,
         /// The offset after the last record of the log when the rebuild began.
         until: u64,
@@ -27,7 +27,8 @@ pub enum RedisProgress {
 }
 
 impl RedisProgress {
-    /// The keys are those of `at`. `until`: of a rebuild that is under way, where it is done.
+    /// Returns the progress of keys that reflect `at`. `until` is the target offset of a running
+    /// rebuild.
     pub fn new(at: Checkpoint, until: Option<u64>) -> Self {
         match until {
             Some(until) if at.offset < until => Self::Refolding { at, until },
@@ -70,7 +71,7 @@ impl std::str::FromStr for RedisProgress {
     }
 }
 
-/// The text is no progress: somebody else writes these keys.
+/// The text is not a progress of this build: some other program writes these keys.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{0}` is no progress of this build's read models")]
 pub struct NoProgress(String);
@@ -143,10 +144,11 @@ mod tests {
             "rebuilding:1/2",
             "rebuilding:/0/-/0/00000000000000000000000000000000/0/0/2",
             "0:-:0:00000000000000000000000000000000:0:0:2:0",
-            // As builds wrote it whose orders had a field for each number, and whose positions had no anchors.
+            // The format of builds whose orders had a field for each number, and whose positions
+            // had no anchors.
             "12:7:4:00017f80ff636861696e206279746573:8:9",
             "12:7:4:00017f80ff636861696e206279746573:9",
-            // As a later build writes it.
+            // The format of a later build.
             "12:7:4:00017f80ff636861696e206279746573:8:9:3",
         ] {
             assert!(text.parse::<RedisProgress>().is_err(), "{text}");

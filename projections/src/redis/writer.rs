@@ -1,17 +1,19 @@
-//! One shard's writer: a batch is one call of a script.
+//! The Redis writer of one shard: a batch is one script call.
 //!
 //! | `progress` is           | means                                          | do                     |
 //! |-------------------------|------------------------------------------------|------------------------|
-//! | as expected             | the keys are where the writer left them        | apply the batch        |
+//! | as expected             | nobody else has written the keys               | apply the batch        |
 //! | missing                 | never filled, flushed, or torn by a failure    | clear, fold from 0     |
 //! | clearing, at the load   | a rebuilder that died                          | clear, fold from 0     |
-//! | refolding               | a rebuild that is not done                     | go on with it          |
+//! | refolding               | an unfinished rebuild                          | continue it            |
 //! | another position        | see [`SinkError::Moved`]                       | load                   |
 //!
-//! A rebuild is done when the fold is where the log ended as it began. Until then `progress` says that it is not,
-//! through restarts of anybody, and readers answer nothing from these keys.
+//! A rebuild is done when the fold reaches the end that the log had when the rebuild began. Until
+//! then, and through restarts of any process, `progress` marks the rebuild as unfinished, and
+//! readers serve nothing from these keys.
 //!
-//! A store that lost its last second in a crash lost the position with it, and simply goes on from there.
+//! A store that lost its last second in a crash lost the position with it; the writer continues
+//! from the older position.
 
 use std::time::Duration;
 
@@ -32,12 +34,12 @@ use crate::sink::{Sink, SinkError, WriterId};
 
 const CLEAR: &str = include_str!("clear.lua");
 
-/// How long a command may take; the longest is the batch of one very large outcome.
+/// The time limit of one command. The slowest command is a batch with one very large outcome.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keys that one page of a scan looks at.
+/// The number of keys that one page of a scan examines.
 const PAGE: u32 = 1_000;
 
 /// One shard's read models in Redis.
@@ -47,12 +49,12 @@ pub struct RedisSink {
     keys: RedisKeys,
     writer: WriterId,
     shard: Shard,
-    /// Where the rebuild that is under way is done.
+    /// The offset at which the running rebuild is done.
     until: Option<u64>,
     connection: Option<ScriptConnection>,
 }
 
-/// A connection and the scripts it may call.
+/// A connection and the scripts that it may call.
 pub(super) struct ScriptConnection {
     pub(super) client: Client,
     apply: String,
@@ -60,7 +62,7 @@ pub(super) struct ScriptConnection {
 }
 
 impl RedisSink {
-    /// A writer of `shard`'s keys under `prefix`; [`Sink::load`] comes first.
+    /// Creates the writer of `shard`'s keys under `prefix`. Call [`Sink::load`] first.
     pub fn new(url: &str, prefix: &str, writer: WriterId, shard: Shard) -> Result<Self, SinkError> {
         let config = Config::from_url(url).map_err(classify)?;
         let name = format!("lfg-projections:{prefix}:{shard}");
@@ -84,7 +86,7 @@ impl RedisSink {
                 self.until = None;
                 return Ok(position);
             }
-            // The log may have lost its end since: the rebuild is done at what is left.
+            // The log may have lost its end since: the rebuild is then done at the present end.
             Some(found @ RedisProgress::Refolding { at, until }) => (found.to_string(), at, until.min(end)),
             None | Some(RedisProgress::Clearing(_)) => {
                 tracing::info!(shard = %self.shard, ?found, "the read models are rebuilt from the log");
@@ -109,12 +111,12 @@ impl RedisSink {
         self.connection()?.apply(operations, &expected).await
     }
 
-    /// What stands under `progress` when the keys are those of `position`.
+    /// Returns the text of `progress` for keys that reflect `position`.
     fn progress(&self, position: &Checkpoint) -> String {
         RedisProgress::new(*position, self.until).to_string()
     }
 
-    /// After a fault the connection, and what is under way on it, is given up.
+    /// Discards the connection, and anything in flight on it, after a fault.
     async fn doubt<T>(&mut self, result: Result<T, SinkError>) -> Result<T, SinkError> {
         if result.is_err() {
             self.disconnect().await;
@@ -125,7 +127,7 @@ impl RedisSink {
     /// Closes the connection.
     pub async fn disconnect(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // It may be closed already, which is what we want.
+            // An error means that the connection is closed already, as intended.
             let _ = connection.client.quit().await;
         }
     }
@@ -138,7 +140,7 @@ impl ScriptConnection {
         verdict(&answer, expected)
     }
 
-    /// Deletes all the shard's keys; returns the mark that stands under `progress` then.
+    /// Deletes all keys of the shard. Returns the mark that `progress` holds afterwards.
     async fn clear(&self, keys: &RedisKeys, writer: WriterId) -> Result<String, SinkError> {
         let mark = RedisProgress::Clearing(uuid::Uuid::new_v4().as_u128()).to_string();
         let own = [keys.progress(), keys.writer()];
@@ -195,10 +197,10 @@ impl Sink for RedisSink {
     }
 }
 
-/// Connects. Nothing is tried twice below us: a command that was lost may have been carried out, and the scripts must not
-/// meet their own work.
+/// Connects to Redis, without retries in the client library: a command whose reply was lost may
+/// have run, and a script must not run on its own results.
 ///
-/// `name` is what `CLIENT LIST` shows.
+/// `name` is shown by `CLIENT LIST`.
 pub(super) async fn connect(config: &Config, name: &str) -> Result<ScriptConnection, SinkError> {
     let mut builder = Builder::from_config(config.clone());
     builder
@@ -217,11 +219,11 @@ pub(super) async fn connect(config: &Config, name: &str) -> Result<ScriptConnect
     Ok(ScriptConnection { client, apply, clear })
 }
 
-/// Fails if Redis drops keys by itself: the shard waits until that is mended.
+/// Fails if Redis evicts keys. The shard waits until that is corrected.
 async fn verify_eviction(client: &Client) -> Result<(), SinkError> {
     let info: Result<String, Error> = client.info(Some(InfoKind::Memory)).await;
     let info = match info {
-        // A hosted Redis may keep it to itself.
+        // A hosted Redis may hide this setting.
         Err(error) if error.details().starts_with("NOPERM") || error.details().starts_with("ERR unknown") => {
             String::new()
         }
@@ -230,7 +232,7 @@ async fn verify_eviction(client: &Client) -> Result<(), SinkError> {
     eviction::judge(eviction::policy_of(&info)).map_err(SinkError::denied)
 }
 
-/// What a script's answer means.
+/// Interprets a script's reply.
 fn verdict(answer: &Value, expected: &str) -> Result<(), SinkError> {
     match answer {
         Value::Integer(1) => Ok(()),
@@ -242,7 +244,7 @@ fn verdict(answer: &Value, expected: &str) -> Result<(), SinkError> {
     }
 }
 
-/// The progress is not the expected one.
+/// Returns the error for a progress that is not the expected one.
 fn moved(expected: &str, found: &str, by: &str) -> SinkError {
     if found.is_empty() {
         return SinkError::Gone;
@@ -251,7 +253,8 @@ fn moved(expected: &str, found: &str, by: &str) -> SinkError {
     SinkError::Moved { expected: expected.to_owned(), found: found.to_owned(), by }
 }
 
-/// First words of replies that say how the server is, not what it thinks of a command.
+/// First words of replies that describe the state of the server rather than an error in the
+/// command.
 const PASSING: [&str; 13] = [
     "OOM",
     "LOADING",
@@ -268,13 +271,13 @@ const PASSING: [&str; 13] = [
     "UNBLOCKED",
 ];
 
-/// Sorts an error.
+/// Classifies an error.
 ///
 /// | error                                             | means                                          | do                             |
 /// |---------------------------------------------------|------------------------------------------------|--------------------------------|
-/// | settings, authentication, `NOAUTH`, `WRONGPASS`   | not ours to mend                               | at the start stop, later retry |
-/// | a reply that begins with a word of [`PASSING`]    | full, busy, loading, a replica, elsewhere now  | retry                          |
-/// | any other from within a script, or `WRONGTYPE`    | the keys are not what the log says; now torn   | the shard halts                |
+/// | settings, authentication, `NOAUTH`, `WRONGPASS`   | an operator must correct it                    | at the start stop, later retry |
+/// | a reply that begins with a word of [`PASSING`]    | full, busy, loading, a replica, moved          | retry                          |
+/// | any other from within a script, or `WRONGTYPE`    | the keys contradict the log; now torn          | the shard halts                |
 /// | anything else                                     | unreachable, timed out, closed                 | retry                          |
 ///
 /// Torn keys have no progress: the next start rebuilds them.

@@ -1,4 +1,4 @@
-//! Records of one shard, folded into one batch.
+//! Folds records of one shard into one batch.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,61 +10,61 @@ use super::end::Stop;
 use super::pump::QueueShare;
 use crate::fold::RowChanges;
 
-/// How large a batch may be, and how often one may be written: whichever comes first.
+/// The limits on a batch's size and on the rate of writes. The first limit reached ends the batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// Records at most.
+    /// The maximum number of records.
     pub records: usize,
-    /// Bytes of records, the last of which may go beyond.
+    /// The limit on the bytes of all records; the last record may exceed it.
     pub bytes: usize,
-    /// From the beginning of one write to that of the next, at least.
+    /// The minimum time from the start of one write to the start of the next.
     pub interval: Duration,
 }
 
-/// A record of the log on its way to a shard's writer.
+/// A log record on its way to a shard's writer.
 #[derive(Debug)]
 pub struct QueuedRecord {
-    /// Its place.
+    /// The record's offset.
     pub offset: u64,
     /// When the broker appended it.
     pub time: Timestamp,
-    /// Its bytes.
+    /// The record's bytes.
     pub bytes: Vec<u8>,
-    /// Its share of the queues' memory, given back when it is folded.
+    /// The record's share of the queues' memory, released when the record is folded.
     pub _room: QueueShare,
 }
 
-/// What some records change.
+/// The changes that some consecutive records make.
 #[derive(Debug)]
 pub struct FoldedBatch {
-    /// The position before the first.
+    /// The position before the first record.
     pub from: Checkpoint,
-    /// What they change.
+    /// The changes.
     pub changes: RowChanges,
-    /// How many they are.
+    /// The number of records.
     pub records: usize,
-    /// How many of them are outcomes that count.
+    /// The number of outcomes that count.
     pub outcomes: usize,
-    /// Records and events that were passed over, since a later build wrote them.
+    /// The number of records and events that were skipped because a later build wrote them.
     pub unknown: u64,
-    /// When the broker appended the first.
+    /// When the broker appended the first record.
     pub oldest: Timestamp,
-    /// When the broker appended the last.
+    /// When the broker appended the last record.
     pub newest: Timestamp,
     bytes: usize,
 }
 
 impl FoldedBatch {
-    /// No records, at `from`.
+    /// Returns a batch without records, at `from`.
     pub fn new(from: Checkpoint) -> Self {
         let (oldest, newest) = (Timestamp(u64::MAX), Timestamp(0));
         Self { from, changes: RowChanges::new(), records: 0, outcomes: 0, unknown: 0, oldest, newest, bytes: 0 }
     }
 
-    /// Reads the next record by the rule, and folds it if it counts. Passes over one that nobody can read and that
-    /// admins put aside.
+    /// Applies the read rule to the next record, and folds the record if it counts. Skips an
+    /// unreadable record that admins put into quarantine.
     ///
-    /// After an error the batch still is what the records before that one say.
+    /// After an error, the batch still contains exactly the records before the failed one.
     pub fn add(
         &mut self,
         reader: &mut LogReader,
@@ -97,7 +97,7 @@ impl FoldedBatch {
         Ok(())
     }
 
-    /// True if no more should be added.
+    /// Returns true if no more records should be added.
     pub fn is_full(&self, limits: &BatchLimits) -> bool {
         self.records >= limits.records || self.bytes >= limits.bytes
     }

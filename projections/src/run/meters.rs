@@ -1,20 +1,20 @@
-//! What one writer tells Prometheus.
+//! The Prometheus metrics of one writer.
 //!
-//! | metric (labels `sink`, `shard`)         | what                                                                  |
+//! | metric (labels `sink`, `shard`)         | meaning                                                               |
 //! |-----------------------------------------|-----------------------------------------------------------------------|
 //! | `lfg_projections_outcomes_total`        | outcomes written                                                      |
-//! | `lfg_projections_unknown_total`         | records and events of a later build that were passed over             |
+//! | `lfg_projections_unknown_total`         | records and events of a later build that were skipped                 |
 //! | `lfg_projections_rows_total`            | rows (or, in Redis, entries) that they changed                        |
-//! | `lfg_projections_batch_records`         | records a batch                                                       |
-//! | `lfg_projections_batch_seconds`         | how long writing a batch took                                         |
+//! | `lfg_projections_batch_records`         | records per batch                                                     |
+//! | `lfg_projections_batch_seconds`         | time that writing a batch took                                        |
 //! | `lfg_projections_delay_seconds`         | from the broker's append of a batch's oldest record to its commit     |
 //! | `lfg_projections_offset`, `…_sequence`  | the position                                                          |
 //! | `lfg_projections_lag_records`           | records between the position and the end of the log; NaN: unknown     |
 //! | `lfg_projections_lag_seconds`           | age of the last record written, while there are later ones, else 0;   |
 //! |                                         | NaN: unknown                                                          |
-//! | `lfg_projections_halted`                | 1 if the shard halted, and the others go on, else 0                   |
-//! | `lfg_projections_shut`                  | 1 while the store is not there and is waited for, else 0              |
-//! | `lfg_projections_restarts_total`        | times that it began again because something had to pass               |
+//! | `lfg_projections_halted`                | 1 if the shard halted while the others continue, else 0               |
+//! | `lfg_projections_shut`                  | 1 while the writer waits for an unavailable store, else 0             |
+//! | `lfg_projections_restarts_total`        | restarts of the writer because of a temporary fault                   |
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -43,12 +43,12 @@ pub struct WriterMetrics {
     /// The position's offset, and the time of the last record before it; 0 before the first.
     at: AtomicU64,
     time: AtomicU64,
-    /// The store is not there: neither is a position.
+    /// True while the store is unavailable, and so the position unknown.
     is_shut: AtomicBool,
 }
 
 impl WriterMetrics {
-    /// Of `sink`'s writer of `shard`.
+    /// Creates the metrics of `sink`'s writer of `shard`.
     pub fn new(sink: &'static str, shard: Shard) -> Self {
         let labels = [("sink", sink.to_owned()), ("shard", shard.to_string())];
         let halted = gauge!("lfg_projections_halted", &labels);
@@ -75,30 +75,30 @@ impl WriterMetrics {
         }
     }
 
-    /// The store is at `position`.
+    /// Records that the store is at `position`.
     pub fn at(&self, position: &Checkpoint) {
         self.at.store(position.offset, Ordering::Relaxed);
         self.offset.set(float(position.offset));
         self.sequence.set(float(position.sequence));
     }
 
-    /// The shard halted.
+    /// Records that the shard halted.
     pub fn halted(&self) {
         self.halted.set(1.0);
     }
 
-    /// The store is not there, or is again.
+    /// Records that the store became unavailable or available.
     pub fn shut(&self, shut: bool) {
         self.is_shut.store(shut, Ordering::Relaxed);
         self.shut.set(if shut { 1.0 } else { 0.0 });
     }
 
-    /// The shard begins again because something has to pass.
+    /// Records that the shard restarts because of a temporary fault.
     pub fn restarted(&self) {
         self.restarts.increment(1);
     }
 
-    /// A batch was written.
+    /// Records that a batch was written.
     pub fn written(&self, batch: &FoldedBatch, to: &Checkpoint, took: Duration) {
         self.outcomes.increment(u64::try_from(batch.outcomes).unwrap_or(u64::MAX));
         self.unknown.increment(batch.unknown);
@@ -110,13 +110,14 @@ impl WriterMetrics {
         self.at(to);
     }
 
-    /// Where the log ends, or the store is, is not known: neither is the lag, and 0 would be a lie.
+    /// Sets the lag to unknown, because the end of the log or the store's position is unknown; 0
+    /// would be wrong.
     pub fn log_end_unknown(&self) {
         self.lag_records.set(f64::NAN);
         self.lag_seconds.set(f64::NAN);
     }
 
-    /// The log ends before offset `end` now.
+    /// Records that the log ends before offset `end`.
     pub fn log_ends(&self, end: u64) {
         if self.is_shut.load(Ordering::Relaxed) {
             return self.log_end_unknown();
@@ -126,14 +127,14 @@ impl WriterMetrics {
         let time = self.time.load(Ordering::Relaxed);
         match (behind, time) {
             (0, _) => self.lag_seconds.set(0.0),
-            // Nothing written yet by this process: nobody knows.
+            // This process has written nothing yet: the age is unknown.
             (_, 0) => self.lag_seconds.set(f64::NAN),
             (_, time) => self.lag_seconds.set(since(Timestamp(time)).as_secs_f64()),
         }
     }
 }
 
-/// The time from then to now, by two machines' clocks.
+/// Returns the time elapsed since `then`, by two machines' clocks.
 fn since(then: Timestamp) -> Duration {
     let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(then.as_millis()));
     then.and_then(|then| SystemTime::now().duration_since(then).ok()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! One shard's writer: collect, fold, write, again.
+//! The writer of one shard: collects records, folds them, writes the batch, repeats.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,80 +16,82 @@ use super::end::{Stop, WriterEnd};
 use super::meters::WriterMetrics;
 use crate::sink::{Sink, SinkError, WriterId};
 
-/// How often an idle writer looks whether its store still is where it left it.
+/// How often an idle writer verifies that no other writer has moved its store.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long a batch that is being written may hold up the end of the process. What is abandoned rolls back with its position.
+/// How long a batch that is being written may delay the end of the process. An abandoned write
+/// rolls back together with its position.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What an operator does about a store that is not there.
+/// What an operator does about an unavailable store.
 const HINT_SHUT: &str =
     "make it what the message asks for (a database, its tables, a password); this process then goes on by itself";
 
-/// Records folded before the other tasks of the runtime get a turn.
+/// Records folded before the task yields to the others of the runtime.
 const TURN: usize = 64;
 
-/// One shard of one sink, over all sessions.
+/// The writer of one shard in one sink, across all sessions.
 pub struct ShardWriter<S> {
-    /// Its rows.
+    /// The shard's store.
     pub sink: S,
-    /// Its metrics.
+    /// The writer's metrics.
     pub meters: Arc<WriterMetrics>,
-    /// Ready once it caught up with the log as it was at the start.
+    /// Ready once the writer has reached the log's end as of the start.
     pub ready: ReadinessPart,
-    /// Its signs of life.
+    /// The writer's liveness signal.
     pub pulse: Pulse,
-    /// This process.
+    /// The id of this process.
     pub writer: WriterId,
-    /// What a store that is not where it was left would mean.
+    /// How to interpret a stored position that differs from the last one written.
     pub moves: StoreMoves,
     /// The end of the log when this process first saw it.
     pub target: Option<u64>,
-    /// What it waits for, if its store is not there.
+    /// Why the store is unavailable, while it is.
     pub shut: Option<String>,
 }
 
-/// What it means if the store is not where this writer left it.
+/// How to interpret a stored position that differs from the last one written.
 ///
-/// Right after a start or a fault, a batch that was given up for lost may still arrive. That can happen once, not twice, and
-/// not after a write of our own: then another writer is alive, and the younger of the two stops.
+/// Right after a start or a fault, a batch that was considered lost may still arrive. That can
+/// happen once, not twice, and not after a write by this process. If it does, another writer is
+/// alive, and the younger of the two stops.
 ///
 /// | moved by            | Fresh             | Excused, Confirmed  |
 /// |---------------------|-------------------|---------------------|
-/// | ourselves           | load              | load                |
+/// | this process        | load              | load                |
 /// | a younger writer    | load              | load; it will stop  |
-/// | an elder, or nobody | load, be Excused  | stop                |
+/// | an older, or none   | load, be Excused  | stop                |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StoreMoves {
-    /// Nothing written since the start or a fault.
+    /// Nothing was written since the start or a fault.
     Fresh,
-    /// As before, and the store moved once already.
+    /// Like `Fresh`, and the store moved once already.
     Excused,
-    /// The last thing that happened was a write of ours.
+    /// The last event was a write by this process.
     Confirmed,
 }
 
-/// What belongs to one session.
+/// The state of one session.
 pub struct WriterSession {
-    /// Reads from the stored position on.
+    /// Reads the log from the stored position on.
     pub reader: LogReader,
-    /// Offsets of records that admins put aside.
+    /// Offsets of records that admins put into quarantine.
     pub put_aside: BTreeSet<u64>,
-    /// Where records come from.
+    /// The source of records.
     pub queue: mpsc::Receiver<QueuedRecord>,
-    /// How to cut batches.
+    /// The limits of a batch.
     pub limits: BatchLimits,
-    /// Asks for the end of the session.
+    /// Requests the end of the session.
     pub stop: Shutdown,
 }
 
 impl<S: Sink> ShardWriter<S> {
-    /// Whose rows.
+    /// Returns the shard.
     pub fn shard(&self) -> Shard {
         self.sink.shard()
     }
 
-    /// Asks the store how far it is. `end`: where the log ends.
+    /// Reads the store's position. `end` is where the log ends.
     pub async fn load(&mut self, end: u64) -> Result<Checkpoint, WriterEnd> {
         self.pulse.beat();
         let loaded = self.sink.load(end).await;
@@ -103,7 +105,7 @@ impl<S: Sink> ShardWriter<S> {
         Ok(position)
     }
 
-    /// Writes until asked to stop, which is `Ok`, or until something happens.
+    /// Writes until asked to stop, which returns `Ok`, or until a fault.
     pub async fn run(&mut self, session: &mut WriterSession) -> Result<(), WriterEnd> {
         let mut checks = interval(CHECK_PERIOD);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,7 +133,7 @@ impl<S: Sink> ShardWriter<S> {
                 checks.reset();
             }
             self.stands_at(&session.reader);
-            // What came before a broken record counts, and is in the store now.
+            // Everything before a broken record counts, and is in the store now.
             if let Some(stop) = broken {
                 return Err(stop.into());
             }
@@ -153,7 +155,7 @@ impl<S: Sink> ShardWriter<S> {
         Ok(())
     }
 
-    /// Halts for good. What was sound is in the store.
+    /// Halts permanently. Everything before the broken record is in the store.
     pub fn halt(&self, stop: &Stop) {
         let hint = stop.hint();
         tracing::error!(sink = S::NAME, shard = %self.shard(), %stop, hint, "a shard halts; the others go on");
@@ -162,7 +164,8 @@ impl<S: Sink> ShardWriter<S> {
         self.pulse.stop();
     }
 
-    /// The store is not there. It may be another one when it is: how far that is, is not known.
+    /// Records that the store is unavailable. The position is unknown: another store may be there
+    /// when it returns.
     pub fn shut(&mut self, why: String) {
         if self.shut.as_ref() != Some(&why) {
             tracing::error!(sink = S::NAME, shard = %self.shard(), why, hint = HINT_SHUT, "a store is not there; it is waited for");
@@ -184,7 +187,7 @@ impl<S: Sink> ShardWriter<S> {
         }
     }
 
-    /// What the store's answer to a write or a check means for the session.
+    /// Decides what the store's reply to a write or a check means for the session.
     fn judge(&mut self, answer: Result<(), SinkError>) -> Result<(), WriterEnd> {
         let (sink, shard) = (S::NAME, self.shard());
         let (moves, end) = match answer {
@@ -202,7 +205,7 @@ impl<S: Sink> ShardWriter<S> {
         Err(end)
     }
 
-    /// What an error of the store means for the session, whatever was asked.
+    /// Decides what an error of the store means for the session, for any request.
     fn fault(&self, error: SinkError) -> WriterEnd {
         let (sink, shard) = (S::NAME, self.shard());
         match error {
@@ -219,7 +222,8 @@ fn again(error: &SinkError) -> WriterEnd {
 }
 
 impl WriterSession {
-    /// Folds what is there, and what comes until a write may begin. With it, what stopped the reading, if something did.
+    /// Folds the queued records, and those that arrive until a write may begin. Also returns why
+    /// reading stopped, if it did.
     async fn collect(&mut self, first: QueuedRecord, earliest: Instant) -> (FoldedBatch, Option<Stop>) {
         let mut batch = FoldedBatch::new(*self.reader.position());
         let mut next = Some(first);

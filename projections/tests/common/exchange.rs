@@ -1,18 +1,20 @@
-//! A small exchange that writes plausible history: what an engine might tell, without its code.
+//! A small exchange that writes plausible history: the events that an engine might record, without
+//! the engine's code.
 //!
-//! It keeps its own purses, positions, orders and books, so a test can ask it what the projections should show. One global
-//! state, but each event goes to the log of the shard that would write it, and messages between shards take a while.
+//! It keeps its own purses (an account's balance on one shard), positions, orders and books, so
+//! that tests can compare the projections with them. There is one global state, but each event goes
+//! to the log of the shard that would write it, and messages between shards are delayed.
 //!
-//! | file       | what                                                                  |
+//! | file       | contents                                                              |
 //! |------------|-----------------------------------------------------------------------|
 //! | `accounts` | openings, keys, deposits, freezes, limits, switches, transfers        |
-//! | `orders`   | placing, cancelling, what both do to books and positions              |
+//! | `orders`   | placing and cancelling, and their effects on books and positions      |
 //! | `groups`   | groups of orders                                                      |
 //! | `matching` | fills                                                                 |
-//! | `amend`    | orders that change while they rest                                    |
-//! | `life`     | a market's life                                                       |
+//! | `amend`    | changes of resting orders                                             |
+//! | `life`     | a market's life cycle                                                 |
 //! | `outcome`  | one outcome under construction; messages between shards               |
-//! | `waiting`  | requests that are parked, and what their purses ask for               |
+//! | `waiting`  | parked requests, and the asks of their purses                         |
 //! | `home`     | claims, recalls, instructions                                         |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,14 +38,14 @@ mod orders;
 mod outcome;
 mod waiting;
 
-/// Events that one shard tells in one outcome.
+/// Events that one shard records in one outcome.
 pub struct Told {
     pub shard: Shard,
     pub command: CommandId,
     pub events: Vec<Event>,
 }
 
-/// What an account has on one shard.
+/// An account's balance on one shard.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Purse {
     pub available: i64,
@@ -65,12 +67,12 @@ pub struct Position {
 pub struct Order {
     pub account: AccountId,
     pub market: MarketId,
-    /// What placed it.
+    /// The command that placed it.
     pub command: CommandId,
     pub quantity: u32,
     pub filled: u32,
     pub status: Status,
-    /// Where it rests, or would have, in its contract's own terms.
+    /// The price at which it rests, or would have rested, in the contract's own terms.
     pub price: Price,
     pub cancel_reason: Option<CancelReason>,
     pub group: Option<GroupId>,
@@ -81,7 +83,7 @@ pub struct Order {
 pub struct Group {
     pub limits: GroupLimits,
     pub generation: u64,
-    /// Why it was triggered first.
+    /// Why it was first triggered.
     pub triggered: Option<TriggerCause>,
 }
 
@@ -89,13 +91,13 @@ pub struct Group {
 struct Resting {
     id: OrderId,
     order: NewOrder,
-    /// In the book (YES).
+    /// The price in the book (YES).
     price: Price,
     remaining: u32,
 }
 
 impl Resting {
-    /// What it holds of its account's credits.
+    /// Returns the credits of its account that it holds.
     fn hold(&self, contracts: u32) -> i64 {
         match self.order.entry.side() {
             Side::Buy => {
@@ -110,7 +112,7 @@ pub struct Market {
     pub listing: Listing,
     pub state: MarketState,
     pub resolution: Option<Resolution>,
-    /// By (rank, arrival): the first is the best.
+    /// By (rank, arrival): the first entry is the best.
     bids: BTreeMap<(u16, u64), Resting>,
     asks: BTreeMap<(u16, u64), Resting>,
 }
@@ -122,33 +124,33 @@ pub struct Exchange {
     pub purses: BTreeMap<Place, Purse>,
     pub positions: BTreeMap<(MarketId, AccountId), Position>,
     pub markets: BTreeMap<MarketId, Market>,
-    /// Market events, and who holds the YES of each.
+    /// Market events, and the market that holds the YES of each.
     pub events: BTreeMap<MarketEventId, (Box<MarketEvent>, Option<MarketId>)>,
     /// How often a market's rules were clarified.
     pub clarifications: usize,
-    /// Those of which nothing is said any more.
+    /// Markets that no later event mentions.
     pub archived: BTreeSet<MarketId>,
     pub orders: BTreeMap<OrderId, Order>,
-    /// Groups of orders, as their accounts' homes have them.
+    /// Groups of orders, as on their accounts' home shards.
     pub groups: BTreeMap<(AccountId, GroupId), Group>,
-    /// As other shards have them: all that they know.
+    /// Copies of groups on other shards, as those shards know them.
     copies: BTreeMap<(Shard, AccountId, GroupId), u64>,
     counter: u64,
     keys: Vec<(AccountId, ApiKeyId)>,
     /// Deposits that wait for a second admin.
     proposals: Vec<(ProposalId, AccountId, Credits, Option<ClientId>)>,
     pub frozen: BTreeSet<AccountId>,
-    /// Messages sent, per sender and receiver.
+    /// Number of messages sent, by sender and receiver.
     sent: BTreeMap<(Shard, Shard), u64>,
-    /// Messages that were sent and not yet received.
+    /// Messages that were sent and not received yet.
     mail: VecDeque<Letter>,
-    /// Orders that wait, oldest first.
+    /// Waiting orders, oldest first.
     parked: BTreeMap<Place, VecDeque<Parked>>,
     /// Purses that have asked and have no answer yet.
     asking: BTreeSet<Place>,
-    /// What waits at homes, oldest first.
+    /// Requests that wait on home shards, oldest first.
     claims: BTreeMap<AccountId, VecDeque<Claim>>,
-    /// Instructions under way.
+    /// Open instructions.
     instructions: BTreeMap<u64, Running>,
 }
 
@@ -191,7 +193,7 @@ impl Exchange {
         self.map.of_market(market)
     }
 
-    /// Some accounts with credits, and some open markets.
+    /// Creates some accounts with credits, and some open markets.
     pub fn seed(&mut self, accounts: usize, markets: usize) -> Vec<Told> {
         let mut told = Vec::new();
         for _ in 0..accounts {
@@ -205,7 +207,7 @@ impl Exchange {
         told
     }
 
-    /// Some messages arrive, and something happens.
+    /// Delivers some messages, then performs a random action.
     pub fn step(&mut self) -> Vec<Told> {
         let mut told = self.deliver_some();
         told.extend(self.act());
@@ -242,14 +244,14 @@ impl Exchange {
         }
     }
 
-    /// A trade-heavy flow for measurements: mostly orders.
+    /// Performs a step of a trade-heavy workload for measurements: mostly orders.
     pub fn busy_step(&mut self) -> Vec<Told> {
         let mut told = self.deliver_some();
         told.extend(if self.random.below(100) < 20 { self.cancel() } else { self.place_any() });
         told
     }
 
-    /// What rests in a market's book: contracts by side and price.
+    /// Returns the contracts that rest in a market's book, by side and price.
     pub fn levels(&self, market: MarketId) -> BTreeMap<(BookSide, Price), u64> {
         let mut levels = BTreeMap::new();
         let market = &self.markets[&market];
@@ -261,7 +263,7 @@ impl Exchange {
     }
 
     fn command(&mut self) -> CommandId {
-        // In order of time, like the gateway's UUIDs.
+        // Ordered by time, like the gateway's UUIDs.
         self.counter += 1;
         CommandId(u128::from(self.counter) << 64 | u128::from(self.random.next()))
     }
@@ -279,12 +281,12 @@ impl Exchange {
         self.purses.get_mut(&place).expect("whoever trades has a purse")
     }
 
-    /// The shards where an account has a purse.
+    /// Returns the shards where an account has a purse.
     fn shards_of(&self, account: AccountId) -> Vec<Shard> {
         Shard::all(self.map.shards()).filter(|shard| self.purses.contains_key(&(account, *shard))).collect()
     }
 
-    /// Outcomes that change no row.
+    /// Returns outcomes that change no row.
     fn meaningless(&mut self) -> Vec<Told> {
         let account = self.any_account();
         let command = self.command();

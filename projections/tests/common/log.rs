@@ -1,4 +1,5 @@
-//! Events logs as engines would write them: terms, dense sequences, chains, and what stale engines leave behind.
+//! Events logs as engines would write them: terms, dense sequences, chains, and records of stale
+//! engines.
 
 use schemas::record::Chain;
 use schemas::{Cause, CommandId, EngineId, Event, Outcome, Shard, Term, Timestamp};
@@ -6,7 +7,7 @@ use schemas::{Cause, CommandId, EngineId, Event, Outcome, Shard, Term, Timestamp
 use super::exchange::Told;
 use super::later;
 
-/// One shard's log. Offsets are places in `records`: this is the only writer of its partition.
+/// One shard's log. Offsets are indexes into `records`: this is the only writer of its partition.
 #[derive(Default)]
 pub struct ShardLog {
     pub records: Vec<Vec<u8>>,
@@ -20,12 +21,12 @@ pub struct ShardLog {
 pub struct Log {
     pub shards: Vec<ShardLog>,
     pub time: Timestamp,
-    /// A later build writes: the same, and what nobody here knows.
+    /// True if a later build writes: the same events, plus some that this build does not know.
     pub later: bool,
 }
 
 impl Log {
-    /// Logs that each begin with a term.
+    /// Creates logs that each begin with a term.
     pub fn new(shards: u16, time: Timestamp) -> Self {
         let mut log = Self { shards: (0..shards).map(|_| ShardLog::default()).collect(), time, later: false };
         for shard in Shard::all(shards) {
@@ -38,12 +39,12 @@ impl Log {
         self.shards.iter().map(|shard| shard.records.len()).sum()
     }
 
-    /// Outcomes that count.
+    /// Counts the outcomes that count.
     pub fn outcomes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.sequence).sum()
     }
 
-    /// A new engine takes the shard over.
+    /// Starts a new engine's term on the shard.
     pub fn take_over(&mut self, shard: Shard) {
         let shards = self.shards.len() as u16;
         let log = &mut self.shards[shard.index()];
@@ -51,7 +52,7 @@ impl Log {
         log.records.push(Term::new(shard, shards, EngineId(1), 0).encode());
     }
 
-    /// The engine that was before the present one still writes, as if nothing had happened.
+    /// Appends an outcome of the previous engine, which is stale but still writes.
     pub fn stale(&mut self, told: &Told) {
         let log = &mut self.shards[told.shard.index()];
         if log.term > 0 {
@@ -60,7 +61,7 @@ impl Log {
         }
     }
 
-    /// The next outcome.
+    /// Appends the next outcome.
     pub fn tell(&mut self, told: &Told) {
         let log = &mut self.shards[told.shard.index()];
         let outcome = log.outcome(log.term, self.time, told);
@@ -86,7 +87,8 @@ impl ShardLog {
     }
 }
 
-/// With a field more in each event, in each order and in the outcome, and an event more.
+/// Encodes with one more field in each event, in each order and in the outcome, and with one more
+/// event.
 fn as_later(outcome: &Outcome, before: Chain) -> (Vec<u8>, Chain) {
     let longer = |event: &Event| match event {
         Event::OrderPlaced(_) | Event::OrderRejected { .. } | Event::ApiKeyAdded { .. } => later::grown(event, 8),
@@ -97,7 +99,7 @@ fn as_later(outcome: &Outcome, before: Chain) -> (Vec<u8>, Chain) {
     later::outcome(outcome, &events, &[1, 2, 3], before)
 }
 
-/// A single event on a shard.
+/// Returns a single event on a shard.
 pub fn one(shard: Shard, event: Event) -> Told {
     Told { shard, command: CommandId(1), events: vec![event] }
 }

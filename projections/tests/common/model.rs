@@ -1,4 +1,5 @@
-//! The tables and the books in memory: what the writers must do with changes, in the plainest way.
+//! The tables and books in memory: a straightforward implementation of what the writers must do
+//! with changes.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,9 @@ use schemas::*;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Model {
     pub accounts: BTreeMap<AccountId, AccountDelta>,
-    /// Where each of them was opened.
+    /// The home shard of each account.
     pub homes: BTreeMap<AccountId, Shard>,
-    /// As each shard tells them.
+    /// Groups as each shard records them.
     pub groups: BTreeMap<(Shard, AccountId, GroupId), GroupDelta>,
     /// The key, when it was added, when it was revoked, the last change.
     pub keys: BTreeMap<(ApiKeyId, AccountId), Key>,
@@ -34,7 +35,7 @@ pub struct Model {
 type Key = (ApiKey, LastChange, Option<LastChange>, LastChange);
 
 impl Model {
-    /// Applies what the log of `shard` changes.
+    /// Applies the row changes of the log of `shard`.
     pub fn apply(&mut self, shard: Shard, changes: &RowChanges) {
         for (account, delta) in &changes.accounts {
             if delta.opened.is_some() {
@@ -48,7 +49,8 @@ impl Model {
                     let key = ApiKey { expires: change.ends.or(key.expires), ..key.clone() };
                     let row = (key, *at, change.revoked.map(|(at, _)| at), change.last);
                     let before = self.keys.insert(*id, row);
-                    // A key that ended in this batch has no end any more: only that it is a later one can be told.
+                    // A key that ended in this batch no longer shows its end: all one can check is
+                    // that the new key is later.
                     assert!(before.is_none_or(|(_, added, ..)| added.sequence < at.sequence), "{id:?} twice");
                 }
                 None => {
@@ -107,7 +109,7 @@ impl Model {
         }
     }
 
-    /// The rows of groups: what their accounts' homes say.
+    /// Returns the rows of groups, as recorded by their accounts' home shards.
     #[allow(dead_code, reason = "who compares two models needs no rows")]
     pub fn group_rows(&self) -> impl Iterator<Item = (AccountId, GroupId, &GroupDelta)> {
         let home = |shard, account| self.homes.get(&account) == Some(&shard);
@@ -192,7 +194,7 @@ impl Model {
     }
 }
 
-/// What a market is after the batch, however its history was cut.
+/// Returns a market's properties after the batch, independent of how its history was cut.
 fn whole(before: AboutDelta, delta: &AboutDelta) -> AboutDelta {
     let mut edit = before.edit.then(&delta.edit);
     edit.sources = edit.sources.and_then(|all| all.with(&Sources::new(delta.sources.clone())?));

@@ -1,4 +1,4 @@
-//! A Redis of a test's own, for settings that no other test must meet.
+//! A Redis for one test, for settings that other tests must not meet.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use fred::prelude::*;
 
-/// A server that ends with the test. It keeps nothing on disk.
+/// A server that ends with the test and stores nothing on disk.
 pub struct OwnRedis {
     process: Child,
     folder: PathBuf,
     address: String,
-    /// Connected to it.
+    /// A connected client.
     pub client: Client,
 }
 
 impl OwnRedis {
-    /// Starts `redis-server` with more arguments.
+    /// Starts `redis-server` with additional arguments.
     pub async fn start(arguments: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(format!("lfg-redis-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir(&folder).unwrap();
-        // Bound for its port alone.
+        // Bound only to find a free port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
@@ -31,7 +31,7 @@ impl OwnRedis {
             .spawn()
             .expect("this test starts a redis-server of its own");
         let address = format!("127.0.0.1:{port}");
-        // It is not there yet.
+        // The server is not ready yet.
         let config = Config { fail_fast: false, ..Config::from_url(&format!("redis://{address}")).unwrap() };
         let mut builder = Builder::from_config(config);
         builder.set_policy(ReconnectPolicy::new_constant(600, 50));
@@ -40,12 +40,12 @@ impl OwnRedis {
         Self { process, folder, address, client }
     }
 
-    /// Where it is, for a scheme such as `redis`.
+    /// Returns the server's URL, for a scheme such as `redis`.
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Any command.
+    /// Runs any command.
     pub async fn run(&self, command: &'static str, words: &[&str]) -> fred::types::Value {
         let command = fred::types::CustomCommand::new_static(command, None::<u16>, false);
         self.client.custom(command, words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).await.unwrap()

@@ -1,4 +1,4 @@
-//! SplitMix64: the same history from the same seed, everywhere.
+//! SplitMix64: the same seed gives the same history everywhere.
 
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -14,12 +14,12 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// Below `bound`.
+    /// Returns a number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// An index below `length`.
+    /// Returns an index below `length`.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }

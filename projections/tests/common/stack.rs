@@ -1,4 +1,4 @@
-//! A log, a database and Redis keys of a test's own, on the real servers.
+//! A log, a database and Redis keys for one test, on the real servers.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use tokio_postgres::NoTls;
 
 use super::log::Log;
 
-/// Everything that one test has on the servers.
+/// Everything that one test uses on the servers.
 pub struct Stack {
     pub log: LogArgs,
     pub database_url: String,
@@ -28,7 +28,7 @@ pub struct Stack {
     admin_url: String,
     database: String,
     producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext>,
-    /// Records produced, by shard.
+    /// Number of records produced, by shard.
     produced: Vec<usize>,
 }
 
@@ -72,7 +72,7 @@ impl Stack {
         Self { log, database_url, redis_url, postgres, redis, admin_url, database, producer, produced }
     }
 
-    /// A second database for the same log, as a rebuild from the beginning would have.
+    /// Creates a second database for the same log, as for a rebuild from the beginning.
     pub async fn other_database(&self) -> (String, tokio_postgres::Client) {
         let database = format!("{}_other", self.database);
         self.run_admin(&format!("CREATE DATABASE {database}")).await;
@@ -82,7 +82,7 @@ impl Stack {
         (url, client)
     }
 
-    /// Deletes the topics and makes them again, empty.
+    /// Deletes the topics and recreates them, empty.
     pub async fn make_topics_anew(&mut self) {
         delete(&self.log).await.expect("topics are deleted");
         until("the topics are there again", async || create(&self.log).await.is_ok()).await;
@@ -90,7 +90,7 @@ impl Stack {
         self.produced.fill(0);
     }
 
-    /// Produces what `log` has and the topic has not; returns without waiting for the broker.
+    /// Produces the records of `log` that the topic does not have; does not wait for the broker.
     pub fn produce(&mut self, log: &Log) {
         let topic = self.log.topics().events;
         for (partition, shard) in log.shards.iter().enumerate() {
@@ -108,18 +108,18 @@ impl Stack {
         }
     }
 
-    /// Produces, and waits until the broker has it.
+    /// Produces, and waits until the broker has all records.
     pub fn produce_and_flush(&mut self, log: &Log) {
         self.produce(log);
         self.producer.flush(Duration::from_secs(60)).expect("the broker takes the log");
     }
 
-    /// Where Postgres's position is, by shard.
+    /// Returns Postgres's position, by shard.
     pub async fn postgres_offsets(&self) -> Vec<usize> {
         offsets(&self.postgres, self.log.shards).await
     }
 
-    /// Where Redis's position is, by shard; `None` while it is being rebuilt.
+    /// Returns Redis's position, by shard; `None` while it is being rebuilt.
     pub async fn redis_offsets(&self) -> Vec<Option<usize>> {
         let mut offsets = Vec::new();
         for shard in Shard::all(self.log.shards) {
@@ -130,7 +130,7 @@ impl Stack {
         offsets
     }
 
-    /// Waits until both stores are at the end of `log`.
+    /// Waits until both stores have reached the end of `log`.
     pub async fn caught_up(&self, log: &Log) {
         self.postgres_caught_up(log).await;
         self.redis_caught_up(log).await;
@@ -146,7 +146,7 @@ impl Stack {
         until("Redis at the end of the log", async || self.redis_offsets().await == ends).await;
     }
 
-    /// All of Redis's content under the test's prefix, readable; but not who wrote it.
+    /// Returns Redis's content under the test's prefix in readable form, without the writers' ids.
     pub async fn dump_redis(&self) -> BTreeMap<String, String> {
         let mut dump = BTreeMap::new();
         for shard in Shard::all(self.log.shards) {
@@ -159,7 +159,7 @@ impl Stack {
         dump
     }
 
-    /// All keys of a shard.
+    /// Returns all keys of a shard.
     pub async fn keys_of(&self, shard: Shard) -> Vec<String> {
         let pattern = RedisKeys::new(&self.log.topic_prefix, shard).all();
         let (mut cursor, mut keys) = ("0".to_owned(), Vec::new());
@@ -200,7 +200,8 @@ impl Stack {
         connect(&self.admin_url).await.batch_execute(statement).await.expect("admin");
     }
 
-    /// Removes all that the test had. A failed test does not get here: its things stay to be looked at.
+    /// Removes everything that the test created. A failed test does not get here: its data stays
+    /// for inspection.
     pub async fn remove(self) {
         for shard in Shard::all(self.log.shards) {
             for keys in self.keys_of(shard).await.chunks(1_000) {
@@ -212,25 +213,25 @@ impl Stack {
         delete(&self.log).await.expect("topics are deleted");
     }
 
-    /// Whoever is connected to it.
+    /// Drops the second database, even while clients are connected to it.
     pub async fn drop_other_database(&self) {
         self.drop_database(&format!("{}_other", self.database)).await;
     }
 
     async fn drop_database(&self, database: &str) {
-        // Autovacuum may be at work in it, and is not ours to stop.
+        // Autovacuum may be running in it, and this role must not stop it.
         let (admin, drop) =
             (connect(&self.admin_url).await, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
         until("the database is dropped", async || admin.batch_execute(&drop).await.is_ok()).await;
     }
 }
 
-/// Where the log ends, by shard.
+/// Returns the end of the log, by shard.
 pub fn ends(log: &Log) -> Vec<usize> {
     log.shards.iter().map(|shard| shard.records.len()).collect()
 }
 
-/// The positions in a database, by shard; 0 where there is none yet.
+/// Returns the positions in a database, by shard; 0 where there is none yet.
 pub async fn offsets(postgres: &tokio_postgres::Client, shards: u16) -> Vec<usize> {
     let rows = postgres.query("SELECT shard, events_offset FROM progress", &[]).await.expect("progress");
     let mut offsets = vec![0; usize::from(shards)];
@@ -241,7 +242,7 @@ pub async fn offsets(postgres: &tokio_postgres::Client, shards: u16) -> Vec<usiz
     offsets
 }
 
-/// All rows of all tables as text, without the columns that tell of this machine's clock.
+/// Returns all rows of all tables as text, without the columns that depend on this machine's clock.
 pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String, Vec<String>> {
     let tables = [
         "accounts",
@@ -284,7 +285,7 @@ fn with_database(url: &str, database: &str) -> String {
     }
 }
 
-/// The defaults of the program.
+/// Returns the program's defaults.
 pub fn pool_args(url: &str) -> WritePoolArgs {
     WritePoolArgs {
         database_url: url.to_owned(),
@@ -296,7 +297,7 @@ pub fn pool_args(url: &str) -> WritePoolArgs {
     }
 }
 
-/// Polls until it holds.
+/// Polls until the condition holds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {

@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 
 use super::stack::Stack;
 
-/// `projections run` in a process of its own.
+/// `projections run` in its own process.
 pub struct Worker {
     child: Child,
     log: PathBuf,
-    /// Keeps the log's folder.
+    /// Keeps the folder of the log file.
     _folder: tempfile::TempDir,
 }
 
 impl Worker {
-    /// Starts it on the stack's log and stores.
+    /// Starts the worker on the stack's log and stores.
     pub fn start(stack: &Stack) -> Self {
         Self::start_on(stack, &stack.database_url, &[])
     }
 
-    /// Starts it on another database, with more arguments.
+    /// Starts the worker on another database, with additional arguments.
     pub fn start_on(stack: &Stack, database_url: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
@@ -45,30 +45,30 @@ impl Worker {
         Self { child, log, _folder: folder }
     }
 
-    /// What it logged so far.
+    /// Returns the log output so far.
     pub fn logged(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The process's id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the exit.
     pub fn terminate(mut self) -> ExitStatus {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
         self.wait()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process exits by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -80,12 +80,12 @@ impl Worker {
         }
     }
 
-    /// True while it has not ended.
+    /// Returns true while the process runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// The status of a request to its admin port.
+    /// Returns the status and body of a request to the admin port.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let log = self.logged();
         let address = log.split("admin port listens address=").nth(1)?.split_whitespace().next()?;
@@ -101,7 +101,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Ended already, or its test failed.
+        // False if it has exited already; true if its test failed.
         if self.runs() {
             if std::thread::panicking() {
                 eprintln!("the worker's log:\n{}", self.logged());

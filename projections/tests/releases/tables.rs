@@ -1,5 +1,5 @@
-//! The tables as text: a line a row, `table/key column=value column=value`, sorted as the model is. Names are those of
-//! the tables in `migrations/`.
+//! The tables as text: one line per row, `table/key column=value column=value`, sorted like the
+//! model. Names are those of the tables in `migrations/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display, Write};
@@ -12,7 +12,7 @@ use schemas::{AccountId, GroupId, MarketEventId, MarketId, OrderId, ProposalId, 
 
 use super::model::Model;
 
-/// All rows of all tables.
+/// Returns all rows of all tables.
 pub fn dump(model: &Model) -> String {
     let mut rows = Rows(String::new());
     model.accounts.iter().for_each(|(id, account)| rows.account(*id, account));
@@ -50,7 +50,8 @@ pub fn dump(model: &Model) -> String {
     rows.0 + "\n"
 }
 
-/// All that a release had in its tables is there today. What it had no table or no column for may be there, too.
+/// Checks that everything in a release's tables still exists. Tables or columns that the release
+/// did not have may be added.
 pub fn check(release: &str, then: &str, today: &str) {
     let (then, today) = (parse(then), parse(today));
     let tables: BTreeSet<_> = then.keys().map(|key| table(key)).collect();
@@ -90,7 +91,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a client asked for, and not where it stands: that has its own columns.
+/// Formats the requested terms of an order, without its resting price, which has its own column.
 fn terms(terms: &Terms) -> String {
     match terms {
         Terms::Limit { time_in_force, .. } => format!("LIMIT,{time_in_force:?}"),
@@ -99,7 +100,7 @@ fn terms(terms: &Terms) -> String {
     }
 }
 
-/// The text so far. A column without a value is left out.
+/// The text so far. Columns without a value are omitted.
 struct Rows(String);
 
 impl Rows {
@@ -117,7 +118,7 @@ impl Rows {
         self
     }
 
-    /// Of what has no other text.
+    /// Formats a value that has no other text form.
     fn debug(&mut self, column: &str, value: impl Debug) -> &mut Self {
         self.plain(column, format!("{value:?}").replace('"', ""))
     }

@@ -15,7 +15,7 @@ fn resumed(ticket: u64, command: CommandId) -> Event {
     Event::Resumed { account: ALICE, ticket, command }
 }
 
-/// What waits, and how many faults there are, after these outcomes.
+/// Returns the number of open items and of faults after these outcomes.
 fn waits(story: Story) -> (usize, u64) {
     let fold = fold(story);
     (fold.waiting.count(), fold.faults.count())
@@ -63,7 +63,7 @@ fn a_purse_asks_once_until_it_is_answered() {
     assert_eq!(waits(vec![(THERE, vec![answered()])]), (0, 1));
 }
 
-/// Outcomes of Alice's home.
+/// Returns outcomes of Alice's home shard.
 fn home(events: Vec<Event>) -> Story {
     vec![(HOME, events)]
 }

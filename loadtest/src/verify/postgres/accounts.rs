@@ -1,4 +1,4 @@
-//! The tables of accounts and their credits: purses, wallets, what accounts may do, the ledger.
+//! Checks the tables of accounts and credits: accounts, purses, wallets, the ledger.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub async fn purses(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMode
     Ok(exactly("Postgres: purses", &fold.purses, &found))
 }
 
-/// The view, and that its total is the sum of its parts.
+/// Checks the view, and that its total is the sum of its parts.
 pub async fn wallets(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM wallets", |row| {
         let wallet = ExpectedWallet {
@@ -72,7 +72,7 @@ pub async fn ledger(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMode
     Ok(exactly("Postgres: ledger entries of each purse by kind, number and sums", &expected.collect(), &found))
 }
 
-/// The tables against each other, as anybody with SQL can see it.
+/// Checks the tables against each other, as any SQL user can.
 pub async fn ledger_by_purse(tx: &Transaction<'_>) -> Result<Check, ReadModelError> {
     const SQL: &str = "SELECT account_id, shard, p.available, p.held, coalesce(l.available, 0) AS l_available, \
         coalesce(l.held, 0) AS l_held FROM purses p FULL JOIN \

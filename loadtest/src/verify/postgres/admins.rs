@@ -1,4 +1,4 @@
-//! Admins' acts, and deposits that needed a second admin.
+//! Checks the tables of admins' actions and of deposits that needed a second admin.
 
 use schemas::{AccountId, AdminId, Credits, ProposalId};
 use tokio_postgres::Transaction;
@@ -9,7 +9,7 @@ use crate::fold::{ExpectedProposal, Fold};
 const ACTS: &str = "SELECT act, admin, count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount FROM admin_acts \
     GROUP BY act, admin";
 
-/// How often each admin did what, and the credits of it.
+/// Checks how often each admin performed each action, and the credits moved.
 pub async fn acts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, ACTS, |row| {
         let key = (row.try_get::<_, String>("act")?, AdminId(natural(row, "admin")?));
@@ -19,7 +19,7 @@ pub async fn acts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelE
     Ok(exactly("Postgres: acts of admins", &fold.admin_acts, &found))
 }
 
-/// Every deposit that was ever proposed, as it stands.
+/// Checks the state of every deposit ever proposed.
 pub async fn proposals(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM deposit_proposals", |row| {
         let proposal = ExpectedProposal {

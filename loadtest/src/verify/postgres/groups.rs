@@ -1,4 +1,4 @@
-//! The table of groups of orders.
+//! Checks the table of groups of orders.
 
 use schemas::{AccountId, GroupLimits, Timestamp};
 use tokio_postgres::{Row, Transaction};

@@ -1,4 +1,4 @@
-//! What markets are, and market events.
+//! Checks the properties of markets, and market events.
 
 use schemas::market::Listing;
 use schemas::{MarketEventId, MarketId};
@@ -7,10 +7,10 @@ use tokio_postgres::{Row, Transaction};
 use super::{Check, ReadModelError, exactly, get, moment, natural, optional, optional_moment, shard, table};
 use crate::fold::{Description, Fold, MarketEventRow};
 
-/// The last time that a calendar of four digits knows, in milliseconds: what is later stands as this.
+/// The last time of a four-digit calendar, in milliseconds; later times are stored as this one.
 const LAST_MOMENT: u64 = 253_402_300_799_999;
 
-/// As text, in one form for both sides.
+/// A market's properties as text, in the same form for both sides.
 #[derive(PartialEq, Eq, Debug)]
 struct About {
     texts: [String; 3],
@@ -18,7 +18,7 @@ struct About {
     tags: Vec<String>,
     event: Option<u64>,
     opens: Option<u64>,
-    /// To the second, beyond which the last moment is not exact.
+    /// In whole seconds, because the last moment is exact only to the second.
     expiry: u64,
     clarifications: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl About {
     }
 }
 
-/// What each market is.
+/// Checks each market's properties.
 pub async fn about(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     const SQL: &str = "SELECT m.*, ARRAY(SELECT text FROM market_clarifications c WHERE c.market_id = m.id \
         ORDER BY c.sequence) AS clarifications FROM markets m";
@@ -59,7 +59,7 @@ pub async fn about(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModel
     Ok(exactly("Postgres: what markets are", &expected, &found))
 }
 
-/// Every market event, and who holds its YES.
+/// Checks every market event, and the market that holds its YES.
 pub async fn events(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM market_events", |row| {
         let event = MarketEventRow {

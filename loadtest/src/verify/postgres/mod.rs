@@ -1,4 +1,4 @@
-//! The tables of Postgres against the fold: every row, in one snapshot.
+//! Compares the Postgres tables with the fold: every row, in one snapshot.
 
 mod accounts;
 mod admins;
@@ -25,11 +25,11 @@ use super::settle::{Heads, ReadModelError};
 use super::{Check, exactly, with_defaults};
 use crate::fold::{ExpectedOrder, ExpectedPosition, ExpectedTrade, Fold, Life};
 
-/// The database, open.
+/// An open database.
 pub struct Postgres(Client);
 
 impl Postgres {
-    /// Connects. The connection ends with the value.
+    /// Connects. The connection closes when the value is dropped.
     pub async fn connect(url: &str) -> Result<Self, ReadModelError> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(async move {
@@ -40,7 +40,7 @@ impl Postgres {
         Ok(Self(client))
     }
 
-    /// How far the tables are, shard by shard.
+    /// Returns the tables' position on each shard.
     pub async fn heads(&self) -> Result<Heads, ReadModelError> {
         let mut heads = Heads::new();
         for row in self.0.query(HEADS, &[]).await? {
@@ -49,15 +49,15 @@ impl Postgres {
         Ok(heads)
     }
 
-    /// What the server counts in this database: transactions committed; rows inserted, updated or deleted; rows updated;
-    /// rows updated in place.
+    /// Returns the server's counters of this database: transactions committed; rows inserted,
+    /// updated or deleted; rows updated; rows updated in place.
     pub async fn activity(&self) -> Result<[u64; 4], ReadModelError> {
         let row = self.0.query_one(ACTIVITY, &[]).await?;
         let count = |column: &str| natural(&row, column);
         Ok([count("commits")?, count("rows")?, count("updated")?, count("updated_hot")?])
     }
 
-    /// Compares everything. `None` if the tables moved on from `heads` meanwhile.
+    /// Runs all checks. Returns `None` if the tables moved on from `heads` meanwhile.
     pub async fn check(&mut self, fold: &Fold, heads: &Heads) -> Result<Option<Vec<Check>>, ReadModelError> {
         let before = self.heads().await?;
         let builder = self.0.build_transaction().read_only(true);
@@ -79,7 +79,8 @@ impl Postgres {
             markets::events(&tx, fold).await?,
         ];
         tx.commit().await?;
-        // Positions only move forward, so an unmoved one means that nothing was written in between.
+        // Positions only move forward, so an unchanged one means that nothing was written in
+        // between.
         Ok((before == *heads && self.heads().await? == *heads).then_some(checks))
     }
 }
@@ -91,7 +92,7 @@ const ACTIVITY: &str = "SELECT xact_commit AS commits, tup_inserted + tup_update
      (SELECT coalesce(sum(n_tup_hot_upd), 0)::bigint FROM pg_stat_user_tables) AS updated_hot \
      FROM pg_stat_database WHERE datname = current_database()";
 
-/// Reads a table row by row into a map.
+/// Reads a table into a map, row by row.
 async fn table<K: Eq + Hash, T>(
     tx: &Transaction<'_>,
     sql: &str,
@@ -164,7 +165,7 @@ fn code_of(code: i32) -> Option<Rejection> {
 }
 
 async fn trades(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
-    // What is left of the maker is in no column of its own, so it is taken from the fold.
+    // No column holds the maker's remainder, so it is taken from the fold.
     let left = |id: TradeId| fold.trades.get(&id).map_or(Quantity::ZERO, |row| row.trade.maker_remaining);
     let found = table(tx, "SELECT * FROM trades", |row| {
         let id = TradeId(natural(row, "id")?);
@@ -211,7 +212,7 @@ async fn positions(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModel
     Ok(with_defaults("Postgres: positions", &fold.positions, &found))
 }
 
-/// A market's figures, as the tables `markets` and `contracts` have them.
+/// A market's figures in the tables `markets` and `contracts`.
 #[derive(PartialEq, Eq, Debug)]
 struct Figures {
     ticker: String,

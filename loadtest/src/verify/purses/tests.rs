@@ -5,7 +5,7 @@ use super::*;
 use crate::fold::story::{ALICE, HOME, Story, THERE, fold, funded, matched, opened, order, received};
 use crate::verify::{log, money};
 
-/// Exactly the checks whose names begin like this fail for a log.
+/// Asserts that exactly the checks whose names begin with `expected` fail for a log.
 fn fails(story: Story, expected: &[&str]) {
     fails_for(&fold(story), expected);
 }
@@ -58,7 +58,7 @@ fn held_credits_and_live_orders_are_those_of_the_purse_s_own_shard() {
     let mut fold = fold(matched());
     fold.purses.get_mut(&(ALICE, Shard::new(HOME).unwrap())).unwrap().live_orders += 1;
     fails_for(&fold, &["I-8"]);
-    // Where no purse is at all.
+    // Removes all purses away from the home shard.
     fold.purses.retain(|(_, shard), _| shard.number() == HOME);
     fails_for(&fold, &["each purse's sent and received", "I-5", "I-8", "I-1"]);
 }
@@ -82,7 +82,7 @@ fn refused(order: NewOrder) -> (u16, Vec<Event>) {
     (THERE, vec![Event::OrderRejected { id: OrderId(3), order, code: Rejection::FundsInsufficient }])
 }
 
-/// Nothing happens for that many seconds.
+/// Returns outcomes that only let this many seconds pass.
 fn pause(seconds: usize) -> Story {
     vec![(HOME, Vec::new()); seconds]
 }
@@ -91,7 +91,7 @@ fn pause(seconds: usize) -> Story {
 fn a_refusal_for_lack_of_credits_is_looked_at() {
     let dear = order(ALICE, Entry::BuyYes, 9_000, 12);
     let cheap = order(ALICE, Entry::BuyYes, 9_000, 11);
-    // Ten credits, two at home and eight at the market.
+    // Ten credits: two on the home shard and eight on the market's shard.
     fails([opened(), pause(12), vec![refused(dear)]].concat(), &[]);
     fails([opened(), pause(12), vec![refused(cheap)]].concat(), &["no order was refused for credits"]);
     fails([opened(), vec![refused(cheap)]].concat(), &[]);
@@ -102,7 +102,7 @@ fn what_was_taken_while_it_waited_did_not_lie_idle() {
     let changes = |pairs: &[(u64, i64)]| -> Vec<(Timestamp, Credits)> {
         pairs.iter().map(|(second, credits)| (Timestamp(1_000 * second), Credits(*credits))).collect()
     };
-    // As two shards tell it: not in the order of time.
+    // As recorded by two shards: not in order of time.
     let idle = Idle::new(&changes(&[(1, 10), (25, -4), (24, 4), (40, -1)]));
     let around = |second: u64| idle.around(Timestamp(1_000 * second)).0;
     assert_eq!(around(0), 0);

@@ -1,4 +1,4 @@
-//! What the keys say, and whether the fold says the same.
+//! Parses the keys in Redis and compares them with the fold.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::fold::{ExpectedAccount, ExpectedMarket, ExpectedPosition, ExpectedPur
 use crate::verify::settle::ReadModelError;
 use crate::verify::{Check, exactly, with_defaults};
 
-/// Trades that a market's list keeps.
+/// The maximum length of a market's list of trades.
 const RECENT_TRADES: usize = 100;
 
-/// All that Redis says.
+/// The content of Redis.
 #[derive(Default)]
 pub struct Found {
     books: HashMap<(MarketId, BookSide, Price), i64>,
@@ -25,7 +25,7 @@ pub struct Found {
     trades: HashMap<MarketId, Vec<TradeId>>,
 }
 
-/// What changes of a live order.
+/// The fields of a live order that change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct LiveOrderFields {
     price: u64,
@@ -35,7 +35,7 @@ struct LiveOrderFields {
     fees: u64,
 }
 
-/// A market's hash. What is missing is as before the first trade.
+/// A market's hash. Missing fields have their values before the first trade.
 #[derive(PartialEq, Eq, Debug, Default)]
 struct Figures {
     ticker: String,
@@ -87,7 +87,7 @@ impl Found {
         Ok(())
     }
 
-    /// `None` if the field has not the form that it should have.
+    /// Parses a field. Returns `None` if it does not have the documented format.
     fn take_field(&mut self, kind: &str, id: u64, field: &str, value: &str) -> Option<()> {
         match kind {
             "book" => {
@@ -146,7 +146,8 @@ impl Found {
     }
 }
 
-/// `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:JSON`. The JSON never changes; what is compared is what does.
+/// Parses `PRICE:QUANTITY:FILLED:NOTIONAL:FEES:JSON`. The JSON never changes, so only the other
+/// fields are compared.
 fn live(text: &str) -> Option<LiveOrderFields> {
     let mut parts = text.splitn(6, ':');
     let mut number = || parts.next()?.parse().ok();
@@ -160,7 +161,7 @@ fn live(text: &str) -> Option<LiveOrderFields> {
     parts.next()?.starts_with('{').then_some(live)
 }
 
-/// A purse has all of its fields.
+/// Parses a purse, which must have all its fields.
 fn purse(key: &str, fields: &RedisFields) -> Result<ExpectedPurse, ReadModelError> {
     let amount = |name: &str| integer(key, fields, name).map(Credits);
     Ok(ExpectedPurse {

@@ -1,5 +1,6 @@
-//! The read models in Redis against the fold: every key under the prefix. The layout is documented with the projection
-//! that writes it (`projections/src/redis/keys.rs`); a black box knows it from there, not from its code.
+//! Compares the Redis read models with the fold: every key under the prefix. The layout is
+//! documented in the projection that writes it (`projections/src/redis/keys.rs`); this program, a
+//! black box, relies on that documentation and not on its code.
 
 mod found;
 
@@ -19,7 +20,7 @@ use crate::fold::Fold;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Redis, connected.
+/// A connection to Redis.
 pub struct Redis {
     client: Client,
     prefix: String,
@@ -44,7 +45,7 @@ impl Redis {
         format!("{}:{{{shard}}}:", self.prefix)
     }
 
-    /// How far each shard is. Shards without a position, or being rebuilt, are missing.
+    /// Returns each shard's position. Shards without a position, or being rebuilt, are missing.
     pub async fn heads(&self) -> Result<Heads, ReadModelError> {
         let mut heads = Heads::new();
         for shard in Shard::all(self.shards) {
@@ -56,7 +57,7 @@ impl Redis {
         Ok(heads)
     }
 
-    /// How many commands the server has carried out since it started.
+    /// Returns the number of commands that the server has executed since it started.
     pub async fn commands_processed(&self) -> Result<u64, ReadModelError> {
         const NAME: &str = "total_commands_processed:";
         let info: String = self.client.info(Some(InfoKind::Stats)).await?;
@@ -64,7 +65,7 @@ impl Redis {
         count.ok_or_else(|| ReadModelError::Nonsense(format!("INFO has no `{NAME}`")))
     }
 
-    /// Compares everything. `None` if Redis moved on from `heads` meanwhile.
+    /// Runs all checks. Returns `None` if Redis moved on from `heads` meanwhile.
     pub async fn check(&self, fold: &Fold, heads: &Heads) -> Result<Option<Vec<Check>>, ReadModelError> {
         let before = self.heads().await?;
         let mut found = Found::default();
@@ -106,7 +107,8 @@ impl Redis {
     }
 }
 
-/// `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`, of the layout that is read here.
+/// Parses `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT` of the layout that this build
+/// reads.
 fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
     let parts: Vec<&str> = progress.split(':').collect();
     let [_, _, sequence, chain, _, _, "2"] = parts[..] else { return None };

@@ -66,7 +66,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// A deposit that waits for a second admin, or the end of one.
+    /// Proposes a deposit that needs a second admin, or ends one.
     pub(super) fn deposit_by_two(&mut self) -> Vec<Told> {
         let (first, second) = (AdminId(1), AdminId(2));
         if self.proposals.is_empty() || self.random.below(5) < 2 {
@@ -99,7 +99,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// Now and then of more than the home has.
+    /// Withdraws; sometimes more than the home shard has.
     pub(super) fn withdraw(&mut self) -> Vec<Told> {
         let account = self.any_account();
         let mut told = Telling::new(self.command(), self.home(account));
@@ -112,7 +112,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// Frozen, limited, a dead-man switch.
+    /// Freezes or limits an account, or sets a dead-man switch.
     pub(super) fn change_account(&mut self) -> Vec<Told> {
         let (account, by) = (self.any_account(), AdminId(2));
         let mut told = Telling::new(self.command(), self.home(account));
@@ -147,7 +147,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// To another account, which now and then cannot receive it.
+    /// Transfers to another account, which sometimes cannot receive it.
     pub(super) fn transfer(&mut self) -> Vec<Told> {
         let (from, to) = (self.any_account(), self.any_account());
         let mut told = Telling::new(self.command(), self.home(from));
@@ -194,7 +194,7 @@ impl Exchange {
         told.events.push(Event::TransferReceived { from, to, amount, client_id });
     }
 
-    /// The giver's home hears what became of it.
+    /// The sender's home shard receives the result of a transfer.
     pub(super) fn transfer_ended(
         &mut self,
         told: &mut Telling,
@@ -212,7 +212,7 @@ impl Exchange {
         told.events.push(Event::TransferReturned { from, to, amount, client_id, code });
     }
 
-    /// All orders of an account, in one market or everywhere.
+    /// Cancels all orders of an account, in one market or in all.
     pub(super) fn mass_cancel(&mut self) -> Vec<Told> {
         let (account, market) = (self.any_account(), self.any_market());
         let (market, shard) = match self.random.below(3) {
@@ -228,7 +228,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// Ends an account's orders on a shard, in one market or in all; those that wait last.
+    /// Ends an account's orders on a shard, in one market or in all; waiting orders last.
     pub(super) fn end_all(
         &mut self,
         told: &mut Telling,

@@ -1,4 +1,4 @@
-//! Orders that change while they rest.
+//! Changes of resting orders.
 
 use schemas::event::OrderAmended;
 
@@ -7,7 +7,7 @@ use super::orders::{settlement, status_of};
 use super::*;
 
 impl Exchange {
-    /// An order of the same account met it: it loses a part without a trade.
+    /// Reduces an order that met an order of the same account: it loses a part without a trade.
     pub(super) fn reduce(&mut self) -> Vec<Told> {
         let market = self.any_market();
         let Some(resting) = self.pick(market) else { return Vec::new() };
@@ -33,7 +33,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// A client wants another price, another quantity, or both.
+    /// Amends the price, the quantity, or both.
     pub(super) fn amend(&mut self) -> Vec<Told> {
         let market = self.any_market();
         if self.markets[&market].state != MarketState::Open {
@@ -50,7 +50,7 @@ impl Exchange {
         let more = i64::from(after.remaining) - i64::from(before.remaining);
         let needed = after.hold(after.remaining) - before.hold(before.remaining);
         if needed > 0 && self.waiting((order.account, self.market_home(market))) > 0 {
-            // It would wait behind them, and only places wait here.
+            // It would wait behind the account's parked orders, and only new orders wait here.
             self.put(before);
             return Vec::new();
         }
@@ -74,7 +74,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// The purse holds what the order lacks.
+    /// Adds to the purse's hold what the amended order needs.
     fn raise(&mut self, told: &mut Telling, after: &Resting, needed: i64) {
         if needed <= 0 {
             return;

@@ -1,8 +1,9 @@
-//! Groups of an account's orders: what its home tells of them, and what other shards tell of their copies.
+//! Groups of an account's orders: the events of its home shard, and those of other shards about
+//! their copies.
 
 use super::*;
 
-/// Ids of groups, of each account.
+/// Number of group ids per account.
 const GROUPS: u64 = 4;
 
 impl Exchange {
@@ -10,7 +11,8 @@ impl Exchange {
         GroupId::new(1 + self.random.below(GROUPS) as u16).unwrap()
     }
 
-    /// What an account asks about one of its groups, or what another shard's reports lead to.
+    /// Performs an account's request about one of its groups, or the effect of another shard's
+    /// reports.
     pub(super) fn act_on_group(&mut self) -> Vec<Told> {
         let (account, id) = (self.any_account(), self.any_group());
         let mut told = Telling::new(self.command(), self.home(account));
@@ -25,7 +27,7 @@ impl Exchange {
                 _ => self.trigger_group(&mut told, account, id),
             },
         }
-        // All in one outcome, as a later command's part of it.
+        // All in one outcome, as part of a later command.
         if self.random.below(3) == 0 && self.groups.contains_key(&(account, id)) {
             self.trigger_group(&mut told, account, id);
         }
@@ -69,7 +71,7 @@ impl Exchange {
         self.end_resting(told, CancelReason::Group, meant);
     }
 
-    /// Another shard hears of a group, and tells the same facts of its copy, with causes of its own.
+    /// Another shard receives a group and records the same facts for its copy, with its own causes.
     pub(super) fn obey_group(&mut self, told: &mut Telling, account: AccountId, group: GroupId, now: Option<GroupNow>) {
         let copy = (told.shard, account, group);
         match now {

@@ -1,8 +1,8 @@
-//! What an account's home does for its other purses: it lends, takes back and instructs.
+//! The home shard's work for an account's other purses: it lends, recalls and instructs.
 
 use super::*;
 
-/// A request that waits at its account's home.
+/// A request that waits on its account's home shard.
 #[derive(Clone)]
 pub(super) struct Claim {
     parked: Parked,
@@ -11,13 +11,13 @@ pub(super) struct Claim {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It has just come, and nobody was told to wait.
+    /// Just arrived; not recorded as waiting yet.
     Fresh,
-    /// It waits for those before it.
+    /// Waits for earlier claims.
     Queued,
-    /// Other purses are told to give back what is free.
+    /// Other purses have been instructed to return their free credits.
     Recalling,
-    /// They all have.
+    /// All of them have returned theirs.
     Recalled,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Running {
 }
 
 impl Exchange {
-    /// Somebody wants credits from the account's home.
+    /// A request claims credits from the account's home shard.
     pub(super) fn claim(&mut self, told: &mut Telling, account: AccountId, request: ParkedRequest) {
         let parked = self.parked(told, account, request);
         let claims = self.claims.entry(account).or_default();
@@ -51,7 +51,7 @@ impl Exchange {
         claim.stage = stage;
     }
 
-    /// Decides an account's claims, oldest first, until other purses have to give something back.
+    /// Decides an account's claims, oldest first, until one needs credits from other purses.
     fn decide_claims(&mut self, told: &mut Telling, account: AccountId) {
         while let Some(Claim { parked, stage }) = self.claims.get(&account).and_then(VecDeque::front).cloned() {
             let (lacking, others) = (self.lacking(&parked), self.others(&parked));
@@ -76,7 +76,7 @@ impl Exchange {
         }
     }
 
-    /// What the home has too little of.
+    /// Returns the amount that the home shard lacks.
     fn lacking(&self, parked: &Parked) -> i64 {
         let home = (parked.account, self.home(parked.account));
         let available = self.purses[&home].available;
@@ -90,7 +90,7 @@ impl Exchange {
         }
     }
 
-    /// The shards that are asked to give something back for it.
+    /// Returns the shards that are asked to return credits for it.
     fn others(&self, parked: &Parked) -> Vec<Shard> {
         let mut shards = self.shards_of(parked.account);
         shards.retain(|shard| {
@@ -124,7 +124,7 @@ impl Exchange {
         }
     }
 
-    /// Tells every other purse of an account what to do.
+    /// Instructs every other purse of an account.
     pub(super) fn instruct(&mut self, told: &mut Telling, account: AccountId, instruction: PurseInstruction) {
         let mut shards = self.shards_of(account);
         shards.retain(|shard| *shard != told.shard);
@@ -151,7 +151,7 @@ impl Exchange {
         self.instructions.insert(ticket, Running { account, command, instruction, waiting });
     }
 
-    /// A purse does what its account's home tells it.
+    /// A purse carries out its home shard's instruction.
     pub(super) fn obey(&mut self, told: &mut Telling, account: AccountId, ticket: u64, instruction: PurseInstruction) {
         let mut credits = Credits::ZERO;
         match instruction {
@@ -171,7 +171,7 @@ impl Exchange {
         self.send(told, self.home(account), Message::Return(vec![returned]));
     }
 
-    /// A shard has carried an instruction out.
+    /// Records that a shard has carried an instruction out.
     pub(super) fn obeyed(&mut self, told: &mut Telling, account: AccountId, ticket: u64, shard: Shard, more: bool) {
         told.events.push(Event::Obeyed { account, ticket, shard, more });
         let running = self.instructions.get_mut(&ticket).unwrap();
@@ -189,7 +189,7 @@ impl Exchange {
         }
     }
 
-    /// The free credits of some purses that nobody uses go home, together.
+    /// Returns the free credits of some unused purses to the home shard, together.
     pub(super) fn rest_purses(&mut self) -> Vec<Told> {
         let (account, command) = (self.any_account(), self.command());
         let shards = self.shards_of(account);
@@ -208,7 +208,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// Accounts of a home whose purses on another shard nobody waits for.
+    /// Returns accounts of a home shard whose purses on another shard nothing waits for.
     fn at_rest(&self, shard: Shard, home: Shard) -> Vec<AccountId> {
         let places = self.purses.keys().filter(|place| place.1 == shard && self.waiting(**place) == 0);
         places.map(|(account, _)| *account).filter(|account| self.home(*account) == home).collect()

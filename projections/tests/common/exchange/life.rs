@@ -1,4 +1,4 @@
-//! A market's life: its beginning, pauses, its answer, its payouts.
+//! A market's life cycle: listing, pauses, answer, payouts.
 
 use schemas::market::{Confirmation, YesValue};
 
@@ -12,7 +12,7 @@ impl Exchange {
             ticker,
             about: self.about().into(),
             opens: (self.random.below(2) == 0).then_some(Timestamp(1_850_000_000_000)),
-            // Now and then one that no calendar knows.
+            // Sometimes a time beyond any calendar.
             expiry: Timestamp(if self.random.below(5) == 0 { u64::MAX } else { 1_900_000_000_000 }),
             tick: 1,
             maker_fee: FeeRate::new(10_000).unwrap(),
@@ -54,7 +54,8 @@ impl Exchange {
         events.get(self.random.below(4) as usize).copied()
     }
 
-    /// What a market is changes, or is added to; or an event is created, or its YES changes hands.
+    /// Edits a market's properties or adds to them; or creates a market event, or changes the
+    /// holder of its YES.
     pub(super) fn describe(&mut self) -> Vec<Told> {
         match self.random.below(8) {
             0 => self.create_event(),
@@ -146,7 +147,8 @@ impl Exchange {
         told.events.push(Event::MarketChanged { market, state, resolution: book.resolution, by });
     }
 
-    /// A step of a market towards its answer: it closes, an answer is proposed, confirmed, now and then amended, paid out.
+    /// Moves a market one step towards its answer: it closes; an answer is proposed, confirmed,
+    /// sometimes amended, paid out.
     pub(super) fn go_on_to_an_answer(&mut self) -> Vec<Told> {
         let on_its_way = |book: &Market| matches!(book.state, MarketState::Closed | MarketState::Resolving);
         let first = self.markets.iter().find(|(_, book)| on_its_way(book)).map(|(id, _)| *id);
@@ -185,7 +187,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// It is never spoken of again. Some others stay.
+    /// Archives a market: no later event mentions it. Some others stay.
     fn archive(&mut self, told: &mut Telling, market: MarketId, state: MarketState, resolution: Option<Resolution>) {
         self.archived.insert(market);
         let (settled, fees) = (Timestamp(1), Credits::ZERO);

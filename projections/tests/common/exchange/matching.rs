@@ -5,7 +5,7 @@ use schemas::event::{Party, Trade};
 use super::orders::settlement;
 use super::*;
 
-/// What an order took on its way in.
+/// The fills of an incoming order.
 #[derive(Default)]
 pub(super) struct Taken {
     pub trades: Vec<Event>,
@@ -16,7 +16,7 @@ pub(super) struct Taken {
 }
 
 impl Exchange {
-    /// Fills an order that comes in, for at most `wanted` contracts and `budget`.
+    /// Fills an incoming order, for at most `wanted` contracts and `budget`.
     pub(super) fn take(
         &mut self,
         told: &mut Telling,

@@ -1,4 +1,4 @@
-//! Orders that come and go, and what they do to books and positions.
+//! Placing and ending orders, and the effects on books and positions.
 
 use schemas::event::OrderPlaced;
 
@@ -11,13 +11,13 @@ impl Exchange {
         let market = self.any_market();
         let Some(resting) = self.pick(market) else { return Vec::new() };
         let mut told = Telling::new(self.command(), self.map.of_market(market));
-        // Now and then its time has come.
+        // Sometimes the order has expired.
         let expires = resting.order.terms.time_in_force().expires().is_some() && self.random.below(2) == 0;
         self.end(&mut told, resting, if expires { CancelReason::Expired } else { CancelReason::Requested });
         self.tell(told)
     }
 
-    /// Takes any order out of a market's book.
+    /// Removes a random order from a market's book.
     pub(super) fn pick(&mut self, market: MarketId) -> Option<Resting> {
         let book = &self.markets[&market];
         let (bids, all) = (book.bids.len(), book.bids.len() + book.asks.len());
@@ -53,7 +53,7 @@ impl Exchange {
         let mut contracts = 1 + self.random.below(50) as u32;
         if entry.side() == Side::Sell {
             let free = self.free(market, account, entry.contract());
-            // Sometimes more than there is: refused.
+            // Sometimes more than available, which is rejected.
             if self.random.below(20) > 0 {
                 contracts = contracts.min(u32::try_from(free).unwrap());
             }
@@ -94,7 +94,7 @@ impl Exchange {
         OrderId::compose(told.shard, self.counter)
     }
 
-    /// An order that has all that it needs.
+    /// Enters an order whose purse has all that it needs.
     pub(super) fn enter(&mut self, told: &mut Telling, order: NewOrder) {
         let id = self.order_id(told);
         let budget = match order.terms {
@@ -103,7 +103,7 @@ impl Exchange {
         };
         let wanted = match order.terms {
             Terms::Budget { .. } => u32::MAX,
-            // For as many as it was let in with.
+            // For as many contracts as it was admitted with.
             _ if order.instructions.reduce_only => 1 + self.random.below(asked(&order).into()) as u32,
             _ => asked(&order),
         };
@@ -117,7 +117,7 @@ impl Exchange {
         self.redeem(told, order.market, taken.touched);
     }
 
-    /// Where a post-only order goes that would take.
+    /// Returns the price of a post-only order that would otherwise take.
     fn behind_the_other_side(&self, order: &NewOrder, limit: Price) -> Price {
         let book = &self.markets[&order.market];
         match order.entry.book_side() {
@@ -132,7 +132,7 @@ impl Exchange {
         }
     }
 
-    /// After the matching: what is left rests or ends, and the taker's own settlement.
+    /// After matching: the remainder rests or ends, and the taker is settled.
     fn placed(&mut self, told: &mut Telling, id: OrderId, order: NewOrder, price: Price, taken: &Taken, wanted: u32) {
         let filled = taken.filled;
         let total = if matches!(order.terms, Terms::Budget { .. }) { filled } else { wanted };
@@ -160,7 +160,8 @@ impl Exchange {
         self.settle_taker(told, Resting { id, order, price, remaining }, hold, taken);
     }
 
-    /// What comes of an order that took: its remainder rests, its purse is settled. `held` is what it held before.
+    /// Completes an order that took: its remainder rests, its purse is settled. `held` is what it
+    /// held before.
     pub(super) fn settle_taker(&mut self, told: &mut Telling, left: Resting, held: i64, taken: &Taken) {
         if left.remaining > 0 {
             self.rest(left);
@@ -180,14 +181,14 @@ impl Exchange {
         self.put(resting);
     }
 
-    /// Into its book, as the last among its equals.
+    /// Adds an order to its book, last among equal prices.
     pub(super) fn put(&mut self, resting: Resting) {
         self.counter += 1;
         let rank = rank(&resting, self.counter);
         self.side(&resting).insert(rank, resting);
     }
 
-    /// Where in its book an order rests.
+    /// Returns the side of the book where an order rests.
     fn side(&mut self, resting: &Resting) -> &mut BTreeMap<(u16, u64), Resting> {
         let book = self.markets.get_mut(&resting.order.market).unwrap();
         match resting.order.entry.book_side() {
@@ -196,7 +197,7 @@ impl Exchange {
         }
     }
 
-    /// Contracts move to a buyer or from a seller.
+    /// Moves contracts to a buyer or from a seller.
     pub(super) fn give(&mut self, order: &NewOrder, n: u32, resting: bool) {
         let n = i64::from(n);
         let position = self.positions.entry((order.market, order.account)).or_default();
@@ -237,14 +238,14 @@ impl Exchange {
     }
 }
 
-/// Spent, released and received.
+/// Returns a settlement of credits spent, released and received.
 pub(super) fn settlement(order: &NewOrder, id: OrderId, reason: SettlementReason, credits: [i64; 3]) -> Settlement {
     let (account, market, order) = (order.account, order.market, Some(id));
     let [spent, released, received] = credits.map(Credits);
     Settlement { account, market, order, reason, spent, released, received }
 }
 
-/// By rank of price, then arrival.
+/// Ranks by price, then arrival.
 fn rank(resting: &Resting, arrival: u64) -> (u16, u64) {
     match resting.order.entry.book_side() {
         BookSide::Bid => (resting.price.complement().ticks(), arrival),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What one command leads to on its shard.
+/// The events that one command causes on its shard.
 pub(super) struct Telling {
     pub shard: Shard,
     /// The command that caused it.
@@ -10,9 +10,9 @@ pub(super) struct Telling {
     /// The command that the next events answer.
     pub answers: CommandId,
     pub events: Vec<Event>,
-    /// They come after the trades that they settle.
+    /// Settlements, recorded after the trades that they settle.
     settlements: Vec<Settlement>,
-    /// Whose purse here has more than before.
+    /// Accounts whose purse here has gained.
     freed: BTreeSet<AccountId>,
 }
 
@@ -26,19 +26,19 @@ impl Telling {
         self.settlements.push(settlement);
     }
 
-    /// What waited is decided if it can be now.
+    /// Marks an account whose waiting requests may be decidable now.
     pub fn freed(&mut self, account: AccountId) {
         self.freed.insert(account);
     }
 
-    /// What follows answers a command that waited.
+    /// Later events answer a command that waited.
     pub fn resume(&mut self, account: AccountId, ticket: u64, command: CommandId) {
         self.answers = command;
         self.events.push(Event::Resumed { account, ticket, command });
     }
 }
 
-/// A message on its way.
+/// A message in transit.
 pub(super) struct Letter {
     from: Shard,
     to: Shard,
@@ -48,7 +48,7 @@ pub(super) struct Letter {
 }
 
 impl Exchange {
-    /// The outcome, with what it lets be decided.
+    /// Completes the outcome, including the requests that it makes decidable.
     pub(super) fn tell(&mut self, mut told: Telling) -> Vec<Told> {
         self.settle(&mut told);
         while let Some(account) = told.freed.pop_first() {
@@ -57,7 +57,7 @@ impl Exchange {
         vec![Told { shard: told.shard, command: told.cause, events: told.events }]
     }
 
-    /// Makes the settlements so far true.
+    /// Applies the settlements so far.
     pub(super) fn settle(&mut self, told: &mut Telling) {
         for settlement in std::mem::take(&mut told.settlements) {
             let purse = self.purse((settlement.account, told.shard));
@@ -68,7 +68,7 @@ impl Exchange {
         }
     }
 
-    /// Credits and room leave for the account's purse on another shard.
+    /// Sends credits and room (remaining order allowance) to the account's purse on another shard.
     pub(super) fn send_from_purse(
         &mut self,
         told: &mut Telling,
@@ -86,7 +86,7 @@ impl Exchange {
         told.events.push(Event::PurseSent { account, to, credits, room });
     }
 
-    /// They come in. The first make the purse.
+    /// Receives them. The first receipt creates the purse.
     fn receive_into_purse(
         &mut self,
         told: &mut Telling,
@@ -113,7 +113,7 @@ impl Exchange {
         self.mail.push_back(Letter { from, to, number, command, message });
     }
 
-    /// Credits of an account that are on their way between its purses.
+    /// Returns an account's credits in transit between its purses.
     pub fn in_transit(&self, account: AccountId) -> i64 {
         let of = |letter: &Letter| match &letter.message {
             Message::Fund { account: whose, credits, .. } if *whose == account => credits.micros(),
@@ -125,7 +125,7 @@ impl Exchange {
         self.mail.iter().map(of).sum()
     }
 
-    /// Now and then a message arrives; all do in order, and not too many are on their way.
+    /// Sometimes delivers a message; all arrive in order, and the number in transit is bounded.
     pub(super) fn deliver_some(&mut self) -> Vec<Told> {
         let mut told = Vec::new();
         while self.mail.len() > 20 || self.random.below(6) == 0 {

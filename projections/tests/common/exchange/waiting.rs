@@ -1,18 +1,19 @@
-//! Orders that wait for what their purse lacks.
+//! Orders that wait for credits or room that their purse lacks.
 //!
 //! | event      | when                                                                              |
 //! |------------|-----------------------------------------------------------------------------------|
-//! | `Parked`   | an order lacks credits or a purse, or comes behind one that waits                 |
-//! | `Asked`    | the oldest one lacks something, and no answer is awaited                          |
+//! | `Parked`   | an order lacks credits or a purse, or arrives behind a waiting order              |
+//! | `Asked`    | the oldest waiting order lacks something, and no answer is awaited                |
 //! | `Resumed`  | it can be decided: its purse has enough, its market has closed, its time has passed, or nothing more comes |
 
 use super::*;
 
-/// Orders of one account that wait on one shard; fewer than the real limit, so that it is met.
+/// The maximum number of an account's waiting orders on one shard; below the real limit, so that
+/// tests reach it.
 const WAITING_MAX: usize = 2;
 
 impl Exchange {
-    /// What an order's purse lacks, or why it is refused whatever its purse has.
+    /// Returns what an order's purse lacks, or why the order is rejected in any case.
     fn need(&self, order: &NewOrder) -> Result<Need, Rejection> {
         let (asked, selling) = (asked(order), order.entry.side() == Side::Sell);
         if self.frozen.contains(&order.account) {
@@ -45,7 +46,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// Orders of an account that wait on a shard.
+    /// Returns the number of an account's waiting orders on a shard.
     pub(super) fn waiting(&self, place: Place) -> usize {
         self.parked.get(&place).map_or(0, VecDeque::len)
     }
@@ -67,18 +68,18 @@ impl Exchange {
         self.counter
     }
 
-    /// The oldest order of an account that waits on a shard.
+    /// Returns the oldest waiting order of an account on a shard.
     fn oldest(&self, place: Place) -> Option<NewOrder> {
         self.parked.get(&place)?.front().map(order_of)
     }
 
-    /// What the oldest order lacks.
+    /// Returns what the oldest order lacks.
     pub(super) fn oldest_needs(&self, place: Place) -> Option<Need> {
         let need = self.need(&self.oldest(place)?).ok()?;
         (!need.is_nothing()).then_some(need)
     }
 
-    /// Asks the account's home for what the oldest order lacks.
+    /// Asks the account's home shard for what the oldest order lacks.
     fn ask(&mut self, told: &mut Telling, account: AccountId) {
         let Some(need) = self.oldest_needs((account, told.shard)) else { return };
         if !self.asking.insert((account, told.shard)) {
@@ -93,7 +94,8 @@ impl Exchange {
         }
     }
 
-    /// The home has answered. If nothing came, and nothing has been freed here since, the oldest order is refused.
+    /// Handles the home shard's answer. If nothing was sent, and nothing has been freed here since,
+    /// the oldest order is rejected.
     pub(super) fn ask_answered(&mut self, told: &mut Telling, account: AccountId, refused: Option<Rejection>) {
         let place = (account, told.shard);
         self.asking.remove(&place);
@@ -111,7 +113,7 @@ impl Exchange {
         }
     }
 
-    /// Decides the orders of an account that wait here, in order, until one lacks something.
+    /// Decides an account's waiting orders here, in order, until one lacks something.
     pub(super) fn resume_parked(&mut self, told: &mut Telling, account: AccountId) {
         let place = (account, told.shard);
         while let Some(order) = self.oldest(place) {
@@ -128,7 +130,7 @@ impl Exchange {
         }
     }
 
-    /// Somewhere an order has waited for too long.
+    /// Times out an order that has waited too long.
     pub(super) fn time_out(&mut self) -> Vec<Told> {
         let Some(place) = self.any_waiting() else { return Vec::new() };
         let mut told = Telling::new(self.command(), place.1);
@@ -137,7 +139,7 @@ impl Exchange {
         self.tell(told)
     }
 
-    /// A client takes back the order that it sent last and that waits.
+    /// Cancels a client's latest waiting order.
     pub(super) fn cancel_parked(&mut self) -> Vec<Told> {
         let Some(place) = self.any_waiting() else { return Vec::new() };
         let mut told = Telling::new(self.command(), place.1);
@@ -152,7 +154,7 @@ impl Exchange {
         (!places.is_empty()).then(|| places[self.random.index(places.len())])
     }
 
-    /// Ends the waiting orders of an account here: in one market, or in all.
+    /// Ends an account's waiting orders here: in one market, or in all.
     pub(super) fn end_waiting(&mut self, told: &mut Telling, account: AccountId, market: Option<MarketId>) {
         let meant = |parked: &Parked| market.is_none_or(|market| order_of(parked).market == market);
         let waiting = self.parked.entry((account, told.shard)).or_default();
@@ -171,7 +173,7 @@ impl Exchange {
     }
 }
 
-/// Only orders are parked away from homes here.
+/// Away from home shards, only orders are parked here.
 fn order_of(parked: &Parked) -> NewOrder {
     match parked.request {
         ParkedRequest::Place(order) => order,

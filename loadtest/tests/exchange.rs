@@ -1,4 +1,5 @@
-//! The load test against a real exchange: it finds nothing wrong where nothing is, and finds what was tampered with.
+//! The load test against a real exchange: it finds nothing wrong where nothing is, and finds what
+//! was tampered with.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -53,7 +54,8 @@ fn sample_labels() -> Vec<String> {
     labels
 }
 
-/// Whether it is slower is for `ops/hostile` to say, on a machine of its own; here other tests run beside it.
+/// Whether it is slower is for `ops/hostile` to say, on a machine of its own; here other tests run
+/// beside it.
 #[test]
 fn no_attack_takes_the_victims_place() {
     let stack = Stack::start("hostile");
@@ -116,7 +118,8 @@ fn change_a_purse(stack: &Stack, by: i64) {
     stack.sql(&format!("UPDATE purses SET available = available + {by} WHERE (account_id, shard) = {first}"));
 }
 
-/// `verify` ends with status 1 and says all of `parts`; no check fails but those that are among them.
+/// `verify` ends with status 1 and says all of `parts`; no check fails but those that are among
+/// them.
 fn fails_at(stack: &Stack, parts: &[&str]) {
     let output = stack.loadtest(&["verify"]);
     let said = text(&output);

@@ -1,8 +1,10 @@
-//! An exchange of today's build becomes one of the next, part by part in any order, while clients trade: nothing is
-//! lost, no shard halts, and today's build is written until an admin raises the vocabulary.
+//! An exchange of today's build becomes one of the next, part by part in any order, while clients
+//! trade: nothing is lost, no shard halts, and today's build is written until an admin raises the
+//! vocabulary.
 //!
-//! `ops/upgrade` builds the next version (`ops/next/next.patch`) and runs this test. LFG_NEXT_BIN_DIR names its
-//! programs, LFG_BIN_DIR today's. LFG_UPGRADE_SEED chooses the order of the parts.
+//! `ops/upgrade` builds the next version (`ops/next/next.patch`) and runs this test.
+//! LFG_NEXT_BIN_DIR names its programs, LFG_BIN_DIR today's. LFG_UPGRADE_SEED chooses the order of
+//! the parts.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -20,7 +22,8 @@ use serde_json::{Value, json};
 
 const NEXT: u16 = VOCABULARY + 1;
 
-/// How long anything may take that is expected to happen. A part that dies with its connections costs some seconds.
+/// How long anything may take that is expected to happen. A part that dies with its connections
+/// costs some seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Name and program of each part.
@@ -94,7 +97,8 @@ impl Load {
         }
     }
 
-    /// Asks until there is an answer. An order has its client's name, so a repeat does nothing twice.
+    /// Asks until there is an answer. An order has its client's name, so a repeat does nothing
+    /// twice.
     fn ask(&self, gateway: Client, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let start = Instant::now();
         let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -1,7 +1,8 @@
 //! Measures how fast the worker catches up with a long log, and how soon a single outcome is
 //! visible; on the real servers.
 //!
-//!   cargo bench -p projections --bench catch_up            (LFG_BENCH_STEPS: commands in the log, default 200,000)
+//! cargo bench -p projections --bench catch_up            (LFG_BENCH_STEPS: commands in the log,
+//! default 200,000)
 //!
 //! The log is that of a busy exchange: four of five orders place, one cancels; six of ten placed
 //! orders match.

@@ -2,8 +2,9 @@
 //!
 //!   fold ─▶ [`RowChanges`] ─▶ *Sink* ─▶ Postgres, Redis
 //!
-//! A sink keeps a shard's [`Checkpoint`] with its rows and moves both together, from the position that the writer expects. So
-//! whatever happens to either side, each outcome is in the store once or not at all, and the position says which.
+//! A sink keeps a shard's [`Checkpoint`] with its rows and moves both together, from the position
+//! that the writer expects. So whatever happens to either side, each outcome is in the store once
+//! or not at all, and the position says which.
 
 use std::future::Future;
 
@@ -31,9 +32,9 @@ pub trait Sink: Send + 'static {
     /// Whose rows.
     fn shard(&self) -> Shard;
 
-    /// Connects (again) and says how far the store is; whatever was known of the store before is forgotten. `end`: the
-    /// offset after the log's last record, which a store that must begin anew has to reach before it is the present
-    /// again.
+    /// Connects (again) and says how far the store is; whatever was known of the store before is
+    /// forgotten. `end`: the offset after the log's last record, which a store that must begin anew
+    /// has to reach before it is the present again.
     fn load(&mut self, end: u64) -> impl Future<Output = Result<Checkpoint, SinkError>> + Send;
 
     /// Writes `changes` and moves the position `from` → `to`, together or not at all.
@@ -60,11 +61,13 @@ pub trait Sink: Send + 'static {
 /// | `Foreign`     | ends the sink                                                           |
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// It cannot be reached, is busy or gave up. Whether the batch was written is unknown: load, and go on from there.
+    /// It cannot be reached, is busy or gave up. Whether the batch was written is unknown: load,
+    /// and go on from there.
     #[error("unavailable: {0}")]
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
-    /// It is not where the writer left it. Nothing was written. Either a batch that was given up for lost arrived after
-    /// all (load, and go on from there), or another writer is alive (one of the two stops).
+    /// It is not where the writer left it. Nothing was written. Either a batch that was given up
+    /// for lost arrived after all (load, and go on from there), or another writer is alive (one of
+    /// the two stops).
     #[error("the position is {found}, not the expected {expected}")]
     Moved {
         /// Where the writer left it.
@@ -77,7 +80,8 @@ pub enum SinkError {
     /// It lost all it had, or was told to forget it. Load rebuilds it from the log.
     #[error("the read models are gone")]
     Gone,
-    /// It refused this shard's data, or holds what the log says cannot be. Never retry: an operator must look.
+    /// It refused this shard's data, or holds what the log says cannot be. Never retry: an operator
+    /// must look.
     #[error("{0}")]
     Refused(Box<dyn std::error::Error + Send + Sync>),
     /// It does not let this program in, or there is no such store, or it has no tables yet.

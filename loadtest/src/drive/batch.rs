@@ -1,7 +1,7 @@
 //! Orders that travel together: several due ones, as one request of one account.
 //!
-//! A batch is due when the last of its orders is. All of it is sent by the account of the first; sells are the buys beside
-//! them, since what was bought belongs to many.
+//! A batch is due when the last of its orders is. All of it is sent by the account of the first;
+//! sells are the buys beside them, since what was bought belongs to many.
 
 use std::sync::Arc;
 use std::time::Duration;

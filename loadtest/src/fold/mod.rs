@@ -51,7 +51,8 @@ pub struct Fold {
     pub tellers: HashSet<(AccountId, Shard)>,
     /// Purses, by account and shard.
     pub purses: HashMap<(AccountId, Shard), ExpectedPurse>,
-    /// Credits sent from one purse of an account to another, less those received there: account, from, to.
+    /// Credits sent from one purse of an account to another, less those received there: account,
+    /// from, to.
     pub moved: HashMap<(AccountId, Shard, Shard), Credits>,
     /// Changes of each account's spendable credits on any shard, and their times. Credits in
     /// transit between purses are no change.

@@ -2,9 +2,10 @@
 //!
 //!   stage ─▶ for each attack: victim in peace ─▶ *attacker, a process of its own* beside the victim ─▶ table
 //!
-//! The victim trades and reads at a low rate and keeps within its share. Attackers come from another address. What is held
-//! against the gateway: the victim is refused nothing, its median stays within twice what it is in peace and its p99 within
-//! five times (or below a few milliseconds, where a shared machine's own noise is larger), and the gateway gives back the
+//! The victim trades and reads at a low rate and keeps within its share. Attackers come from
+//! another address. What is held against the gateway: the victim is refused nothing, its median
+//! stays within twice what it is in peace and its p99 within five times (or below a few
+//! milliseconds, where a shared machine's own noise is larger), and the gateway gives back the
 //! memory that an attack took.
 
 pub mod attack;

@@ -1,5 +1,5 @@
-//! What victim and attackers meet: two accounts, a market of the victim's own, a deep book full of the attacker's orders,
-//! refused orders, and many markets.
+//! What victim and attackers meet: two accounts, a market of the victim's own, a deep book full of
+//! the attacker's orders, refused orders, and many markets.
 
 use std::fmt::Write as _;
 

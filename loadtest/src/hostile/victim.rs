@@ -1,4 +1,5 @@
-//! A client that keeps within its share: it places an order, cancels it, and reads, so many times a second.
+//! A client that keeps within its share: it places an order, cancels it, and reads, so many times a
+//! second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! A whole exchange of a test's own: topics, database, Redis keys, and the real engine, projections and gateway as child
-//! processes on ports of their own.
+//! A whole exchange of a test's own: topics, database, Redis keys, and the real engine, projections
+//! and gateway as child processes on ports of their own.
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 

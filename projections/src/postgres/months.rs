@@ -49,8 +49,8 @@ impl Months {
         Ok(())
     }
 
-    /// Makes the months into which `changes` move orders that live now: no row of the batch names them, and they may have
-    /// been taken away.
+    /// Makes the months into which `changes` move orders that live now: no row of the batch names
+    /// them, and they may have been taken away.
     pub async fn cover_ends(&self, changes: &RowChanges) -> Result<(), SinkError> {
         let births: Vec<OffsetDateTime> = self.births(changes).await?.into_values().collect();
         make(&self.connections, &[ORDERS_ENDED], &births).await
@@ -82,8 +82,8 @@ impl Months {
         make(&self.connections, &TABLES, &moments).await
     }
 
-    /// Keeps making the next months until the runtime ends. What fails is tried again at the next turn, and by then
-    /// still weeks ahead of need.
+    /// Keeps making the next months until the runtime ends. What fails is tried again at the next
+    /// turn, and by then still weeks ahead of need.
     pub async fn keep_ahead(self) {
         let mut tick = tokio::time::interval(PERIOD);
         loop {

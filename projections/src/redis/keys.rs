@@ -66,9 +66,11 @@
 //! its own contract (ticks), the quantity and the filled quantity (contracts), and the notional and
 //! the fees of the filled contracts (micro-credits). The JSON never changes:
 //! `{"order_id":"7","command_id":"…uuid…","market_id":"8123",
-//! "contract":"YES","side":"BUY","time_in_force":"GTD","expires":1764000600000 or null,"post_only":"OFF","self_trade":"CANCEL_NEWEST",
-//! "cancel_on_pause":false,"reduce_only":false,"group":7 or null,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`;
-//! the fee rate in millionths, times in milliseconds since 1970.
+//! "contract":"YES","side":"BUY","time_in_force":"GTD","expires":1764000600000 or
+//! null,"post_only":"OFF","self_trade":"CANCEL_NEWEST",
+//! "cancel_on_pause":false,"reduce_only":false,"group":7 or
+//! null,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in
+//! millionths, times in milliseconds since 1970.
 
 use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 
@@ -104,7 +106,8 @@ pub mod market {
     pub const CREATED_AT: &str = "created_at";
     /// The name of the market's state.
     pub const STATE: &str = "state";
-    /// `VALUE` or `VOID`; missing until one is proposed, final once the state is RESOLVED or VOIDED.
+    /// `VALUE` or `VOID`; missing until one is proposed, final once the state is RESOLVED or
+    /// VOIDED.
     pub const ANSWER: &str = "answer";
     /// The payout of one YES contract by that answer, in ticks; missing while the answer is
     /// missing.

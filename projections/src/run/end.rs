@@ -145,7 +145,8 @@ impl Stop {
 pub enum WriterEnd {
     /// Something that passes: begin again from the stored position.
     Again(String),
-    /// The store is not there, or does not let this program in: begin again once somebody has seen to that.
+    /// The store is not there, or does not let this program in: begin again once somebody has seen
+    /// to that.
     Shut(String),
     /// Something that does not.
     Stop(Stop),

@@ -1,4 +1,5 @@
-//! The running worker: two sinks side by side, each with its own tail of the log, positions and pace.
+//! The running worker: two sinks side by side, each with its own tail of the log, positions and
+//! pace.
 //!
 //! ```text
 //!                      ┌─ pump ─▶ queue ─▶ shard 0 ─▶ transaction ─▶ Postgres
@@ -6,10 +7,11 @@
 //!                      └─ pump ─▶ queue ─▶ shard 0 ─▶ script call ─▶ Redis
 //! ```
 //!
-//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a Kafka consumer, and
-//! nothing else: one that cannot write is paused there, begins again by itself, and makes nobody wait; so does one whose store is not
-//! there, for as long as it is not, and probes name it. One whose log
-//! cannot be read or folded, or whose store refuses what the log says, halts: the others go on without it.
+//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a
+//! Kafka consumer, and nothing else: one that cannot write is paused there, begins again by itself,
+//! and makes nobody wait; so does one whose store is not there, for as long as it is not, and
+//! probes name it. One whose log cannot be read or folded, or whose store refuses what the log
+//! says, halts: the others go on without it.
 
 mod batch;
 mod end;
@@ -67,8 +69,8 @@ pub struct ProjectionArgs {
     /// Fold into this store alone (for one process a store). Default: both.
     #[arg(long, env = "LFG_PROJECTIONS_ONLY")]
     pub only: Option<StoreKind>,
-    /// A shard's transactions begin at least this many milliseconds apart, and the broker gathers records for as long: fewer
-    /// and larger steps, at the price of so much delay.
+    /// A shard's transactions begin at least this many milliseconds apart, and the broker gathers
+    /// records for as long: fewer and larger steps, at the price of so much delay.
     #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 50)]
     pub postgres_interval_ms: u64,
     /// The same for a shard's script calls to Redis.
@@ -144,7 +146,8 @@ fn sinks_of_redis(args: &ProjectionArgs, writer: WriterId) -> Result<Vec<RedisSi
     Shard::all(args.log.shards).map(sink).collect::<Result<_, _>>().map_err(Stop::settings)
 }
 
-/// The number of shards is part of the data: wait for Kafka if need be, but never fold another log than was meant.
+/// The number of shards is part of the data: wait for Kafka if need be, but never fold another log
+/// than was meant.
 async fn verify_topics(log: &LogArgs, shutdown: &Shutdown) -> Result<(), Stop> {
     let mut backoff = Backoff::new();
     loop {
@@ -172,8 +175,8 @@ struct Apart<'a> {
 }
 
 impl Apart<'_> {
-    /// A store that a later build has laid out ends its own sink; probes name it. Whatever else ends a sink, or
-    /// the end of the last one, ends the process, so that it is seen.
+    /// A store that a later build has laid out ends its own sink; probes name it. Whatever else
+    /// ends a sink, or the end of the last one, ends the process, so that it is seen.
     async fn run(&self, name: &str, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
         let result = sink.await;
         let Err(stop) = &result else { return result };

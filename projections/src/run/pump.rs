@@ -1,7 +1,8 @@
-//! Takes records off Kafka and deals them out to the shards' queues. A thread of its own, since the client blocks.
+//! Takes records off Kafka and deals them out to the shards' queues. A thread of its own, since the
+//! client blocks.
 //!
-//! Shards enter and leave one by one, each when its store lets it. One that does not take its records is paused, so it
-//! makes nobody else wait.
+//! Shards enter and leave one by one, each when its store lets it. One that does not take its
+//! records is paused, so it makes nobody else wait.
 //!
 //! Absent: any look into a record.
 
@@ -22,8 +23,8 @@ use super::batch::QueuedRecord;
 /// Records that wait for one shard's writer.
 const QUEUE_RECORDS: usize = 8_192;
 
-/// Bytes of records that wait for all of a sink's writers, shared out equally; each goes beyond its share by one record
-/// at most.
+/// Bytes of records that wait for all of a sink's writers, shared out equally; each goes beyond its
+/// share by one record at most.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How soon a quiet pump sees that somebody wants something.
@@ -93,8 +94,8 @@ struct Lane {
     paused: bool,
     /// The offset after the last record that ever came.
     next: u64,
-    /// After an entry before `next`: what is at or beyond this offset was fetched before the entry, and counts for
-    /// nothing until the entry's own first record comes.
+    /// After an entry before `next`: what is at or beyond this offset was fetched before the entry,
+    /// and counts for nothing until the entry's own first record comes.
     fence: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
-//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot go on, it leaves
-//! the tail, and begins again from what is stored, alone.
+//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot
+//! go on, it leaves the tail, and begins again from what is stored, alone.
 //!
-//! Beginning again is the only recovery there is. It is the same after a lost connection, a restarted server, a flushed
-//! Redis and a killed process, so it is well tried.
+//! Beginning again is the only recovery there is. It is the same after a lost connection, a
+//! restarted server, a flushed Redis and a killed process, so it is well tried.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +24,8 @@ use super::pump::{Pump, WriterPort};
 use super::shard::{ShardWriter, StoreMoves, WriterSession};
 use crate::sink::{Sink, WriterId};
 
-/// A writer without a sign of life for so long is to be restarted: above all the time-outs of its store together.
+/// A writer without a sign of life for so long is to be restarted: above all the time-outs of its
+/// store together.
 const PULSE_LIMIT: Duration = Duration::from_secs(120);
 
 /// How often the end of the log is asked for.
@@ -76,8 +77,8 @@ impl Worker {
 }
 
 impl<S: Sink> Writers<S> {
-    /// Runs until asked to stop or until something ends the process. Shards that halt end neither: a restart would meet
-    /// the same again.
+    /// Runs until asked to stop or until something ends the process. Shards that halt end neither:
+    /// a restart would meet the same again.
     pub async fn run(self) -> Result<(), Stop> {
         let Self { worker, shards } = self;
         if shards.is_empty() {

@@ -1,4 +1,5 @@
-//! HTTP/2 as no honest client speaks it: frames by hand. It answers settings and pings, so that it counts as alive.
+//! HTTP/2 as no honest client speaks it: frames by hand. It answers settings and pings, so that it
+//! counts as alive.
 //!
 //! Source: RFC 9113 (frames), RFC 7541 (the static table of headers).
 

@@ -158,16 +158,19 @@ impl Live {
         name: &str,
         look: impl Fn(&LiveView, &LiveMarket, &Moving) -> T,
     ) -> Result<Option<T>, StoreError> {
+        self.with_loaded(|| {
+            let view = self.view();
+            Ok(in_memory(&view, name)?.map(|(live, moving)| look(&view, live, moving)))
+        })
+    }
+
+    /// Tries again after it has loaded the market that an attempt lacks.
+    fn with_loaded<T>(&self, attempt: impl Fn() -> Result<T, MarketId>) -> Result<T, StoreError> {
         loop {
-            let id = {
-                let view = self.view();
-                let Some(live) = view.market_named(name) else { return Ok(None) };
-                if let Some(moving) = live.moving() {
-                    return Ok(Some(look(&view, live, moving)));
-                }
-                live.market.listing.market
-            };
-            self.load(id)?;
+            match attempt() {
+                Ok(found) => return Ok(found),
+                Err(lacking) => self.load(lacking)?,
+            }
         }
     }
 
@@ -221,18 +224,11 @@ impl Live {
         name: &str,
         act: impl Fn(&LiveView, &mut Hub, &LiveMarket, &Moving) -> T,
     ) -> Result<Option<T>, StoreError> {
-        loop {
-            let id = {
-                let mut hub = self.hub();
-                let view = self.view();
-                let Some(live) = view.market_named(name) else { return Ok(None) };
-                if let Some(moving) = live.moving() {
-                    return Ok(Some(act(&view, &mut hub, live, moving)));
-                }
-                live.market.listing.market
-            };
-            self.load(id)?;
-        }
+        self.with_loaded(|| {
+            let mut hub = self.hub();
+            let view = self.view();
+            Ok(in_memory(&view, name)?.map(|(live, moving)| act(&view, &mut hub, live, moving)))
+        })
     }
 
     /// Reads the view and changes the subscriptions while no new outcome is folded.
@@ -246,6 +242,13 @@ impl Live {
     pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> bool {
         self.waiting.reach(wanted, deadline, |at| self.view().has_reached(&[at])).await
     }
+}
+
+/// Finds a live market by id or ticker. Fails with its id if its book and trades must be loaded first.
+fn in_memory<'a>(view: &'a LiveView, name: &str) -> Result<Option<(&'a LiveMarket, &'a Moving)>, MarketId> {
+    let Some(live) = view.market_named(name) else { return Ok(None) };
+    let moving = live.moving().ok_or(live.market.listing.market)?;
+    Ok(Some((live, moving)))
 }
 
 /// Delivers outcomes to subscribers, in the log's order. If one was dropped or cannot be delivered,

@@ -20,15 +20,18 @@ const SOURCES: &[&str] = &[
     "schemas/src",
 ];
 
-/// A type at the top level of a file: its name, and whether other files can use it.
+/// A type at the top level of a file, or a public one in a macro's call: its name, and whether
+/// other files can use it.
 fn defined(line: &str) -> Option<(&str, bool)> {
+    let line = if line.trim_start().starts_with("pub ") { line.trim_start() } else { line };
     let (is_public, rest) = match line.strip_prefix("pub") {
         Some(rest) => (true, rest.strip_prefix(" ").or_else(|| rest.split_once(") ").map(|(_, rest)| rest))?),
         None => (false, line),
     };
     let name = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|kind| rest.strip_prefix(kind))?;
     let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-    Some((&name[..end], is_public))
+    // A macro's own definition has a parameter for a name.
+    (end > 0).then_some((&name[..end], is_public))
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -52,7 +55,7 @@ fn a_public_types_name_is_defined_once() {
     let mut definitions: BTreeMap<String, Vec<(String, bool)>> = BTreeMap::new();
     for path in &paths {
         let text = fs::read_to_string(path).unwrap();
-        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
         let file = path.strip_prefix(&root).unwrap().display().to_string();
         for (name, is_public) in code.lines().filter_map(defined) {
             definitions.entry(name.to_owned()).or_default().push((file.clone(), is_public));
@@ -78,6 +81,8 @@ fn definitions_are_found() {
     assert_eq!(defined("pub struct Book<T> {"), Some(("Book", true)));
     assert_eq!(defined("pub(crate) enum Side {"), Some(("Side", true)));
     assert_eq!(defined("type Key = u64;"), Some(("Key", false)));
-    assert_eq!(defined("    pub struct Nested;"), None);
+    assert_eq!(defined("    pub struct OfAMacro {"), Some(("OfAMacro", true)));
+    assert_eq!(defined("    struct Nested;"), None);
+    assert_eq!(defined("    pub struct $name {"), None);
     assert_eq!(defined("pub fn structure() {"), None);
 }

@@ -21,7 +21,7 @@ use crate::http::command::{CommandFailure, unsettled};
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::fields::Fields;
 use crate::http::new_order::{RequestedOrder, no_market, read_market};
-use crate::http::orders::{self, Origin, RequestedAmendment};
+use crate::http::orders::{self, AnswerOrigin, RequestedAmendment};
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
@@ -233,7 +233,7 @@ async fn result(state: &Shared, account: AccountId, reply: ItemReply, sound: Sou
             BatchItem::Cancel(order) | BatchItem::Amend(order) => orders::look(order),
         })),
         ItemReply::Told(Content::Order(outcome), at, command) => {
-            let origin = Origin { at, command };
+            let origin = AnswerOrigin { at, command };
             let answer = orders::answered(state, account, outcome, sound.ticker, origin, deadline).await;
             answer.map(|answer| (StatusCode::CREATED, shown(&answer, at)))
         }

@@ -40,7 +40,7 @@ pub async fn place(
     }
     let (shard, command) = (state.map.of_market(order.market), Command::PlaceOrder(order));
     let (outcome, settled) = submit(&state, shard, command, look_by_command, answers::order).await?;
-    let origin = Origin { at: settled.at(), command: settled.command };
+    let origin = AnswerOrigin { at: settled.at(), command: settled.command };
     let deadline = Instant::now() + OUTCOME_WITHIN;
     let answer = answered(&state, account, outcome, listing.ticker.to_string(), origin, deadline).await?;
     Ok(Answer::one(answer, settled.at()).created())
@@ -48,14 +48,14 @@ pub async fn place(
 
 /// What an answer is based on.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin {
+pub struct AnswerOrigin {
     /// The outcome that contains the result.
     pub at: LogPosition,
     /// The command that it answers.
     pub command: CommandId,
 }
 
-impl Origin {
+impl AnswerOrigin {
     fn refusal(self, id: OrderId, code: Rejection, repeated: bool) -> Problem {
         let problem = Problem::rejection(code).at(self.at).command(self.command).order(id);
         if repeated { problem.repeated() } else { problem }
@@ -69,7 +69,7 @@ pub async fn answered(
     account: AccountId,
     outcome: OrderOutcome,
     ticker: String,
-    origin: Origin,
+    origin: AnswerOrigin,
     deadline: Instant,
 ) -> Result<OrderAnswer, CommandFailure> {
     match outcome {
@@ -85,7 +85,7 @@ async fn known(
     state: &Shared,
     account: AccountId,
     id: OrderId,
-    origin: Origin,
+    origin: AnswerOrigin,
     deadline: Instant,
 ) -> Result<OrderAnswer, CommandFailure> {
     let later = || {

@@ -19,7 +19,7 @@ const LOTS_MAX: usize = 1_000;
 
 /// An order that rested at the time of its response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Resting {
+pub struct RestingOrder {
     pub order: OrderId,
     pub account: usize,
     pub market: usize,
@@ -35,7 +35,7 @@ pub struct Lot {
 
 /// The orders and lots known.
 pub struct LiveOrders {
-    resting: Vec<Resting>,
+    resting: Vec<RestingOrder>,
     replace: usize,
     lots: Vec<Vec<Lot>>,
 }
@@ -51,7 +51,7 @@ impl LiveOrders {
         let RequestKind::Order { contract, .. } = answer.asked else { return };
         let (account, market) = (answer.account, answer.market);
         if remaining > 0 {
-            self.rest(Resting { order, account, market });
+            self.rest(RestingOrder { order, account, market });
         }
         if let Some(contract) = contract.filter(|_| filled > 0) {
             let lots = &mut self.lots[market];
@@ -61,7 +61,7 @@ impl LiveOrders {
         }
     }
 
-    fn rest(&mut self, resting: Resting) {
+    fn rest(&mut self, resting: RestingOrder) {
         if self.resting.len() < RESTING_MAX {
             self.resting.push(resting);
         } else {
@@ -71,7 +71,7 @@ impl LiveOrders {
     }
 
     /// Returns a random young order to cancel, and removes it.
-    pub fn pick(&mut self, pick: u64) -> Option<Resting> {
+    pub fn pick(&mut self, pick: u64) -> Option<RestingOrder> {
         let young = self.resting.len().min(YOUNG);
         let back = usize::try_from(pick.checked_rem(young as u64)?).ok()?;
         Some(self.resting.swap_remove(self.resting.len() - 1 - back))
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(live.pick(5), None);
         live.learn(&placed(1, 0, 10));
         live.learn(&placed(2, 10, 0));
-        assert_eq!(live.pick(5), Some(Resting { order: OrderId(1), account: 3, market: 0 }));
+        assert_eq!(live.pick(5), Some(RestingOrder { order: OrderId(1), account: 3, market: 0 }));
         assert_eq!(live.pick(5), None);
     }
 

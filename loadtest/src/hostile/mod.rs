@@ -25,8 +25,8 @@ use crate::people::GatewayArgs;
 use crate::report;
 use attack::{Attack, AttackArgs, Target};
 use memory::Memory;
-use stage::Stage;
-use victim::{Seen, Victim};
+use stage::AttackStage;
+use victim::{Victim, VictimFigures};
 
 /// How much slower the median may be.
 const MEDIAN_TIMES: f64 = 2.0;
@@ -71,14 +71,14 @@ pub struct HostileArgs {
 /// What an attack led to.
 struct AttackResult {
     attack: Attack,
-    peace: Seen,
-    war: Seen,
+    peace: VictimFigures,
+    war: VictimFigures,
     memory: Option<Memory>,
 }
 
 /// Runs all attacks. True if the victim felt none of them.
 pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
-    let stage = Stage::prepare(&args.gateway, args.levels, args.markets).await?;
+    let stage = AttackStage::prepare(&args.gateway, args.levels, args.markets).await?;
     let attacks = if args.only.is_empty() { Attack::value_variants().to_vec() } else { args.only.clone() };
     let (length, mut held) = (Duration::from_secs(args.seconds.into()), true);
     say_heading();
@@ -91,7 +91,7 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
     Ok(held)
 }
 
-async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) -> Result<AttackResult, Error> {
+async fn one(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Duration) -> Result<AttackResult, Error> {
     let victim = Victim::new(stage);
     let resident = || args.pid.as_ref().and_then(|process| memory::resident(process.pid()));
     let before = resident();
@@ -109,7 +109,7 @@ async fn one(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration
 }
 
 /// Starts this program again, as the attacker. It ends with us, and by itself some time later.
-fn start(args: &HostileArgs, stage: &Stage, attack: Attack, length: Duration) -> Result<Child, Error> {
+fn start(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Duration) -> Result<Child, Error> {
     let program = std::env::current_exe().map_err(Error::Attacker)?;
     let Target { url, deep, key } = stage.target(&args.gateway.url);
     let seconds = (length + Duration::from_secs(30)).as_secs().to_string();

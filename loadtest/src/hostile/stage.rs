@@ -22,7 +22,7 @@ const BATCH: u16 = 100;
 const REFUSED: u16 = 200;
 
 /// See the module.
-pub struct Stage {
+pub struct AttackStage {
     pub endpoint: Endpoint,
     pub victim: Credentials,
     /// Where the victim trades.
@@ -31,7 +31,7 @@ pub struct Stage {
     deep: TestMarket,
 }
 
-impl Stage {
+impl AttackStage {
     /// Makes all of it.
     pub async fn prepare(gateway: &GatewayArgs, levels: u16, markets: u16) -> Result<Self, Error> {
         let started = std::time::Instant::now();

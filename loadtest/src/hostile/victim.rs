@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use hyper::body::Bytes;
 
-use super::stage::Stage;
+use super::stage::AttackStage;
 use crate::api::{ApiConnection, ApiError, ApiReply, Credentials};
 use crate::error::Error;
 use crate::latency::Latencies;
@@ -20,11 +20,11 @@ const CONNECTIONS: usize = 16;
 
 /// The victim.
 pub struct Victim<'a> {
-    stage: &'a Stage,
+    stage: &'a AttackStage,
 }
 
 /// What it saw.
-pub struct Seen {
+pub struct VictimFigures {
     latencies: Latencies,
     /// Requests that were refused, or had no answer.
     pub refused: u64,
@@ -32,7 +32,7 @@ pub struct Seen {
     pub refusals: BTreeMap<String, u64>,
 }
 
-impl Seen {
+impl VictimFigures {
     pub fn median(&self) -> f64 {
         self.latencies.quantile_ms(0.5)
     }
@@ -43,13 +43,13 @@ impl Seen {
 }
 
 impl<'a> Victim<'a> {
-    pub fn new(stage: &'a Stage) -> Self {
+    pub fn new(stage: &'a AttackStage) -> Self {
         Self { stage }
     }
 
     /// Sends its requests, each at its time, for so long.
-    pub async fn live(&self, length: Duration) -> Result<Seen, Error> {
-        let mut seen = Seen { latencies: Latencies::new(), refused: 0, refusals: BTreeMap::new() };
+    pub async fn live(&self, length: Duration) -> Result<VictimFigures, Error> {
+        let mut seen = VictimFigures { latencies: Latencies::new(), refused: 0, refusals: BTreeMap::new() };
         let start = Instant::now() + Duration::from_millis(50);
         let turns = (0..CONNECTIONS).map(|turn| {
             let (endpoint, key, market) =

@@ -16,12 +16,12 @@ use crate::random::Random;
 use crate::seen::Seen;
 
 /// Records for one partition, in order.
-type Queue = VecDeque<Rc<[u8]>>;
+type PartitionQueue = VecDeque<Rc<[u8]>>;
 
 /// One writer, from its creation to its failure.
 #[derive(Default)]
 pub struct WriterGeneration {
-    queues: RefCell<BTreeMap<(PartitionTopic, Shard), Queue>>,
+    queues: RefCell<BTreeMap<(PartitionTopic, Shard), PartitionQueue>>,
     waiting: Cell<usize>,
     failed: Cell<bool>,
 }
@@ -34,7 +34,7 @@ pub struct SimulatedWriter(Rc<RefCell<Rc<WriterGeneration>>>);
 pub struct LateRecords {
     topic: PartitionTopic,
     shard: Shard,
-    records: Queue,
+    records: PartitionQueue,
 }
 
 impl SimulatedWriter {

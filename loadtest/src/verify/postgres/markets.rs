@@ -12,7 +12,7 @@ const LAST_MOMENT: u64 = 253_402_300_799_999;
 
 /// A market's properties as text, in the same form for both sides.
 #[derive(PartialEq, Eq, Debug)]
-struct About {
+struct DescriptionTexts {
     texts: [String; 3],
     sources: Vec<String>,
     tags: Vec<String>,
@@ -23,7 +23,7 @@ struct About {
     clarifications: Vec<String>,
 }
 
-impl About {
+impl DescriptionTexts {
     fn of(description: &Description) -> Self {
         let Description { listing: Listing { about, opens, expiry, .. }, clarifications } = description;
         Self {
@@ -54,8 +54,8 @@ impl About {
 pub async fn about(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     const SQL: &str = "SELECT m.*, ARRAY(SELECT text FROM market_clarifications c WHERE c.market_id = m.id \
         ORDER BY c.sequence) AS clarifications FROM markets m";
-    let found = table(tx, SQL, |row| Ok((MarketId(natural(row, "id")?), About::read(row)?))).await?;
-    let expected = fold.markets.iter().map(|(id, market)| (*id, About::of(&market.about))).collect();
+    let found = table(tx, SQL, |row| Ok((MarketId(natural(row, "id")?), DescriptionTexts::read(row)?))).await?;
+    let expected = fold.markets.iter().map(|(id, market)| (*id, DescriptionTexts::of(&market.about))).collect();
     Ok(exactly("Postgres: what markets are", &expected, &found))
 }
 

@@ -28,7 +28,7 @@ use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
-use service::kafka::{GroupProtocol, KafkaFault, may_retry, member_config};
+use service::kafka::{GroupProtocol, KafkaFault, Reconnecting, may_retry, member_config, reconnect};
 use service::{ReadinessPart, Shutdown};
 
 use crate::metrics::{COMMANDS_LAG, HALTED_AND_OWNED};
@@ -147,6 +147,7 @@ impl Member {
                 Some(Err(error)) if may_retry(&error) => tracing::debug!(%error, "membership waits for Kafka"),
                 Some(Err(error)) => return Err(error.into()),
             }
+            reconnect(self.consumer.client());
             if self.joined.elapsed() >= STANDBY_AFTER {
                 self.context().ready.set(true);
             }
@@ -262,6 +263,12 @@ impl Owned {
 impl ClientContext for Owned {
     fn stats(&self, statistics: Statistics) {
         self.requests.count(&statistics);
+    }
+}
+
+impl Reconnecting for Owned {
+    fn requests(&self) -> &Requests {
+        &self.requests
     }
 }
 

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
 use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, Polled, producer_config};
+use service::kafka::{KafkaFault, Polled, Reconnecting, producer_config};
 use service::{KafkaArgs, ReadinessPart, Shutdown};
 use tokio::sync::Notify;
 
@@ -79,6 +79,12 @@ struct Reports(Requests);
 impl ClientContext for Reports {
     fn stats(&self, statistics: Statistics) {
         self.0.count(&statistics);
+    }
+}
+
+impl Reconnecting for Reports {
+    fn requests(&self) -> &Requests {
+        &self.0
     }
 }
 

@@ -98,6 +98,9 @@ async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
     for (name, before) in &mut answered {
         let repeated = eventually("orders are taken", async || {
             let answer = api.order(&account, &named(name)).await;
+            if answer.status != 201 {
+                eprintln!("{name}: {} {}", answer.status, answer.body);
+            }
             (answer.status == 201).then_some(answer.body)
         });
         let order = repeated.await["order_id"].clone();

@@ -20,7 +20,7 @@ use schemas::Shard;
 use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
-use service::kafka::{ConsumerProfile, KafkaFault, consumer_config};
+use service::kafka::{ConsumerProfile, KafkaFault, consumer_config, reconnect};
 
 use super::wakeup::Wakeup;
 use crate::log::{Extent, LogPartition};
@@ -157,5 +157,6 @@ fn serve(client: &Weak<BaseConsumer<Requests>>, strayed: &[AtomicBool]) {
             // The client has logged it already and recovers by itself.
             Some(Err(error)) => tracing::debug!(%error, "the consumer waits for Kafka"),
         }
+        reconnect(client.client());
     }
 }

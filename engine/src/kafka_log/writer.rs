@@ -17,7 +17,7 @@ use schemas::Shard;
 use schemas::topics::Topics;
 use service::config::LogArgs;
 use service::kafka::requests::Requests;
-use service::kafka::{KafkaFault, Polled, outcome_producer_config};
+use service::kafka::{KafkaFault, Polled, Reconnecting, outcome_producer_config};
 
 use super::own;
 use crate::log::AppendFault;
@@ -58,6 +58,12 @@ impl ClientContext for DeliveryReports {
         } else {
             tracing::warn!(%error, reason, "the producer waits for Kafka");
         }
+    }
+}
+
+impl Reconnecting for DeliveryReports {
+    fn requests(&self) -> &Requests {
+        &self.requests
     }
 }
 

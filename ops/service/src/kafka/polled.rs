@@ -13,6 +13,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext, PurgeConfig};
 
+use super::reconnect::{Reconnecting, reconnect};
+
 /// How long the thread waits at most before it looks whether its producer is still wanted. What
 /// Kafka reports wakes it at once.
 const SLICE: Duration = Duration::from_secs(2);
@@ -23,7 +25,7 @@ pub struct Polled<C: ProducerContext + 'static> {
     unwanted: Arc<AtomicBool>,
 }
 
-impl<C: ProducerContext + 'static> Polled<C> {
+impl<C: ProducerContext + Reconnecting + 'static> Polled<C> {
     /// Makes the producer and its thread. `context` hears of deliveries and errors, in that thread.
     pub fn new(config: &ClientConfig, context: C) -> Result<Self, KafkaError> {
         let producer: Arc<BaseProducer<C>> = Arc::new(config.create_with_context(context)?);
@@ -32,6 +34,7 @@ impl<C: ProducerContext + 'static> Polled<C> {
         let poll = move || {
             while !ended.load(Ordering::Acquire) {
                 polled.poll(SLICE);
+                reconnect(polled.client());
             }
         };
         let started = std::thread::Builder::new().name("producer".to_owned()).spawn(poll);

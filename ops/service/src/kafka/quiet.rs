@@ -15,6 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::reconnect::reconnect;
 use super::requests::Requests;
 
 /// So long without a record, and the partitions change over.
@@ -74,6 +75,7 @@ impl Quiet {
         let (reader, other) = self.reader(state.reads);
         drop(state);
         let polled = reader.poll(timeout);
+        reconnect(reader.client());
         let (mut state, now) = (self.state(), Instant::now());
         if let Some(Ok(message)) = &polled {
             state.last = now;
@@ -86,6 +88,7 @@ impl Quiet {
             state.served = now;
             // It has no partitions; what troubles its connections, the client logs.
             drop(other.poll(Duration::ZERO));
+            reconnect(other.client());
         }
         polled
     }

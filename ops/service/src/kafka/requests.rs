@@ -19,6 +19,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::statistics::Statistics;
 
 use super::contact::Contact;
+use super::reconnect::{Bootstrap, Reconnecting};
 
 /// Requests to brokers.
 pub const REQUESTS: &str = "lfg_kafka_requests_total";
@@ -35,6 +36,7 @@ pub struct Requests {
     client: &'static str,
     counted: Mutex<Counted>,
     contact: Contact,
+    bootstrap: Bootstrap,
 }
 
 /// What was counted already: librdkafka tells sums.
@@ -51,12 +53,13 @@ impl Requests {
         describe_counter!(REQUESTS, "requests to Kafka by client and kind");
         describe_counter!(RECORDS, "records sent to Kafka or received from it, by client");
         config.set("statistics.interval.ms", EVERY_MS);
-        Self { client, counted: Mutex::default(), contact: Contact::of(client) }
+        Self { client, counted: Mutex::default(), contact: Contact::of(client), bootstrap: Bootstrap::of(config) }
     }
 
-    /// Counts what is new, and notes when the brokers last answered.
+    /// Counts what is new, and notes when the brokers last answered and whether there are any.
     pub fn count(&self, statistics: &Statistics) {
         self.contact.note(statistics);
+        self.bootstrap.note(statistics);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut requests: HashMap<&str, u64> = HashMap::new();
         for (kind, count) in statistics.brokers.values().flat_map(|broker| &broker.req) {
@@ -74,6 +77,18 @@ impl Requests {
         records("sent").increment(sent.saturating_sub(counted.sent));
         records("received").increment(received.saturating_sub(counted.received));
         (counted.sent, counted.received) = (sent, received);
+    }
+}
+
+impl Requests {
+    pub(super) fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+}
+
+impl Reconnecting for Requests {
+    fn requests(&self) -> &Requests {
+        self
     }
 }
 

@@ -18,6 +18,7 @@ use schemas::{Shard, Timestamp};
 use super::clients::{ConsumerProfile, consumer_config};
 use super::fault::{KafkaFault, may_retry};
 use super::quiet::Quiet;
+use super::reconnect::reconnect;
 use super::requests::Requests;
 use crate::config::KafkaArgs;
 
@@ -120,7 +121,11 @@ impl EventsTail {
 
     fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
         match &self.reads {
-            TailReads::AtOnce(consumer) => consumer.poll(timeout),
+            TailReads::AtOnce(consumer) => {
+                let polled = consumer.poll(timeout);
+                reconnect(consumer.client());
+                polled
+            }
             TailReads::Gathered(quiet) => quiet.poll(timeout),
         }
     }

@@ -67,6 +67,10 @@ pub struct Config {
     /// Commands that wait for their outcome at the same time; more are refused.
     #[arg(long, env = "LFG_PENDING_MAX", default_value_t = 4_096)]
     pub pending_max: usize,
+    /// Seconds that a request waits for the outcome of its command, 1 to 10. After that the client
+    /// is told where to look for it.
+    #[arg(long, env = "LFG_OUTCOME_WITHIN", default_value = "2", value_parser = outcome_seconds, value_name = "SECONDS")]
+    pub outcome_within: Duration,
     /// WebSocket connections; more are refused.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
@@ -133,9 +137,6 @@ pub struct ReadPoolArgs {
     pub check: Duration,
 }
 
-/// How long a command may take until its outcome before the client is told to look later.
-pub const OUTCOME_WITHIN: Duration = Duration::from_secs(2);
-
 /// How long a query waits for a position it was asked for.
 pub const POSITION_WITHIN: Duration = Duration::from_secs(2);
 
@@ -180,6 +181,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(0) | Err(_) => Err("must be a number of seconds above 0".to_owned()),
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
     }
+}
+
+/// An answer must fit into [`REQUEST_WITHIN`], and reading an order that was placed before takes
+/// part of that.
+fn outcome_seconds(text: &str) -> Result<Duration, String> {
+    let in_range = |within: &Duration| within.as_secs() <= 10;
+    seconds(text).ok().filter(in_range).ok_or_else(|| "must be a number of seconds from 1 to 10".to_owned())
 }
 
 #[cfg(test)]

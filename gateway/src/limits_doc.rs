@@ -43,7 +43,6 @@ fn constants() -> BTreeMap<&'static str, String> {
     let times = [
         ("BODY_WITHIN", config::BODY_WITHIN),
         ("POSITION_WITHIN", config::POSITION_WITHIN),
-        ("OUTCOME_WITHIN", config::OUTCOME_WITHIN),
         ("PRODUCE_WITHIN", config::PRODUCE_WITHIN),
         ("REQUEST_WITHIN", config::REQUEST_WITHIN),
         ("DRAIN_WITHIN", config::DRAIN_WITHIN),

@@ -2,12 +2,8 @@
 //! waiting cannot fix ends the process.
 
 use std::fmt::Display;
-use std::time::Duration;
 
-use service::Shutdown;
-
-/// Pause between attempts.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+use service::{Backoff, Shutdown};
 
 /// Returns what the server answers once it is available; `None` if the process is asked to end
 /// first.
@@ -17,6 +13,7 @@ pub async fn when_there<T, E: Display>(
     may_wait: impl Fn(&E) -> bool,
     ask: impl AsyncFn() -> Result<T, E>,
 ) -> Result<Option<T>, E> {
+    let mut backoff = Backoff::new();
     loop {
         match ask().await {
             Err(error) if may_wait(&error) => tracing::warn!(server, %error, "waiting"),
@@ -24,7 +21,7 @@ pub async fn when_there<T, E: Display>(
         }
         tokio::select! {
             () = shutdown.wait() => return Ok(None),
-            () = tokio::time::sleep(ASK_AGAIN) => {}
+            () = backoff.wait() => {}
         }
     }
 }

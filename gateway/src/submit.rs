@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::command_result::CommandResult;
-use crate::config::{OUTCOME_WITHIN, REQUEST_PARTS};
+use crate::config::REQUEST_PARTS;
 use crate::halted::HaltedShards;
 use crate::http::{admission, origin};
 use crate::pending::PendingCommands;
@@ -112,10 +112,11 @@ pub struct Submitter {
 const SETTLED: &str = "settled";
 
 impl Submitter {
-    /// Creates a submitter that lets at most `max` commands wait at the same time.
+    /// Creates a submitter that lets at most `max` commands wait at the same time, and each for at
+    /// most `within`.
     pub fn new(
         producer: Arc<Producer>,
-        max: usize,
+        (max, within): (usize, Duration),
         (pending, halted): (Arc<PendingCommands>, Arc<HaltedShards>),
     ) -> Self {
         Self {
@@ -123,10 +124,15 @@ impl Submitter {
             pending,
             halted,
             permits: Shares::new(max, REQUEST_PARTS),
-            within: OUTCOME_WITHIN,
+            within,
             settled: seconds(SETTLED),
             waiting: gauge!("gateway_pending"),
         }
+    }
+
+    /// Returns how long a request waits for an outcome.
+    pub fn within(&self) -> Duration {
+        self.within
     }
 
     /// Sends a command to a shard and waits, for a bounded time, until `find` returns its result.

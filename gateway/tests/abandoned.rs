@@ -20,7 +20,8 @@ const QUERIES: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = cur
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
-    let whole = Platform::with_two_admins("abandoned").await;
+    let whole = Platform::create("abandoned").await.impatient().with_all().await;
+    whole.api.two_admins().await;
     let api = &whole.api;
     api.market("GONE").await;
     let alice = api.account("1000").await;

@@ -219,7 +219,7 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
 
 #[tokio::test]
 async fn a_command_without_an_outcome_is_accepted_and_done_later() {
-    let platform = Platform::create("later").await;
+    let platform = Platform::create("later").await.impatient();
     let projections = platform.program("projections").await;
     let mut engine = platform.program("engine").await;
     let (mut gateway, api) = platform.gateway().await;
@@ -229,8 +229,7 @@ async fn a_command_without_an_outcome_is_accepted_and_done_later() {
 
     let start = Instant::now();
     let late = api.order(&account, &limit("SLOW", "BUY YES 1 @ 0.50")).await;
-    let took = start.elapsed();
-    assert!((Duration::from_millis(1_900)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    assert!(start.elapsed() >= Duration::from_secs(2), "it waits for the outcome");
     let late = late.expect(202);
     let requests = json!([{"cancel": {"order_id": "1"}}, {"place": limit("SLOW", "BUY YES 2 @ 0.40")}]);
     let late_batch = api.post(Some(&account.key), "/v1/orders/batch", &json!({"requests": requests})).await.expect(202);

@@ -30,7 +30,7 @@ fn named(client_id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
     let kafka = OwnKafka::start();
-    let whole = Platform::create_on(&kafka.brokers, "frozen").await.with_all().await;
+    let whole = Platform::create_on(&kafka.brokers, "frozen").await.impatient().with_all().await;
     let (api, processes) = (&whole.api, [&whole.engine, &whole.projections, &whole.gateway]);
     api.market_with("COLD", json!({})).await;
     let account = api.account("1000").await;

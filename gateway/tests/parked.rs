@@ -39,7 +39,7 @@ struct Stage {
 
 impl Stage {
     async fn set(test: &str) -> Self {
-        let platform = Platform::create(test).await;
+        let platform = Platform::create(test).await.impatient();
         let mut scribe = Scribe::new(&platform);
         let map = platform.map();
         let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);

@@ -93,7 +93,8 @@ fn commands_end(platform: &Platform, shard: Shard) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_two_admins_put_aside_is_refused_and_the_next_is_decided() {
-    let mut whole = Platform::with_two_admins("command").await;
+    let mut whole = Platform::create("command").await.impatient().with_all().await;
+    whole.api.two_admins().await;
     let shard = market(&whole).await;
     let account = whole.api.account("100").await;
     whole.api.order(&account, &limit("RAIN", "BUY YES 1 @ 0.40")).await.expect(201);

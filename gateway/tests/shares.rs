@@ -32,7 +32,7 @@ struct Crowd {
 
 /// A gateway with a market, two accounts, and these settings.
 async fn crowd(name: &str, settings: &[(&str, &str)]) -> Crowd {
-    let mut platform = Platform::create(name).await;
+    let mut platform = Platform::create(name).await.impatient();
     for (setting, value) in settings {
         platform.set(setting, value);
     }

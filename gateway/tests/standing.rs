@@ -13,7 +13,7 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_is_gone_is_named_and_what_is_left_is_served() {
-    let mut whole = Platform::whole("standing").await;
+    let mut whole = Platform::create("standing").await.impatient().with_all().await;
     let account = whole.api.account("10").await;
     whole.api.market("GONE").await;
     let mut socket = Socket::anonymous(&whole.api).await;

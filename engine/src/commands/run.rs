@@ -9,7 +9,7 @@ use clap::Args;
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::config::{AdminArgs, LogArgs};
 use service::kafka::{ConsumerProfile, GroupProtocol, KafkaFault, announce, topics};
-use service::{AdminPort, Liveness, Readiness, Shutdown, Telemetry};
+use service::{AdminPort, Backoff, Liveness, Readiness, Shutdown, Telemetry};
 use snapshots::{LocationError, SNAPSHOT_WITHIN, Snapshots};
 
 use crate::doubt;
@@ -29,8 +29,6 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long, at the end, records handed over to the producer may take to be acknowledged.
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
-
-const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Arguments of `engine run`.
 #[derive(Clone, Debug, Args)]
@@ -125,7 +123,7 @@ pub async fn run(args: EngineArgs, telemetry: Telemetry) -> Result<(), RunError>
 
 /// Waits for Kafka, checks the topics, warms up the producer. `None` if asked to stop first.
 async fn connect(args: &EngineArgs, shutdown: &Shutdown) -> Result<Option<Arc<LogWriter>>, RunError> {
-    let writer = LogWriter::open(&args.log)?;
+    let (writer, mut backoff) = (LogWriter::open(&args.log)?, Backoff::new());
     while !shutdown.is_triggered() {
         let checked = topics::verify(&args.log).await;
         match checked.and_then(|()| tokio::task::block_in_place(|| writer.warm(&args.log.topics()))) {
@@ -133,7 +131,7 @@ async fn connect(args: &EngineArgs, shutdown: &Shutdown) -> Result<Option<Arc<Lo
             Err(fault) if fault.may_retry() => tracing::warn!(%fault, "waiting for Kafka"),
             Err(fault) => return Err(fault.into()),
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        backoff.wait().await;
     }
     Ok(None)
 }

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::batch::{Batch, BatchItem, Content, ItemReply};
-use crate::config::OUTCOME_WITHIN;
 use crate::http::answer::Answer;
 use crate::http::auth::TradeAccess;
 use crate::http::command::{CommandFailure, unsettled};
@@ -201,7 +200,7 @@ pub async fn batch(
         return Err(unsettled(error, orders::look_by_command));
     }
     let complete = !replies.iter().any(is_to_come);
-    let deadline = Instant::now() + OUTCOME_WITHIN;
+    let deadline = Instant::now() + state.submitter.within();
     let results = stream::iter(replies.into_iter().zip(requests))
         .map(|(reply, sound)| result(&state, account, reply, sound, deadline))
         .buffered(LOOKUPS)

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome};
 use crate::command_result::ResultPart;
-use crate::config::OUTCOME_WITHIN;
 use crate::db::ListedOrder;
 use crate::http::answer::Answer;
 use crate::http::auth::{CancelAccess, PlaceAccess, TradeAccess, bound};
@@ -41,7 +40,7 @@ pub async fn place(
     let (shard, command) = (state.map.of_market(order.market), Command::PlaceOrder(order));
     let (outcome, settled) = submit(&state, shard, command, look_by_command, answers::order).await?;
     let origin = AnswerOrigin { at: settled.at(), command: settled.command };
-    let deadline = Instant::now() + OUTCOME_WITHIN;
+    let deadline = Instant::now() + state.submitter.within();
     let answer = answered(&state, account, outcome, listing.ticker.to_string(), origin, deadline).await?;
     Ok(Answer::one(answer, settled.at()).created())
 }

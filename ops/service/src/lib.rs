@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod announce;
+pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod descriptors;
@@ -23,6 +24,7 @@ pub mod telemetry;
 
 pub use admin::AdminPort;
 pub use announce::Announcements;
+pub use backoff::Backoff;
 pub use config::{AdminArgs, KafkaArgs, LogArgs};
 pub use first_admin::{FirstAdmin, is_key};
 pub use health::{Liveness, Pulse, Readiness, ReadinessPart, panic_text};

@@ -1,6 +1,5 @@
 //! How a writer's work ends: asked, for now, or for good.
 
-use std::time::Duration;
 
 use schemas::Shard;
 use schemas::reading::{BrokenLog, RecordFault};
@@ -155,27 +154,5 @@ pub enum WriterEnd {
 impl<E: Into<Stop>> From<E> for WriterEnd {
     fn from(error: E) -> Self {
         Self::Stop(error.into())
-    }
-}
-
-/// Waits longer after each failure, within bounds.
-#[derive(Debug)]
-pub struct Backoff {
-    next: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(5);
-
-    /// As after a success.
-    pub fn new() -> Self {
-        Self { next: Self::FIRST }
-    }
-
-    /// Waits; the next time twice as long.
-    pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next).await;
-        self.next = (2 * self.next).min(Self::LONGEST);
     }
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use schemas::{PartId, PartKind, Program, Shard};
 use service::kafka::{announce, topics};
-use service::{Liveness, LogArgs, Readiness, Shutdown};
+use service::{Backoff, Liveness, LogArgs, Readiness, Shutdown};
 
 pub use batch::BatchLimits;
 pub use end::Stop;
@@ -34,7 +34,6 @@ pub use end::Stop;
 use crate::postgres::{self, Months, PostgresSink, WritePoolArgs};
 use crate::redis::RedisSink;
 use crate::sink::{Sink, WriterId};
-use end::Backoff;
 use session::Worker;
 
 /// One store.

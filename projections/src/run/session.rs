@@ -13,12 +13,12 @@ use futures_util::FutureExt;
 use schemas::Shard;
 use schemas::reading::{BrokenLog, LogReader};
 use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, quarantine};
-use service::{Liveness, LogArgs, Readiness, Shutdown};
+use service::{Backoff, Liveness, LogArgs, Readiness, Shutdown};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::batch::BatchLimits;
-use super::end::{Backoff, Stop, WriterEnd};
+use super::end::{Stop, WriterEnd};
 use super::meters::WriterMetrics;
 use super::pump::{Pump, WriterPort};
 use super::shard::{ShardWriter, StoreMoves, WriterSession};

@@ -50,7 +50,7 @@ const STRIKING: &[(Seen, u64)] = &[
     (Seen::TimerLost, 3_000),
     (Seen::CommandsSkipped, 1_500),
     (Seen::HeadUnavailable, 2_000),
-    (Seen::ShelfUnreadable, 1_000),
+    (Seen::StoreUnreadable, 1_000),
     (Seen::SnapshotUnfinished, 5_000),
     (Seen::RequestLost, 700),
     (Seen::RequestUnsure, 1_000),

@@ -93,7 +93,7 @@ kinds! {
     /// A process died while it wrote a snapshot.
     SnapshotUnfinished = "snapshot unfinished",
     /// The snapshot store could not be read.
-    ShelfUnreadable = "store unreadable",
+    StoreUnreadable = "store unreadable",
 
     // Clients and readers.
     /// A request never reached the log.

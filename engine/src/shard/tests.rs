@@ -154,12 +154,12 @@ impl Clock for OwnClock {
 }
 
 /// No snapshots; listing them takes longer than a thread may be silent.
-struct SlowShelf {
+struct SlowStore {
     liveness: Liveness,
     complaints: Rc<RefCell<Vec<String>>>,
 }
 
-impl SnapshotStore for SlowShelf {
+impl SnapshotStore for SlowStore {
     fn list(&mut self) -> Result<Vec<u64>, SnapshotStoreFault> {
         std::thread::sleep(3 * SILENT_MAX);
         self.complaints.borrow_mut().extend(self.liveness.complaints());
@@ -186,7 +186,7 @@ struct Stage {
     liveness: Liveness,
     readiness: Readiness,
     control: Control,
-    shard_loop: ShardLoop<Memory, OwnClock, SlowShelf>,
+    shard_loop: ShardLoop<Memory, OwnClock, SlowStore>,
     complaints: Rc<RefCell<Vec<String>>>,
 }
 
@@ -202,7 +202,7 @@ impl Stage {
         readiness.share("shard 1").set(true);
         let log = Memory { world: Rc::clone(&world), event: 0, command: None };
         let complaints = Rc::<RefCell<Vec<String>>>::default();
-        let store = SlowShelf { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
+        let store = SlowStore { liveness: liveness.clone(), complaints: Rc::clone(&complaints) };
         let outside = (log, OwnClock(Rc::clone(&world)), store);
         let map = ShardMap::new(1).unwrap();
         let shard_loop = ShardLoop::new((SHARD, map), ENGINE, outside, control.clone());

@@ -123,7 +123,7 @@ impl PendingSnapshot {
 
 impl MemorySnapshotStore {
     fn readable(&self) -> Result<(), SnapshotStoreFault> {
-        if self.cluster.strikes(Seen::ShelfUnreadable) {
+        if self.cluster.strikes(Seen::StoreUnreadable) {
             Err(SnapshotStoreFault("out of reach".into()))
         } else {
             Ok(())

@@ -139,3 +139,71 @@ pub fn member_config(kafka: &KafkaArgs, group: &str, protocol: GroupProtocol) ->
     };
     config
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+
+    /// What correctness rests on: a record is written once, in order, without gaps, by all in-sync
+    /// replicas; and no reader skips records or moves an offset by itself.
+    const FIXED: [(&str, &str); 8] = [
+        ("enable.idempotence", "false"),
+        ("acks", "1"),
+        ("enable.gapless.guarantee", "false"),
+        ("message.timeout.ms", "1"),
+        ("enable.auto.commit", "true"),
+        ("enable.auto.offset.store", "true"),
+        ("auto.offset.reset", "latest"),
+        ("isolation.level", "read_committed"),
+    ];
+
+    #[test]
+    fn an_operators_properties_do_not_weaken_what_correctness_rests_on() {
+        let with = |properties: &[(&str, &str)]| KafkaArgs {
+            brokers: "k:1".to_owned(),
+            properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let (own, weakened) = (with(&[]), with(&FIXED));
+        let configs = |kafka: &KafkaArgs| {
+            [
+                producer_config(kafka, Duration::from_secs(10)),
+                outcome_producer_config(kafka),
+                consumer_config(kafka, "g", ConsumerProfile::Live),
+                consumer_config(kafka, "g", ConsumerProfile::Bulk),
+                member_config(kafka, "g", GroupProtocol::Consumer),
+                member_config(kafka, "g", GroupProtocol::Classic),
+            ]
+        };
+        for (own, weakened) in configs(&own).into_iter().zip(configs(&weakened)) {
+            for (name, _) in FIXED {
+                let fixed = own.get(name);
+                assert!(fixed.is_none() || fixed == weakened.get(name), "{name}");
+            }
+        }
+        let outcomes = outcome_producer_config(&own);
+        for name in ["enable.idempotence", "enable.gapless.guarantee"] {
+            assert_eq!(outcomes.get(name), Some("true"), "{name}");
+        }
+        assert_eq!(outcomes.get("message.timeout.ms"), Some("0"));
+        assert_eq!(consumer_config(&own, "g", ConsumerProfile::Live).get("auto.offset.reset"), Some("error"));
+    }
+
+    #[test]
+    fn librdkafka_takes_every_configuration() {
+        let kafka = KafkaArgs { brokers: "127.0.0.1:1".to_owned(), properties: Vec::new() };
+        for profile in
+            [ConsumerProfile::Live, ConsumerProfile::Bulk, ConsumerProfile::Gathered { wait: Duration::from_millis(5) }]
+        {
+            consumer_config(&kafka, "g", profile).create::<BaseConsumer>().unwrap();
+        }
+        for protocol in [GroupProtocol::Consumer, GroupProtocol::Classic] {
+            member_config(&kafka, "g", protocol).create::<BaseConsumer>().unwrap();
+        }
+        for config in [producer_config(&kafka, Duration::from_secs(1)), outcome_producer_config(&kafka)] {
+            config.create::<BaseProducer>().unwrap();
+        }
+    }
+}

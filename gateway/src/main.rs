@@ -187,7 +187,8 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let part = Program::THIS.part(PartId(uuid::Uuid::now_v7().as_u128()), PartKind::Gateway);
     let announced = tokio::spawn(announce(config.log.clone(), part, shutdown.clone()));
     let outcomes = (pending, Arc::clone(&halted));
-    let submitter = Arc::new(Submitter::new(Arc::clone(&producer), (config.pending_max, config.outcome_within), outcomes));
+    let submitter =
+        Arc::new(Submitter::new(Arc::clone(&producer), (config.pending_max, config.outcome_within), outcomes));
     let seen = ProcessParts { live, halted, followers, replays, degraded };
     let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);

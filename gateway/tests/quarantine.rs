@@ -1,4 +1,4 @@
-//! Two admins put aside what a shard halts at: all programs go on. And a leader that halts says so
+//! Two admins quarantine the record at which a shard halts, and all programs go on. A leader that halts reports it
 //! on the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
@@ -39,7 +39,7 @@ async fn market(whole: &Whole) -> Shard {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
+async fn a_record_that_two_admins_quarantined_is_skipped_by_all() {
     let mut whole = Platform::with_two_admins("aside").await;
     let shard = market(&whole).await;
     let account = whole.api.account("100").await;
@@ -92,7 +92,7 @@ fn commands_end(platform: &Platform, shard: Shard) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_two_admins_put_aside_is_refused_and_the_next_is_decided() {
+async fn a_command_that_two_admins_quarantined_is_refused_and_the_next_is_decided() {
     let mut whole = Platform::create("command").await.impatient().with_all().await;
     whole.api.two_admins().await;
     let shard = market(&whole).await;

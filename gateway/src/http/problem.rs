@@ -143,7 +143,7 @@ pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
         Rejection::MarketEventIdMismatch => (NEVER, "The market event's id is not that of its name"),
         Rejection::NameInvalid => (NEVER, "The name has no letter: it could be taken for an id"),
         Rejection::TimeOutOfRange => (NEVER, "A time is beyond the year 9999"),
-        Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it was put aside"),
+        Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it is quarantined"),
         Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
         Rejection::MarketUnknown => (NOT_FOUND, kinds::MARKET_UNKNOWN.title),

@@ -16,12 +16,12 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// Anything with a text form, as a JSON string.
+/// Serializes a value by its text form, as a JSON string.
 pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// As [`text`], or null.
+/// Like [`text`]; `None` becomes null.
 pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
@@ -29,28 +29,28 @@ pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S)
     }
 }
 
-/// Contracts as a JSON number.
+/// Serializes a number of contracts as a JSON number.
 pub fn number<S: Serializer>(value: &Quantity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(value.contracts())
 }
 
-/// A time as RFC 3339 with milliseconds.
+/// Serializes a time as RFC 3339 in UTC, with milliseconds.
 pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Iso(*value))
 }
 
-/// As [`iso`], or null.
+/// Like [`iso`]; `None` becomes null.
 pub fn iso_or_null<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     text_or_null(&value.map(Iso), serializer)
 }
 
-/// A time in its text form.
+/// Formats a time as RFC 3339 in UTC, with milliseconds.
 pub struct Iso(pub Timestamp);
 
 impl Display for Iso {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let nanos = i128::from(self.0.as_millis()) * 1_000_000;
-        // Beyond the year 9999 there is no RFC 3339: the far end stands for it.
+        // RFC 3339 ends with the year 9999. Later times become its last millisecond.
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos)
             .unwrap_or(time::macros::datetime!(9999-12-31 23:59:59.999 UTC));
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -58,7 +58,7 @@ impl Display for Iso {
     }
 }
 
-/// Ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
+/// Formats ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
 pub struct Ticks(pub u16);
 
 impl Display for Ticks {
@@ -67,7 +67,7 @@ impl Display for Ticks {
     }
 }
 
-/// A rate in millionths, as a decimal.
+/// Formats a rate in millionths as a decimal.
 pub struct Rate(pub FeeRate);
 
 impl Display for Rate {
@@ -76,31 +76,31 @@ impl Display for Rate {
     }
 }
 
-/// A trade as everybody may see it: without accounts and orders.
+/// A trade as everybody sees it: without accounts and orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PublicTrade {
-    /// Its id.
+    /// The trade's id.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// In YES.
+    /// The price of the YES contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Contracts.
+    /// Number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The side of the book that the taker hit from.
+    /// The side of the book on which the taker's order was entered.
     #[serde(serialize_with = "text")]
     pub taker_side: BookSide,
-    /// What it did to the contracts in the world.
+    /// Whether it created, destroyed or transferred contracts.
     #[serde(serialize_with = "text")]
     pub kind: TradeKind,
-    /// When.
+    /// When the trade happened, by the log's time.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
 
 impl PublicTrade {
-    /// What everybody may see of a trade.
+    /// Copies the public fields of a trade.
     pub fn of(trade: &Trade, time: Timestamp) -> Self {
         Self {
             trade_id: trade.id,
@@ -113,60 +113,59 @@ impl PublicTrade {
     }
 }
 
-/// An order as its account sees it.
+/// An order, as its account sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// Its id.
+    /// The order's id.
     pub id: OrderId,
-    /// The command that brought it.
+    /// The command that placed it.
     pub command: CommandId,
-    /// Whose.
+    /// The account that placed it.
     pub account: AccountId,
-    /// Where.
+    /// The market.
     pub market: MarketId,
-    /// Contract and side.
+    /// The contract and whether it is bought or sold.
     pub entry: Entry,
-    /// LIMIT or MARKET, with what belongs to each as it is now.
+    /// LIMIT or MARKET, with the current terms of that type.
     pub kind: OrderKind,
-    /// What happens when it meets an order of its own account.
+    /// The action when it would trade with an order of its own account.
     pub self_trade: SelfTrade,
-    /// Whether it is cancelled when its market pauses.
+    /// True if the engine cancels it when its market pauses.
     pub cancel_on_pause: bool,
-    /// Whether it never leaves its account with more contracts.
+    /// True if it may only reduce its account's position.
     pub reduce_only: bool,
-    /// Which of its account's groups it is in.
+    /// The account's group that it belongs to.
     pub group: Option<GroupId>,
-    /// Contracts that it is for now, or what the budget bought.
+    /// Number of contracts that it asks for after amendments; for a budget, the number bought.
     pub quantity: Quantity,
-    /// Filled so far.
+    /// Number of contracts filled.
     pub filled: Quantity,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// Why it was refused.
+    /// Why the engine rejected it.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked
-    /// for.
+    /// Why it ended with a remainder; REDUCE_ONLY if that rule reduced its quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// What the filled contracts cost or brought, before fees.
+    /// Credits paid or received for the filled contracts, before fees.
     pub notional: Credits,
-    /// What was paid for the fills.
+    /// Fees paid for the fills.
     pub fees: Credits,
-    /// The client's own name for it.
+    /// The client's own id of the order.
     pub client_id: Option<ClientId>,
-    /// When it came.
+    /// When the engine accepted or rejected it, by the log's time.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// When it last changed, by the log's time.
     pub updated_at: Timestamp,
 }
 
-/// What a client called the order's `type`, and what belongs to each.
+/// An order's `type`, with the terms of each type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
-    /// At this price or better; how long it waits, and whether it may take.
+    /// At this price or better; with its time in force and its post-only mode.
     Limit(Price, TimeInForce, PostOnly),
-    /// Now, at this price or better.
+    /// Immediately, at this price or better.
     Market(Price),
-    /// Now, for so many credits.
+    /// Immediately, for a number of credits.
     Budget(Credits),
 }
 
@@ -181,8 +180,8 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that `command` brought, right after it was taken in. `rest` is what follows in
-    /// answer to the same command.
+    /// The order that `command` placed, right after the engine accepted it. `rest` are the later
+    /// events of the same command.
     pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
         let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
@@ -200,7 +199,7 @@ impl Order {
         })
     }
 
-    /// An order that was refused.
+    /// An order that the engine rejected.
     pub fn rejected(id: OrderId, order: &NewOrder, code: Rejection, command: CommandId, time: Timestamp) -> Self {
         Self { status: Status::Rejected, rejection: Some(code), ..Self::born(id, order, command, time) }
     }
@@ -234,25 +233,26 @@ impl Order {
         }
     }
 
-    /// What rests in the book.
+    /// Returns the number of contracts that rest in the book.
     pub fn remaining(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 
-    /// See [`average_price`].
+    /// Returns the mean price of its fills: see [`average_price`].
     pub fn average_price(&self) -> Option<Credits> {
         average_price(self.notional, self.filled)
     }
 }
 
-/// The mean price of a filled contract, rounded half up to a micro-credit; `None` without a fill.
+/// Returns the mean price of a filled contract, rounded half up to a micro-credit; `None` without
+/// a fill.
 pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
     let filled = i64::from(filled.contracts());
     (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
-/// The fills of an order that came in, or changed, just before `rest`: it is the taker of the
-/// trades that follow, up to the next request of a batch.
+/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker of
+/// the trades that follow, up to the next request of a batch.
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {
@@ -344,31 +344,31 @@ pub struct Fill {
     /// The trade.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// In the terms of the order's contract.
+    /// The price of the order's contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Contracts.
+    /// Number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// What the order paid on top.
+    /// The fee that the order paid.
     #[serde(serialize_with = "text")]
     pub fee: Credits,
     /// MAKER or TAKER.
     pub role: TradeRole,
 }
 
-/// Which of a trade's two orders.
+/// One of a trade's two orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TradeRole {
-    /// The one that was resting.
+    /// The order that rested in the book.
     Maker,
-    /// The one that came in.
+    /// The incoming order.
     Taker,
 }
 
 impl Fill {
-    /// The side of `trade` that `party` had.
+    /// Returns the side of `trade` that `party` had.
     pub fn of(trade: &Trade, party: &Party, role: TradeRole) -> Self {
         let price = party.entry.book_price(trade.price);
         Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
@@ -378,9 +378,9 @@ impl Fill {
 /// LIMIT and MARKET: an order's `type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderType {
-    /// With a price.
+    /// A limit order: with a price.
     Limit,
-    /// Without.
+    /// A market order: without a price.
     Market,
 }
 

@@ -1,6 +1,5 @@
 //! How a writer's work ends: asked, for now, or for good.
 
-
 use schemas::Shard;
 use schemas::reading::{BrokenLog, RecordFault};
 use service::kafka::{Cut, KafkaFault};

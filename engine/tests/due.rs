@@ -128,7 +128,7 @@ fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
     drained(&log, LIMIT);
 
     let idle = IdleMember::join(&log);
-    let led = wait_for("half of the shards stand still", LIMIT, || {
+    let led = wait_for("half of the shards make no progress", LIMIT, || {
         Some(engine.leads()).filter(|led| led.len() == usize::from(SHARDS) / 2)
     });
     let market = *world.markets.iter().find(|market| led.contains(&map.of_market(**market).number())).unwrap();
@@ -151,6 +151,6 @@ fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
     let audit = drained(&log, LIMIT);
     assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
-    assert_eq!((audit.count("Asked"), audit.count("OrderPlaced")), (1, 1), "the second order asks for nothing");
+    assert_eq!((audit.count("Asked"), audit.count("OrderPlaced")), (1, 1), "the second order needs no ask");
     engine.stop();
 }

@@ -248,7 +248,7 @@ async fn lost_connections_lose_nothing() {
     assert!(backends > 0 && clients > 0, "{backends} backends, {clients} clients");
     stack.caught_up(&log).await;
     assert!(worker.runs());
-    assert!(worker.logged().contains("beginning again from the stored position"));
+    assert!(worker.logged().contains("starting again from the stored position"));
     let (_, metrics) = worker.get("/metrics").await.unwrap();
     assert!(metrics.contains("lfg_projections_restarts_total"), "{metrics}");
     assert!(worker.terminate().success());
@@ -529,7 +529,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
         "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
     // Redis is still written; the exit reports the failure.
     let refused = async |worker: Worker| {
-        let ended = "this store is written no further";
+        let ended = "this store is no longer written";
         until("the tables are refused", async || worker.logged().contains(ended)).await;
         let says = "a later build has migrated Postgres's tables to version";
         assert!(worker.logged().contains(says), "{}", worker.logged());

@@ -43,7 +43,7 @@ struct World {
     passed: Cell<u64>,
     /// Reading panics.
     panics: Cell<bool>,
-    /// A leader's reading panics.
+    /// A leader's next read panics.
     leader_panics: Cell<bool>,
 }
 
@@ -167,7 +167,7 @@ impl SnapshotStore for SlowShelf {
     }
 
     fn get(&mut self, _: u64) -> Result<Vec<u8>, SnapshotStoreFault> {
-        unreachable!("there is none")
+        unreachable!("there is no snapshot")
     }
 
     fn put(&mut self, _: u64, _: Vec<u8>) {}
@@ -235,7 +235,7 @@ impl Stage {
         }
     }
 
-    /// A command that the broker appends at `NOW + ahead` milliseconds by its clock.
+    /// A command that the broker appends at `NOW + ahead` milliseconds by its own clock.
     fn command(&self, ahead: u64, command: Command) {
         let mut commands = self.world.commands.borrow_mut();
         let id = CommandId(commands.len() as u128);
@@ -317,7 +317,7 @@ fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until
     stage.settle();
     assert_eq!(stage.control.role(), ShardRole::Following);
     assert!(!stage.has_closed_a_market());
-    // Near enough: it leads again, and the command gets a time near the own clock.
+    // Near enough: it leads again, and the command gets a time near this machine's clock.
     stage.pass(1);
     stage.until(|stage| stage.times().len() >= 3);
     assert_eq!((stage.control.role(), stage.times()[2]), (ShardRole::Leading, 62_000));
@@ -359,7 +359,7 @@ fn put_aside(what: Quarantined, seconded: u64) -> Vec<u8> {
 
 #[test]
 fn a_record_that_two_admins_put_aside_is_passed_over() {
-    // Returns what the loop ends with after some steps, and how many outcomes it has written.
+    // Returns how the loop ends after some steps, and how many outcomes it has written.
     let run = |seconded: u64| {
         let mut stage = Stage::set();
         stage.world.events.borrow_mut().push(b"no record".to_vec());
@@ -397,7 +397,7 @@ fn a_leader_that_halts_says_so_on_the_log() {
     stage.world.leader_panics.set(true);
     let halted = stage.shard_loop.run().unwrap_err();
     let last = stage.world.events.borrow().last().cloned().unwrap();
-    let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log says nothing") };
+    let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log has no halt record") };
     // Its term is the only preceding record.
     assert_eq!((told.shard, told.term, told.engine), (SHARD, 0, ENGINE));
     assert_eq!(told.reason.as_str(), halted.to_string());
@@ -483,7 +483,7 @@ fn the_commands_of_another_log_are_not_decided() {
 fn assert_halted_alone(stage: &Stage, why: &str) {
     assert_eq!(stage.control.role(), ShardRole::Halted);
     assert!(stage.readiness.halted()["shard 0"].contains(why), "{:?}", stage.readiness.halted());
-    assert!(stage.readiness.is_ready(), "the other shard is");
+    assert!(stage.readiness.is_ready(), "the other shard halted, too");
     std::thread::sleep(3 * SILENT_MAX);
     assert!(stage.liveness.complaints().is_empty(), "{:?}", stage.liveness.complaints());
 }
@@ -494,7 +494,7 @@ fn a_restore_that_takes_long_is_no_silence() {
     stage.shard_loop.start().unwrap();
     assert!(stage.complaints.borrow().is_empty(), "{:?}", stage.complaints.borrow());
     std::thread::sleep(3 * SILENT_MAX);
-    assert_eq!(stage.liveness.complaints().len(), 1, "once it is over, silence is silence");
+    assert_eq!(stage.liveness.complaints().len(), 1, "once the restore is over, silence counts again");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Statements that a process sends to Postgres, counted by itself: Postgres counts transactions and
-//! rows.
+//! Counts the statements that a process sends to Postgres: Postgres itself counts only transactions
+//! and rows.
 //!
 //! | metric                          | meaning                    |
 //! |---------------------------------|----------------------------|

@@ -1,13 +1,13 @@
-//! What our clients ask of the broker, counted: most of what an order costs at moderate rates is
-//! requests and wake-ups.
+//! Counts our clients' requests to the broker: at moderate rates, requests and wake-ups are most of
+//! an order's cost.
 //!
 //! | metric                     | labels                                     | meaning                   |
 //! |----------------------------|--------------------------------------------|---------------------------|
 //! | `lfg_kafka_requests_total` | `client`, `kind` (`Produce`, `Fetch`, …)   | requests sent to brokers  |
 //! | `lfg_kafka_records_total`  | `client`, `direction` (`sent`, `received`) | records sent or received  |
 //!
-//! `client` says what the client is for. The figures are librdkafka's own, and come once a second,
-//! when the client is polled.
+//! `client` names the client's purpose. The figures are librdkafka's, reported once a second when
+//! the client is polled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -26,10 +26,10 @@ pub const REQUESTS: &str = "lfg_kafka_requests_total";
 /// Records sent or received.
 pub const RECORDS: &str = "lfg_kafka_records_total";
 
-/// Milliseconds from one report of librdkafka to the next.
+/// Milliseconds between two reports of librdkafka.
 const EVERY_MS: &str = "1000";
 
-/// What one client has asked so far. As a client's context it only counts; a context of another
+/// The requests of one client so far. As a client's context it only counts; a context of another
 /// kind passes its [`stats`](ClientContext::stats) on to it.
 pub struct Requests {
     client: &'static str,
@@ -37,7 +37,7 @@ pub struct Requests {
     contact: Contact,
 }
 
-/// What was counted already: librdkafka tells sums.
+/// The counts so far: librdkafka reports totals.
 #[derive(Default)]
 struct Counted {
     requests: HashMap<String, u64>,
@@ -46,7 +46,8 @@ struct Counted {
 }
 
 impl Requests {
-    /// Of a client that is for `client`, and has this configuration: it is made to tell.
+    /// Creates the counter of a client for the purpose `client`, and makes its configuration report
+    /// statistics.
     pub fn of(client: &'static str, config: &mut ClientConfig) -> Self {
         describe_counter!(REQUESTS, "requests to Kafka by client and kind");
         describe_counter!(RECORDS, "records sent to Kafka or received from it, by client");
@@ -54,7 +55,7 @@ impl Requests {
         Self { client, counted: Mutex::default(), contact: Contact::of(client) }
     }
 
-    /// Counts what is new, and notes when the brokers last answered.
+    /// Counts the difference, and notes when the brokers last answered.
     pub fn count(&self, statistics: &Statistics) {
         self.contact.note(statistics);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +65,7 @@ impl Requests {
         }
         for (kind, count) in requests.into_iter().filter(|(_, count)| *count > 0) {
             let before = counted.requests.get(kind).copied().unwrap_or(0);
-            // Brokers that are gone take their counts with them.
+            // The counts of removed brokers disappear from the statistics.
             counter!(REQUESTS, "client" => self.client, "kind" => kind.to_owned())
                 .increment(count.saturating_sub(before));
             counted.requests.insert(kind.to_owned(), count);

@@ -209,7 +209,11 @@ impl DemoRun {
             report::say!("            {} cancels had no order to cancel", grouped(driven.idle_cancels));
         }
         let heard = grouped(self.listeners.messages());
-        report::say!("  {:<9} {heard} messages received on {} connections", "WebSocket", self.listeners.feeds().count());
+        report::say!(
+            "  {:<9} {heard} messages received on {} connections",
+            "WebSocket",
+            self.listeners.feeds().count()
+        );
     }
 }
 

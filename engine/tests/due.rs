@@ -98,7 +98,7 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     assert_on_time("and its account's order ends", &first(&log, "the order ends", LIMIT, gone), due);
 
     let alone = |event: &Event| matches!(event, Event::Rejected { code: schemas::Rejection::SecondAdminRequired });
-    first(&log, "nobody confirms alone", LIMIT, alone);
+    first(&log, "one admin cannot confirm alone", LIMIT, alone);
     let resolved = first(&log, "a dispute window ends", LIMIT, |event| {
         matches!(event, Event::MarketChanged { state: MarketState::Resolved, by: None, .. })
     });
@@ -145,7 +145,7 @@ fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
 
     idle.leave();
     let funded = |event: &Event| matches!(event, Event::PurseReceived { account: whose, .. } if *whose == account);
-    first(&log, "the purse is funded all the same", LIMIT, funded);
+    first(&log, "the purse still gets the credits", LIMIT, funded);
     asked.extend([order, client.ask(buy(account, market, TimeInForce::Gtc))]);
     client.flush();
     let audit = drained(&log, LIMIT);

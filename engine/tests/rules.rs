@@ -192,7 +192,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
+fn a_market_expires_by_itself_and_invalid_commands_are_refused() {
     let log = TestLog::create("timers");
     let folder = tempfile::tempdir().unwrap();
     let client = Client::open(&log);

@@ -62,9 +62,9 @@ fn restore(release: &Release, shard: Shard, map: ShardMap, file: &str) -> Replic
     match Replica::restore(shard, map, &bytes) {
         Ok(replica) => replica,
         Err(SnapshotError::Foreign) => panic!(
-            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since that \
-             release: keep its reader, in `engine/core/src/snapshot/`, and name it in `READERS` (docs/upgrades.md). If it \
-             is `unreleased`: make it anew with UPDATE_EXPECT=1",
+            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since \
+             that release: keep its reader, in `engine/core/src/snapshot/`, and name it in `READERS` \
+             (docs/upgrades.md). If it is `unreleased`: make it again with UPDATE_EXPECT=1",
             release.name,
             bytes[..8.min(bytes.len())].escape_ascii(),
         ),

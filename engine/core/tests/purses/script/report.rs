@@ -145,7 +145,7 @@ impl Scenario {
                 format!("{}: purse {}", self.name(*account), if *frozen { "frozen" } else { "unfrozen" })
             }
             Event::PurseLimited { account, given_back } => {
-                format!("{}: purse sealed, gives back {}", self.name(*account), room(*given_back))
+                format!("{}: purse sealed, returns {}", self.name(*account), room(*given_back))
             }
             Event::Instructed { account, instruction, shards, .. } => {
                 let shards: Vec<String> = shards.iter().map(Shard::to_string).collect();

@@ -3,15 +3,15 @@
 //! first, each state once. The replicas are production code. Of the shard loop around them, only
 //! the take-over rule is modelled here.
 //!
-//! | step     | what                                                                            |
-//! |----------|---------------------------------------------------------------------------------|
-//! | read     | an engine reads the next record                                                 |
-//! | take     | a follower appends its `Term`                                                   |
-//! | decide   | a leader decides the next command and appends its outcome; it may be stale      |
-//! | announce | an engine announces itself                                                      |
-//! | raise    | an admin asks for the newer vocabulary                                          |
-//! | restart  | an engine dies, or leaves in good order, and restarts as the other build        |
-//! | wait     | time passes until no announcement counts                           |
+//! | step     | what                                                                       |
+//! |----------|----------------------------------------------------------------------------|
+//! | read     | an engine reads the next record                                            |
+//! | take     | a follower appends its `Term`                                              |
+//! | decide   | a leader decides the next command and appends its outcome; it may be stale |
+//! | announce | an engine announces itself                                                 |
+//! | raise    | an admin asks for the newer vocabulary                                     |
+//! | restart  | an engine dies, or leaves in good order, and restarts as the other build   |
+//! | wait     | time passes until no announcement counts                                   |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

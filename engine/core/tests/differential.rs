@@ -5,14 +5,14 @@
 //! sometimes the messages of a transfer wait for some uses of its client id. Differences that
 //! several shards make:
 //!
-//! | what                                  | on one shard                                | on several                                        |
-//! |---------------------------------------|---------------------------------------------|---------------------------------------------------|
-//! | transfer                              |  ends at once                               | is under way until its messages arrive            |
-//! | batch                                 | any markets                                 | markets of one shard only                         |
-//! | order of a frozen account             | refused before its market is looked at      | same where it has a purse, elsewhere after          |
-//! | all deposits together                 | limited for all accounts                    | limited for each shard                            |
-//! | timers due at the same time           | markets, switches, orders, sweeps           | same on each shard, one shard after another         |
-//! | command that belongs on another shard | cannot be                                   | refused; an order's client id is remembered there |
+//! | what                                  | on one shard                           | on several                                        |
+//! |---------------------------------------|----------------------------------------|---------------------------------------------------|
+//! | transfer                              | ends at once                           | is under way until its messages arrive            |
+//! | batch                                 | any markets                            | markets of one shard only                         |
+//! | order of a frozen account             | refused before its market is looked at | same where it has a purse, elsewhere after        |
+//! | all deposits together                 | limited for all accounts               | limited for each shard                            |
+//! | timers due at the same time           | markets, switches, orders, sweeps      | same on each shard, one shard after another       |
+//! | command that belongs on another shard | cannot be                              | refused; an order's client id is remembered there |
 //!
 //! Which requests of a batch wait for credits depends on the purses. The model takes the order of
 //! the decisions from the core. Only requests that release credits or orders may pass waiting ones.

@@ -1,12 +1,12 @@
 //! The admin port, for probes and Prometheus.
 //!
-//! | request      | answer                                                                             |
-//! |--------------|------------------------------------------------------------------------------------|
-//! | GET /livez   | 200 while every watched part shows signs of life, else 503 with the reasons         |
-//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,    |
-//! |              | halted and degraded parts with their reasons; a degraded process serves the rest,  |
-//! |              | and stays at 200                                                                   |
-//! | GET /metrics | Prometheus's text format                                                           |
+//! | request      | answer                                                                            |
+//! |--------------|-----------------------------------------------------------------------------------|
+//! | GET /livez   | 200 while every watched part shows signs of life, else 503 with the reasons       |
+//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,   |
+//! |              | halted and degraded parts with their reasons; a degraded process serves the rest, |
+//! |              | and stays at 200                                                                  |
+//! | GET /metrics | Prometheus's text format                                                          |
 //!
 //! Its connections have a limit of their own ([`CONNECTIONS`]), and each has time limits
 //! (`crate::serve`).

@@ -1,8 +1,8 @@
 //! Counts the statements that a process sends to Postgres: Postgres itself counts only transactions
 //! and rows.
 //!
-//! | metric                          | meaning                    |
-//! |---------------------------------|----------------------------|
+//! | metric                          | meaning                     |
+//! |---------------------------------|-----------------------------|
 //! | `lfg_postgres_statements_total` | statements sent to Postgres |
 
 use std::sync::OnceLock;

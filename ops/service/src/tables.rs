@@ -1,5 +1,5 @@
-//! Checks whether Postgres's tables have this build's version, by the history that `projections
-//! migrate` keeps in the database.
+//! Checks whether Postgres's tables have this build's version, by the history that
+//! `projections migrate` keeps in the database.
 //!
 //! | the tables are                | do                                                             |
 //! |-------------------------------|----------------------------------------------------------------|
@@ -7,7 +7,7 @@
 //! | missing, or older             | refuse: `projections migrate` of this build comes first        |
 //! | newer                         | refuse: install the build that migrated them                   |
 //!
-//! Newer tables are not safe by rule: a migration may add a column that every writer has to fill
+//! Newer tables are always refused: a migration may add a column that every writer has to fill
 //! (V003 does), change the meaning of a column, or remove it.
 
 /// The query for the version of the last migration. Needs the right to read this table only. The

@@ -11,14 +11,14 @@ use crate::sink::SinkError;
 
 /// Why a shard of a sink, or the process, stops. None of these disappears without an operator.
 ///
-/// | cause                                                | stops                   |
-/// |------------------------------------------------------|-------------------------|
-/// | a shard's log: broken, cut, another, or invalid      | that shard of that sink |
-/// | a panic                                              | that shard of that sink |
-/// | a shard's rows: the store refuses the log's data    | that shard of that sink |
-/// | a store that a later build has laid out              | that sink; the process  |
-/// |                                                      | if it was the last      |
-/// | another writer, settings, Kafka                      | the process             |
+/// | cause                                            | stops                   |
+/// |--------------------------------------------------|-------------------------|
+/// | a shard's log: broken, cut, another, or invalid  | that shard of that sink |
+/// | a panic                                          | that shard of that sink |
+/// | a shard's rows: the store refuses the log's data | that shard of that sink |
+/// | a store that a later build has laid out          | that sink; the process  |
+/// |                                                  | if it was the last      |
+/// | another writer, settings, Kafka                  | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The log breaks its own rules.

@@ -1,10 +1,10 @@
 //! When our clients last had an answer from the brokers, for probes and gauges while a broker is
 //! unavailable.
 //!
-//! | metric                                        | meaning                                                        |
-//! |-----------------------------------------------|----------------------------------------------------------------|
-//! | `lfg_kafka_fetch_age_seconds`                 | seconds since the partition's broker answered; NaN: never     |
-//! | `lfg_kafka_lag_records`                       | records up to the log's end, as last reported; NaN: unknown   |
+//! | metric                        | meaning                                                     |
+//! |-------------------------------|-------------------------------------------------------------|
+//! | `lfg_kafka_fetch_age_seconds` | seconds since the partition's broker answered; NaN: never   |
+//! | `lfg_kafka_lag_records`       | records up to the log's end, as last reported; NaN: unknown |
 //!
 //! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics
 //! and cost no requests to the broker.

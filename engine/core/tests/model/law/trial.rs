@@ -5,15 +5,14 @@
 //! |-----------------------------|---------------------------------------------------------------------------------------|
 //! | any                         | it is about another shard                                                             |
 //! | cancel, amendment           | its order is the target of another one                                                |
-//! | amendment                   | it would meet an order that the batch leaves or brings                                |
+//! | amendment                   | it would meet an order that the batch leaves or adds                                  |
 //! | post-only order             | it would meet such an order                                                           |
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
 //! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees, ends or gains |
 //! | order                       | one before it may trigger a group of its account                                      |
 //! | reduce-only order           | nothing may be left to reduce when its turn comes                                     |
-//! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
-//! | only reduces                |                                                                                       |
+//! | amended reduce-only buy     | the batch cancels or amends a sell, or another reduce-only buy, in its market         |
 //!
 //! The account's credits and room are checked for the whole batch: what it releases pays for what
 //! it holds.

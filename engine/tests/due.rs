@@ -98,7 +98,7 @@ fn orders_expire_switches_fire_and_dispute_windows_end() {
     assert_on_time("and its account's order ends", &first(&log, "the order ends", LIMIT, gone), due);
 
     let alone = |event: &Event| matches!(event, Event::Rejected { code: schemas::Rejection::SecondAdminRequired });
-    first(&log, "nobody confirms alone", LIMIT, alone);
+    first(&log, "one admin cannot confirm alone", LIMIT, alone);
     let resolved = first(&log, "a dispute window ends", LIMIT, |event| {
         matches!(event, Event::MarketChanged { state: MarketState::Resolved, by: None, .. })
     });
@@ -128,7 +128,7 @@ fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
     drained(&log, LIMIT);
 
     let idle = IdleMember::join(&log);
-    let led = wait_for("half of the shards stand still", LIMIT, || {
+    let led = wait_for("half of the shards make no progress", LIMIT, || {
         Some(engine.leads()).filter(|led| led.len() == usize::from(SHARDS) / 2)
     });
     let market = *world.markets.iter().find(|market| led.contains(&map.of_market(**market).number())).unwrap();
@@ -145,12 +145,12 @@ fn a_parked_request_is_refused_in_time_and_late_credits_stay() {
 
     idle.leave();
     let funded = |event: &Event| matches!(event, Event::PurseReceived { account: whose, .. } if *whose == account);
-    first(&log, "the purse is funded all the same", LIMIT, funded);
+    first(&log, "the purse still gets the credits", LIMIT, funded);
     asked.extend([order, client.ask(buy(account, market, TimeInForce::Gtc))]);
     client.flush();
     let audit = drained(&log, LIMIT);
     assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
-    assert_eq!((audit.count("Asked"), audit.count("OrderPlaced")), (1, 1), "the second order asks for nothing");
+    assert_eq!((audit.count("Asked"), audit.count("OrderPlaced")), (1, 1), "the second order needs no ask");
     engine.stop();
 }

@@ -28,12 +28,12 @@ fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_aft
     // A second engine halts there as well, and leads some of the others.
     let mut two = start("two");
     halts_alone(&mut two, BROKEN, why);
-    wait_for("every sound shard is led, by both", LIMIT, || {
+    wait_for("both engines together lead every other shard", LIMIT, || {
         let (one, two) = (one.leads(), two.leads());
         let led = one.len() + two.len() == usize::from(SHARDS) - 1;
         (led && !one.is_empty() && !two.is_empty()).then_some(())
     });
-    wait_for("one of them says that the group gave it the halted shard", LIMIT, || {
+    wait_for("one of them reports that the group gave it the halted shard", LIMIT, || {
         let owned = |engine: &Engine| engine.metric(HALTED_AND_OWNED, BROKEN) == Some(1.0);
         (owned(&one) != owned(&two)).then_some(())
     });
@@ -51,7 +51,7 @@ fn a_record_that_cannot_be_decoded_halts_one_shard_in_every_engine_and_again_aft
 }
 
 #[test]
-fn what_a_later_build_writes_is_passed_over_and_its_term_halts_one_shard() {
+fn additions_of_a_later_build_are_skipped_and_its_term_halts_one_shard() {
     let log = TestLog::create("later");
     let folder = tempfile::tempdir().unwrap();
     let mut engine = Engine::start_ready(&log, folder.path(), &[]);
@@ -61,7 +61,7 @@ fn what_a_later_build_writes_is_passed_over_and_its_term_halts_one_shard() {
     }
     client.flush();
     let counted = |engine: &Engine| (0..SHARDS).all(|number| engine.metric(UNKNOWN, number) == Some(1.0));
-    wait_for("every shard passes over it", LIMIT, || counted(&engine).then_some(()));
+    wait_for("every shard skips it", LIMIT, || counted(&engine).then_some(()));
     others_decide(&log, &client, &world, SHARDS);
     client.write_event(shard(BROKEN), &later::term(Term::new(shard(BROKEN), SHARDS, EngineId(7), 1)));
     client.flush();

@@ -92,20 +92,20 @@ fn killed_under_load_nothing_is_lost_and_nothing_happens_twice() {
     assert_each_command_is_answered_once(&log, &audit, &asked);
     audit.assert_invariants();
     for (kind, often) in OFTEN {
-        assert!(audit.count(kind) > *often, "the load leads to {kind} often: {:?}", audit.kinds);
+        assert!(audit.count(kind) > *often, "the load often causes {kind}: {:?}", audit.kinds);
     }
     for kind in COVERED {
-        assert!(audit.count(kind) > 0, "the load leads to {kind}: {:?}", audit.kinds);
+        assert!(audit.count(kind) > 0, "the load causes {kind}: {:?}", audit.kinds);
     }
     assert!(audit.waiting.recalls > 100, "claims have credits recalled: {}", audit.waiting.recalls);
     let insufficient = audit.refusals.get(&Rejection::FundsInsufficient);
-    assert!(insufficient > Some(&20), "and are refused where there are none: {:?}", audit.refusals);
-    assert!(progress.cuts > u64::from(KILLS) / 2, "the logs were looked at while they grew: {} times", progress.cuts);
+    assert!(insufficient > Some(&20), "and are refused where there are no credits: {:?}", audit.refusals);
+    assert!(progress.cuts > u64::from(KILLS) / 2, "the logs were checked while they grew: {} times", progress.cuts);
     engines.iter_mut().for_each(Engine::stop);
     let restored = assert_snapshots_agree_with_the_log(&log, folder.path());
     println!(
-        "{KILLS} kills in {took:?}: {commands} commands asked, {} outcomes, {} messages ({} sent twice), {} recalls, \
-         {} terms, {} records of dead writers, {} cuts, snapshots at {restored:?}: {:?}, {:?}",
+        "{KILLS} kills in {took:?}: {commands} commands sent, {} outcomes, {} messages ({} sent twice), {} \
+         recalls, {} terms, {} records of dead writers, {} cuts, snapshots at {restored:?}: {:?}, {:?}",
         audit.causes.iter().map(Vec::len).sum::<usize>(),
         audit.messages.count(),
         audit.messages.skipped,
@@ -137,7 +137,7 @@ impl Progress {
         let sequences =
             |audit: &Audit| Shard::all(SHARDS).map(|shard| audit.position(shard).sequence).collect::<Vec<_>>();
         let before = sequences(&self.audit);
-        wait_for("all shards go on", Duration::from_secs(15), || {
+        wait_for("all shards make progress", Duration::from_secs(15), || {
             self.read(Duration::from_millis(5));
             let there = sequences(&self.audit).iter().zip(&before).all(|(now, before)| *now >= before + n);
             there.then_some(())

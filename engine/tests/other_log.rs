@@ -154,7 +154,7 @@ fn commands_that_end_before_the_next_are_not_read() {
 }
 
 #[test]
-fn commands_made_anew_are_not_decided() {
+fn commands_of_a_topic_created_again_are_not_decided() {
     let (log, folder) = left("commands-other");
     let count = records(&log, &log.topics.commands, shard(BROKEN)).len();
     lose_end(&log, &log.topics.commands, count);
@@ -185,7 +185,7 @@ fn commands_may_lose_their_beginning_up_to_the_next_and_no_further() {
     leads_all(&engine);
     let client = Client::open(&log);
     engine.stop();
-    client.write_command(shard(BROKEN), b"one that nobody has decided");
+    client.write_command(shard(BROKEN), b"a command without an outcome");
     client.flush();
     cut_beginning(&log, &log.topics.commands, shard(BROKEN), Offset::End);
     let (first, end) = extent(&log, &log.topics.commands, shard(BROKEN));

@@ -89,7 +89,7 @@ fn between_terms(first: u64, last: u64, log: &TestLog) -> u64 {
         [(shard(0), first + 1)],
     )
     .unwrap();
-    wait_for("the stranger's term", LIMIT, || {
+    wait_for("the other writer's term", LIMIT, || {
         let record = tail.next_or_wait(Duration::from_millis(100)).unwrap()?;
         assert!(record.offset() < last);
         let is_term = matches!(schemas::Record::decode(record.payload()), Ok(schemas::Record::Term(_)));
@@ -115,7 +115,7 @@ fn an_engine_that_follows_nothing_begins_with_a_snapshot_when_it_is_to_lead() {
         (!moved.is_empty() && kept.len() + moved.len() == usize::from(SHARDS)).then_some(moved)
     });
     let absent = Some(f64::from(ShardRole::Absent.code()));
-    wait_for("the first gives back what it does not lead", LIMIT, || {
+    wait_for("the first gives up what it does not lead", LIMIT, || {
         moved.iter().all(|&shard| first.metric(engine::metrics::ROLE, shard) == absent).then_some(())
     });
     ask_some(&client, &world, &mut random, &mut asked);
@@ -192,7 +192,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_market_expires_by_itself_and_commands_that_are_none_are_refused() {
+fn a_market_expires_by_itself_and_invalid_commands_are_refused() {
     let log = TestLog::create("timers");
     let folder = tempfile::tempdir().unwrap();
     let client = Client::open(&log);

@@ -30,7 +30,7 @@ fn a_leader_whose_records_are_refused_leads_again_and_nothing_is_lost() {
     let broken = |engine: &Engine| engine.log().matches("gives up leadership: the writer failed").count();
     for _ in 0..REFUSALS {
         let (before, asked) = (broken(&engine), load.count());
-        wait_for("the load goes on", LIMIT, || (load.count() > asked + 100).then_some(()));
+        wait_for("the load continues", LIMIT, || (load.count() > asked + 100).then_some(()));
         // Enough for a term, but not for a batch of outcomes.
         runtime.block_on(change_events(&log, Some(("max.message.bytes", "200"))));
         wait_for("a leader loses its producer", LIMIT, || (broken(&engine) > before).then_some(()));

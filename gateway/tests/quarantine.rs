@@ -61,7 +61,7 @@ async fn a_record_that_two_admins_quarantined_is_skipped_by_all() {
         assert!(refused.contains(why), "{refused}");
     }
     let told = quarantine(&whole, shard, ["--record", &at], both).await.unwrap();
-    assert!(told.contains("is put aside by admins 1 and 2"), "{told}");
+    assert!(told.contains("is quarantined by admins 1 and 2"), "{told}");
     // It helps once.
     let again = quarantine(&whole, shard, ["--record", &at], both).await.unwrap_err();
     assert!(again.contains("they read all of it"), "{again}");

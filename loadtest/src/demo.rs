@@ -34,7 +34,7 @@ const FLOOR_LENGTH: Duration = Duration::from_secs(10);
 /// The maximum delay with which Kafka clients and Postgres publish their counters.
 const COUNTED_WITHIN: Duration = Duration::from_millis(1_200);
 
-/// Where the read models are.
+/// Connections to the read models.
 #[derive(Clone, Debug, Args)]
 pub struct ReadModelArgs {
     /// Postgres.
@@ -43,7 +43,7 @@ pub struct ReadModelArgs {
     /// Redis.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// Seconds that the read models may take to get to the log's end.
+    /// Maximum seconds until the read models reach the log's end.
     #[arg(long, default_value_t = 60)]
     pub patience: u64,
 }
@@ -62,27 +62,27 @@ impl ReadModelArgs {
     }
 }
 
-/// Who and how many.
+/// The size of a run.
 #[derive(Clone, Debug, Args)]
 pub struct CrowdArgs {
-    /// Markets, made for this run.
+    /// Number of markets, created for this run.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=128))]
     pub markets: u16,
-    /// Accounts, made for this run.
+    /// Number of accounts, created for this run.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub accounts: u16,
-    /// Connections kept open.
+    /// Number of connections kept open.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     pub connections: u16,
-    /// Orders sent in one request, by one account; above 1 there are no cancels and no sells.
+    /// Orders per request, all of one account; above 1 there are no cancels and no sells.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub batch: u8,
-    /// Same seed, same orders.
+    /// The same seed gives the same orders.
     #[arg(long, default_value_t = 20_261_122)]
     pub seed: u64,
 }
 
-/// A minute of trading, verified.
+/// Arguments of `loadtest demo`.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     #[command(flatten)]
@@ -93,13 +93,13 @@ pub struct DemoArgs {
     models: ReadModelArgs,
     #[command(flatten)]
     crowd: CrowdArgs,
-    /// Orders a second; cancels come on top.
+    /// Orders per second; cancels are additional.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,
-    /// Seconds.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
-    /// Measure the bare loop through Kafka first, at the same rate.
+    /// First measure the bare loop through Kafka at the same rate.
     #[arg(long)]
     with_floor: bool,
     /// A process whose processor time is reported, with its descendants' (repeatable).
@@ -192,7 +192,7 @@ impl DemoRun {
         checks.extend(verify::purses::check(fold));
         checks.extend(verify::websocket::check(&self.listeners, fold, &self.markets).await);
         checks.extend(verify::settle::compare(log, &mut models, args.patience()).await?);
-        report::step("verify", "everything compared with everything", started.elapsed());
+        report::step("verify", "every read model compared with the log", started.elapsed());
         // A run with batches sends only orders.
         let has_cancels = self.stage.batch == 1;
         let may_be_empty = |check: &Check| {
@@ -206,17 +206,25 @@ impl DemoRun {
         report::heading("Answers");
         report::answers(&driven.answers);
         if driven.idle_cancels > 0 {
-            report::say!("            {} cancels found no order to cancel", grouped(driven.idle_cancels));
+            report::say!("            {} cancels had no order to cancel", grouped(driven.idle_cancels));
         }
         let heard = grouped(self.listeners.messages());
-        report::say!("  {:<9} {heard} messages heard on {} connections", "WebSocket", self.listeners.feeds().count());
+        report::say!(
+            "  {:<9} {heard} messages received on {} connections",
+            "WebSocket",
+            self.listeners.feeds().count()
+        );
     }
 }
 
 /// Prints how much was read, and when the read models reached the log's end.
 pub fn tell_settled(log: &AuditedLog, settled: SettleTimes) {
     let (outcomes, stale) = (grouped(log.fold.outcomes), grouped(log.stale));
-    report::step("fold", &format!("{outcomes} outcomes of the log folded afresh, {stale} stale"), settled.folded);
+    report::step(
+        "fold",
+        &format!("{outcomes} outcomes of the log folded independently, {stale} stale"),
+        settled.folded,
+    );
     let (postgres, redis) = (report::seconds(settled.postgres), report::seconds(settled.redis));
     let what = format!("Postgres at the end of the log after {postgres}, Redis after {redis}");
     report::step("settle", &what, settled.postgres.max(settled.redis));
@@ -229,8 +237,7 @@ fn listings(count: u16, run: u64) -> Vec<TestListing> {
         TestListing {
             ticker: format!("LOAD-{run:016X}-{index}"),
             question: format!("Does market {index} of this load test hold?"),
-            rules: "Nobody answers this market: it is there to be traded.\nIf somebody does all the same, it is void."
-                .into(),
+            rules: "Nobody answers this market: it is there to be traded.\nIf somebody answers it, it is void.".into(),
             sources: vec!["The report of `loadtest verify`".into()],
             category: "load-test",
             tags: vec![format!("run-{run:x}"), format!("part-{}", index % 4)],

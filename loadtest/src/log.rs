@@ -29,7 +29,7 @@ pub enum LogError {
     #[error(transparent)]
     Broken(#[from] BrokenLog),
     /// The log has more records, but Kafka delivers none.
-    #[error("the events log brought nothing for {} s although it has more", PATIENCE.as_secs())]
+    #[error("the events log delivered nothing for {} s although it has more", PATIENCE.as_secs())]
     Stalled,
 }
 

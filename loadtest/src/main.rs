@@ -46,7 +46,7 @@ use demo::{DemoArgs, ReadModelArgs};
 use error::Error;
 
 #[derive(Parser)]
-#[command(name = "loadtest", version, about = "Drives the exchange like clients do, and verifies what came of it")]
+#[command(name = "loadtest", version, about = "Drives the exchange as clients do, and verifies the results")]
 struct LoadtestCli {
     #[command(subcommand)]
     command: LoadtestCommand,
@@ -54,19 +54,19 @@ struct LoadtestCli {
 
 #[derive(Subcommand)]
 enum LoadtestCommand {
-    /// Make a few demo accounts and markets (once)
+    /// Create demo accounts and markets, once
     Seed(seed::SeedArgs),
     /// Trade for a minute in an open loop, then verify every figure
     Demo(DemoArgs),
-    /// Measure the bare loop through Kafka: what the broker alone costs
+    /// Measure the latency of the bare loop through Kafka
     Floor(FloorArgs),
     /// Compare the whole log with Postgres and Redis, without any load
     Verify(LogVerifyArgs),
-    /// Find the highest rate that holds, in short steps
+    /// Find the highest sustainable rate in short steps
     RateSearch(search::SearchArgs),
-    /// Attack the gateway in every known way, beside a client that must not feel it
+    /// Run every known attack on the gateway beside a client that must not be affected
     Hostile(hostile::HostileArgs),
-    /// Be the attacker: for `hostile` alone
+    /// Run one attack; used by `hostile` only
     #[command(hide = true)]
     Attack(hostile::attack::AttackArgs),
 }
@@ -75,10 +75,10 @@ enum LoadtestCommand {
 struct FloorArgs {
     #[command(flatten)]
     log: LogArgs,
-    /// Records a second.
+    /// Records per second.
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: u32,
-    /// Seconds.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
 }

@@ -13,7 +13,7 @@ use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 /// Number of parallel connections that create them.
 const MAKERS: usize = 16;
 
-/// Where the gateway is, and the key that may make markets and money.
+/// The gateway's address, and the key of an admin who may create markets and deposit credits.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GatewayArgs {
     /// The gateway, `http://host:port`.
@@ -39,7 +39,7 @@ pub enum PeopleError {
         error: std::io::Error,
     },
     /// A response lacks a required field.
-    #[error("an answer of the gateway has no `{0}`")]
+    #[error("an answer of the gateway lacks the field `{0}`")]
     Answer(&'static str),
 }
 

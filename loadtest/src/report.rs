@@ -111,24 +111,24 @@ pub fn answers(answers: &[RequestResult]) {
 
 /// Prints the log's counts for a phase in which `requests` were sent, `orders` of them orders.
 pub fn phase(phase: &Phase, causes: &Causes, requests: u64, orders: u64) {
-    heading("The log: every outcome that counts of every shard, from the first request until nothing was under way");
+    heading("The log: all counting outcomes of all shards, from the first request until no work was open");
     say!("  {:<44}{:>11}{:>12}", "", "count", "a request");
     let row = |name: &str, count: u64, aim: &str| {
         say!("  {name:<44}{:>11}{:>12.3}   {aim}", grouped(count), share(count, requests));
     };
     row("outcomes", causes.total(), "aim: at most 1.10");
-    row("  of requests of clients", causes.clients, "");
-    row("  of messages between shards (Receive)", causes.messages, "");
-    row("  of their acknowledgements (Acknowledge)", causes.acknowledgements, "");
-    row("  of what was due (AdvanceTime, Announce)", causes.time, "");
+    row("  client requests", causes.clients, "");
+    row("  messages between shards (Receive)", causes.messages, "");
+    row("  acknowledgements (Acknowledge)", causes.acknowledgements, "");
+    row("  due work (AdvanceTime, Announce)", causes.time, "");
     say!("  {:<44}{:>11}{:>12}", "", "", "of 100 orders");
     let row = |name: &str, count: u64, aim: &str| {
         say!("  {name:<44}{:>11}{:>12.2}   {aim}", grouped(count), 100.0 * share(count, orders));
     };
     row("requests parked", phase.parked, "");
-    row("asks for what a purse lacked", phase.asks, "");
-    row("  the first of each purse", phase.asks - phase.repeated_asks(), "");
-    row("  later ones: steady trading", phase.repeated_asks(), "aim: fewer than 2");
+    row("asks of purses that lacked credits or room", phase.asks, "");
+    row("  the first ask of each purse", phase.asks - phase.repeated_asks(), "");
+    row("  later asks: steady trading", phase.repeated_asks(), "aim: fewer than 2");
 }
 
 fn share(count: u64, of: u64) -> f64 {
@@ -163,7 +163,7 @@ pub fn cost(cost: &Cost, orders: u64) {
 }
 
 fn cost_row(name: &str, used: Option<Usage>, asked: Option<&KafkaRequests>, each: impl Fn(u64) -> f64) {
-    let Some(Usage { cpu, switches }) = used else { return say!("  {name:<14} is not there") };
+    let Some(Usage { cpu, switches }) = used else { return say!("  {name:<14} does not exist") };
     let micros = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
     let kafka = asked.map_or_else(String::new, |asked| {
         let [all, produce, fetch] = [asked.total(), asked.of("Produce"), asked.of("Fetch")].map(&each);

@@ -24,7 +24,7 @@ const STEPS_MAX: u32 = 12;
 /// this.
 const CLOSE: f64 = 1.1;
 
-/// The highest rate that holds.
+/// Arguments of `loadtest rate-search`.
 #[derive(Clone, Debug, Args)]
 pub struct SearchArgs {
     #[command(flatten)]
@@ -35,13 +35,13 @@ pub struct SearchArgs {
     models: ReadModelArgs,
     #[command(flatten)]
     crowd: CrowdArgs,
-    /// Orders a second of the first step.
+    /// Orders per second of the first step.
     #[arg(long, default_value_t = 1_000)]
     from: u32,
-    /// Seconds of each step.
+    /// Duration of each step in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u32,
-    /// Milliseconds that the p99 must stay below.
+    /// Maximum p99 in milliseconds.
     #[arg(long, default_value_t = 500)]
     p99: u32,
 }
@@ -84,8 +84,8 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
     run.tell_answers(&all);
     let sound = report::checks(&checks);
     match held {
-        Some(rate) => report::say!("\nHeld: {rate:.0} orders/s with p99 below {} ms.", args.p99),
-        None => report::say!("\nNo rate held, down to {:.0} orders/s.", failed.unwrap_or_default()),
+        Some(rate) => report::say!("\nSustained: {rate:.0} orders/s with p99 below {} ms.", args.p99),
+        None => report::say!("\nNo rate was sustained, down to {:.0} orders/s.", failed.unwrap_or_default()),
     }
     Ok(sound && held.is_some())
 }
@@ -137,7 +137,7 @@ fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
         p99,
         driven.orders.max_ms().max(driven.cancels.max_ms()),
         grouped(failed),
-        if holds { "holds" } else { "does not hold" }
+        if holds { "sustained" } else { "not sustained" }
     );
     holds
 }

@@ -76,7 +76,7 @@ const MARKETS: [Text; 5] = [
 pub struct SeedArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// The file that remembers the accounts and their keys.
+    /// The file with the accounts and their keys.
     #[arg(long, default_value = "demo.json")]
     out: PathBuf,
 }

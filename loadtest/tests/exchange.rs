@@ -1,7 +1,7 @@
-//! The load test against a real exchange: it finds nothing wrong where nothing is, and finds what
-//! was tampered with.
+//! Runs the load test against a real exchange. It finds no fault in a correct exchange, and finds
+//! data that was tampered with.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 
@@ -20,15 +20,15 @@ fn a_short_demo_holds() {
         " checks hold",
         "p99.9",
         "orders to floor",
-        "every acknowledged order was born exactly once",
+        "every acknowledged order was accepted once",
         "outcomes  ",
-        "asks for what a purse lacked",
+        "asks of purses that lacked credits or room",
         "together ",
     ];
     for part in parts {
-        assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
     }
-    assert!(!said.contains("is not there"), "the engine's processor time is missing:\n{said}");
+    assert!(!said.contains("does not exist"), "the engine's processor time is missing:\n{said}");
     for label in sample_labels() {
         let is_there = said.lines().any(|line| line.trim_start().starts_with(&label));
         assert!(is_there, "README.md shows {label:?}, and a demo prints no such line:\n{said}");
@@ -40,7 +40,7 @@ fn a_short_demo_holds() {
     assert!(said.contains(" × 201"), "{said}");
 }
 
-/// The first words of the lines of the demo's output that README.md shows.
+/// Returns the first words of the lines of the demo's output that README.md shows.
 fn sample_labels() -> Vec<String> {
     let readme = include_str!("../../README.md");
     let sample = readme.split("$ ops/loadtest demo --with-floor\n").nth(1).unwrap().split("```").next().unwrap();
@@ -54,10 +54,10 @@ fn sample_labels() -> Vec<String> {
     labels
 }
 
-/// Whether it is slower is for `ops/hostile` to say, on a machine of its own; here other tests run
-/// beside it.
+/// `ops/hostile` measures latencies, on an otherwise idle machine; here other tests run at the same
+/// time.
 #[test]
-fn no_attack_takes_the_victims_place() {
+fn no_attack_refuses_requests_of_the_victim() {
     let stack = Stack::start("hostile");
     let gateway = format!("gateway={}", stack.pid("gateway"));
     let size = ["--seconds", "1", "--levels", "400", "--markets", "20", "--pid", &gateway];
@@ -74,7 +74,7 @@ fn no_attack_takes_the_victims_place() {
 }
 
 #[test]
-fn verify_finds_what_was_tampered_with() {
+fn verify_finds_tampered_data() {
     let stack = Stack::start("verify");
     let demo = stack.loadtest(&["demo", "--rate", "100", "--seconds", "3", "--markets", "3", "--accounts", "10"]);
     assert!(demo.status.success(), "{}", text(&demo));
@@ -112,28 +112,27 @@ fn verify_finds_what_was_tampered_with() {
     assert!(sound.status.success(), "{}", text(&sound));
 }
 
-/// Adds to what is available in one purse of the table.
+/// Adds to the available credits of one purse in the table.
 fn change_a_purse(stack: &Stack, by: i64) {
     let first = "(SELECT account_id, shard FROM purses ORDER BY account_id, shard LIMIT 1)";
     stack.sql(&format!("UPDATE purses SET available = available + {by} WHERE (account_id, shard) = {first}"));
 }
 
-/// `verify` ends with status 1 and says all of `parts`; no check fails but those that are among
-/// them.
+/// `verify` ends with status 1 and prints all of `parts`; no check fails except those among them.
 fn fails_at(stack: &Stack, parts: &[&str]) {
     let output = stack.loadtest(&["verify"]);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in parts {
-        assert!(said.contains(part), "nothing of {part:?} in:\n{said}");
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
     }
     let is_fail = |line: &str| line.trim_start().starts_with("FAIL");
     let failed = said.lines().filter(|line| is_fail(line)).count();
     let expected = parts.iter().filter(|part| is_fail(part)).count();
-    assert_eq!(failed, expected, "other checks failed than what was tampered with:\n{said}");
+    assert_eq!(failed, expected, "other checks failed than those of the tampered data:\n{said}");
 }
 
-/// Adds to the first such field of the first key of this kind that has one.
+/// Adds to a field that is meant, of the first key of this kind that has one.
 fn change_a_hash(stack: &Stack, kind: &str, is_meant: fn(&str) -> bool, by: i64) {
     stack.redis(async |client| {
         let mut keys = stack.keys(client, kind).await;

@@ -1,12 +1,12 @@
-//! An exchange of today's build becomes one of the next, part by part in any order, while clients
-//! trade: nothing is lost, no shard halts, and today's build is written until an admin raises the
-//! vocabulary.
+//! Upgrades an exchange from the current build to the next, component by component in any order,
+//! while clients trade. Nothing is lost, no shard halts, and the current build's vocabulary is
+//! written until an admin raises it.
 //!
 //! `ops/upgrade` builds the next version (`ops/next/next.patch`) and runs this test.
-//! LFG_NEXT_BIN_DIR names its programs, LFG_BIN_DIR today's. LFG_UPGRADE_SEED chooses the order of
-//! the parts.
+//! LFG_NEXT_BIN_DIR names its programs, LFG_BIN_DIR the current ones. LFG_UPGRADE_SEED chooses the
+//! order of the components.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod common;
 
@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 
 const NEXT: u16 = VOCABULARY + 1;
 
-/// How long anything may take that is expected to happen. A part that dies with its connections
-/// costs some seconds.
+/// Time limit of every expected event. A component that dies with its connections costs some
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Name and program of each part.
+/// Name and program of each component.
 const PARTS: [(&str, &str); 4] =
     [("engine a", "engine"), ("engine b", "engine"), ("projections", "projections"), ("gateway", "gateway")];
 
@@ -35,16 +35,16 @@ fn folder(variable: &str) -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// What clients were told, all of it acknowledged.
+/// The acknowledged requests of the clients.
 #[derive(Default)]
 struct Told {
-    /// The order's id by the client's.
+    /// Order ids by client id.
     orders: BTreeMap<String, String>,
-    /// Codes of refused cancels, and how often each was told.
+    /// Codes of refused cancels, with their counts.
     refused: BTreeMap<String, u64>,
 }
 
-/// Clients that trade until they are told to end.
+/// Clients that trade until they are stopped.
 struct Load {
     accounts: Vec<String>,
     markets: Vec<(String, u16)>,
@@ -70,7 +70,8 @@ impl Load {
         Self { accounts: texts("accounts", "api_key"), markets, told, ends }
     }
 
-    /// One client: places orders that meet each other, and now and then cancels one that never was.
+    /// One client: places orders that match each other, and sometimes cancels an order that never
+    /// existed.
     fn trade(&self, gateway: Client, first: usize) {
         let mut nth = first;
         while !self.ends.load(Ordering::Relaxed) {
@@ -97,8 +98,8 @@ impl Load {
         }
     }
 
-    /// Asks until there is an answer. An order has its client's name, so a repeat does nothing
-    /// twice.
+    /// Repeats a request until it is answered. An order has a client id, so a repeat has no second
+    /// effect.
     fn ask(&self, gateway: Client, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let start = Instant::now();
         let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -118,11 +119,11 @@ impl Load {
         self.told.lock().unwrap().orders.len()
     }
 
-    /// Waits until so many more orders were acknowledged: whatever was replaced, trading goes on.
+    /// Waits until so many more orders are acknowledged: trading continues, whatever was replaced.
     fn goes_on(&self, more: usize) {
         let (start, goal) = (Instant::now(), self.acknowledged() + more);
         while self.acknowledged() < goal {
-            assert!(start.elapsed() < PATIENCE, "trading does not go on");
+            assert!(start.elapsed() < PATIENCE, "trading does not continue");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -132,7 +133,7 @@ impl Load {
     }
 }
 
-/// Ends trading also when a check fails, so that the test ends.
+/// Stops trading also when a check fails, so that the test ends.
 struct Ending<'a>(&'a AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -141,7 +142,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// Asks for the next vocabulary: whether all shards have it, and what each says.
+/// Requests the next vocabulary. Returns whether all shards have it, and the answer of each.
 fn raise(gateway: Client) -> (bool, Value) {
     let body = json!({"to": NEXT}).to_string();
     let (status, said) = gateway.http("POST", "/v1/admin/vocabulary", ADMIN_KEY, &body).unwrap();
@@ -150,7 +151,7 @@ fn raise(gateway: Client) -> (bool, Value) {
     (said["complete"].as_bool().unwrap(), said)
 }
 
-/// A permutation of the parts by a seed.
+/// Returns a permutation of the components by a seed.
 fn order(seed: u64) -> Vec<(&'static str, &'static str)> {
     let mut state = seed;
     let mut below = |n: usize| {
@@ -161,7 +162,7 @@ fn order(seed: u64) -> Vec<(&'static str, &'static str)> {
     (0..PARTS.len()).map(|_| left.remove(below(left.len()))).collect()
 }
 
-/// Exactly one row for each acknowledged order, under the id that its client was told.
+/// Checks that each acknowledged order has exactly one row, under the id that its client received.
 fn check_orders(stack: &Stack, told: &Told) {
     let rows = stack.query("SELECT client_id::text, id::text FROM orders");
     let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -169,7 +170,7 @@ fn check_orders(stack: &Stack, told: &Told) {
     for (name, id) in &told.orders {
         assert_eq!(found.get(name.as_str()), Some(&vec![id.as_str()]), "order {name}");
     }
-    assert_eq!(found.len(), told.orders.len(), "orders that nobody was told of");
+    assert_eq!(found.len(), told.orders.len(), "orders that no client received");
 }
 
 #[test]
@@ -223,16 +224,16 @@ fn upgrade(
         if (*name, *program) != parts[parts.len() - 1] {
             let (complete, said) = raise(gateway);
             let raised = said["shards"].as_array().unwrap().iter().any(|shard| shard["raised"] == true);
-            assert!(!complete && !raised, "raised while a part of today's build runs: {said}");
+            assert!(!complete && !raised, "raised while a component of the current build runs: {said}");
         }
     }
-    // Before the raise any part goes back.
+    // Before the raise any component can be downgraded.
     let (name, program) = parts[usize::try_from(seed % 4).unwrap()];
     replace(stack, name, program, today);
     load.goes_on(60);
     replace(stack, name, program, next);
     load.goes_on(60);
-    // Up to here today's build reads all that was written.
+    // Up to here the current build reads everything that was written.
     assert_sound(stack, today);
     assert!(load.refused("order-unknown") > 0 && load.refused("order-never-was") == 0);
 
@@ -246,7 +247,7 @@ fn upgrade(
         std::thread::sleep(Duration::from_millis(20));
     }
     load.goes_on(100);
-    assert!(load.refused("order-never-was") > 0, "the next build speaks as today's");
+    assert!(load.refused("order-never-was") > 0, "the next build writes the current vocabulary");
     come_too_late(stack, load, (today, next));
     for (name, _) in PARTS {
         let readiness = stack.part(name).readiness();
@@ -254,19 +255,20 @@ fn upgrade(
     }
 }
 
-/// Ends a part in good order, and starts it from this folder.
+/// Stops a component in good order, and starts it from this folder.
 fn replace(stack: &mut Stack, name: &str, program: &str, folder: &Path) {
     stack.stop(name);
     stack.begin(name, program, folder, &[]);
     stack.await_ready(name);
 }
 
-/// Parts of today's build that start after the raise halt every shard, and say what to install.
+/// Components of the current build that start after the raise halt every shard and name the build
+/// to install.
 fn come_too_late(stack: &mut Stack, load: &Load, (today, next): (&Path, &Path)) {
     let install = format!("install build {} or a later one", version(stack, next));
     for program in ["engine", "projections", "gateway"] {
         let name = format!("late {program}");
-        // The younger of two projections would end the elder.
+        // The younger of two projections would end the older.
         if program == "projections" {
             stack.stop("projections");
         }
@@ -274,7 +276,7 @@ fn come_too_late(stack: &mut Stack, load: &Load, (today, next): (&Path, &Path)) 
         let start = Instant::now();
         while stack.part(&name).readiness().matches(&install).count() < usize::from(SHARDS) {
             let (readiness, log) = (stack.part(&name).readiness(), stack.part(&name).log());
-            assert!(start.elapsed() < PATIENCE, "{name} does not halt and say {install:?}: {readiness}\n{log}");
+            assert!(start.elapsed() < PATIENCE, "{name} does not halt with {install:?}: {readiness}\n{log}");
             std::thread::sleep(Duration::from_millis(20));
         }
         stack.stop(&name);
@@ -286,16 +288,16 @@ fn come_too_late(stack: &mut Stack, load: &Load, (today, next): (&Path, &Path)) 
     }
 }
 
-/// The build of a folder's programs.
+/// Returns the build of a folder's programs.
 fn version(stack: &Stack, folder: &Path) -> String {
     let said = stack.run_in(folder, "engine", &["--version"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let version = said.split_whitespace().last().unwrap().to_owned();
-    assert_ne!(version, Build::THIS.to_string(), "the next build has today's version");
+    assert_ne!(version, Build::THIS.to_string(), "the next build has the current version");
     version
 }
 
-/// A build reads the whole log, and credits are conserved.
+/// Checks that a build reads the whole log, and that credits are conserved.
 fn assert_sound(stack: &Stack, folder: &Path) {
     let verified = stack.run_in(folder, "engine", &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified));

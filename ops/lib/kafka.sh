@@ -12,13 +12,13 @@ kafka_fetch() {
     flock --timeout 600 8
     [[ ! -d $KAFKA_CACHE/libs ]] || exit 0
     rm -rf "$KAFKA_CACHE/libs.new"
-    echo "fetching Apache Kafka $KAFKA_VERSION and what it needs with Maven"
+    echo "fetching Apache Kafka $KAFKA_VERSION and its dependencies with Maven"
     mvn -q -B -Dstyle.color=never -f "$OPS/kafka/pom.xml" dependency:copy-dependencies \
       -DoutputDirectory="$KAFKA_CACHE/libs.new" -DincludeScope=runtime
     # Empty only while the versions are being changed (see pom.xml).
     if [[ -s $OPS/kafka/jars.sha256 ]]; then
       (cd "$KAFKA_CACHE/libs.new" && sha256sum --check --quiet --strict "$OPS/kafka/jars.sha256") || {
-        echo "the downloaded jars are not the ones this project was tried with (ops/kafka/jars.sha256)"
+        echo "the downloaded jars differ from those that this project is tested with (ops/kafka/jars.sha256)"
         exit 1
       }
     fi

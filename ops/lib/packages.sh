@@ -54,7 +54,7 @@ as_root() {
 # Ask for the password before a step hides the terminal.
 packages_authorise() {
   ((EUID == 0)) && return 0
-  has sudo || fail "these packages are missing and this is neither root nor is there sudo: $*" \
+  has sudo || fail "packages are missing, and this user is neither root nor has sudo: $*" \
     "as root: apt-get install $*"
   sudo --non-interactive true 2>/dev/null || [[ ! -t 0 ]] || sudo --validate
 }
@@ -63,7 +63,7 @@ packages_authorise() {
 # applies only to newly installed packages, since nothing else is changed here.
 packages_quiet_begin() { # PACKAGE…
   if [[ ! -e /usr/sbin/policy-rc.d ]]; then
-    printf '#!/bin/sh\n# Written by ops/lib/packages.sh for the length of one installation.\nexit 101\n' |
+    printf '#!/bin/sh\n# Written by ops/lib/packages.sh for the duration of one installation.\nexit 101\n' |
       as_root tee /usr/sbin/policy-rc.d >/dev/null
     as_root chmod 755 /usr/sbin/policy-rc.d
     QUIET_POLICY=1

@@ -13,8 +13,8 @@ run_prepare() { # RUN
 run_lock() { # RUN
   exec 9>"$1/lock"
   if ! flock --nonblock 9; then
-    say "another ops command works on $1, waiting for it to end"
-    flock --timeout 900 9 || fail "another ops command still works on $1" "look for it with: fuser $1/lock"
+    say "another ops command uses $1; waiting for its end"
+    flock --timeout 900 9 || fail "another ops command still uses $1" "find it with: fuser $1/lock"
   fi
 }
 

@@ -123,7 +123,7 @@ testing_cleanup() {
   # Strip colours, if any.
   sed 's/\x1b\[[0-9;]*m//g' "${TEST_LOG:-/dev/null}" 2>/dev/null | grep '^test result:' >"$summary"
   say ""
-  say "  all in all $(took_since "$TEST_STARTED")"
+  say "  total time $(took_since "$TEST_STARTED")"
   for check in "${TEST_FAILED_CHECKS[@]}"; do say "  failed check: $check"; done
   if ((status != 0)); then
     kept="$(mktemp -d "$TEST_PARENT/lfg-test-logs.XXXXXX")"

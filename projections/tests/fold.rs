@@ -168,7 +168,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_later_build_adds_changes_no_row() {
+fn additions_of_a_later_build_change_no_row() {
     for seed in 0..3 {
         let (today, _) = history_by(seed, 300, false);
         let (later, exchange) = history_by(seed, 300, true);
@@ -285,7 +285,7 @@ fn outcome(command: u128, events: Vec<Event>) -> Outcome {
 }
 
 #[test]
-fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
+fn an_order_that_waited_has_the_id_of_its_own_command() {
     let (account, limit) = (AccountId(1), Price::new(5_000).unwrap());
     let quantity = Quantity::new(4).unwrap();
     let terms = Terms::Limit { price: limit, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off };
@@ -324,7 +324,7 @@ fn an_order_that_waited_is_that_of_the_command_that_placed_it() {
 }
 
 #[test]
-fn what_moves_to_and_fro_for_ever_overflows_nothing() {
+fn credits_moved_back_and_forth_without_end_do_not_overflow() {
     let (account, to, room) = (AccountId(1), Shard::new(2).unwrap(), Room::ZERO);
     let mut changes = RowChanges::new();
     let credits = Credits(limits::WALLET_MAX);

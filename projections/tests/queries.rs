@@ -204,7 +204,7 @@ async fn indexes(stack: &Stack, plan: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_is_built_beside_writers_who_never_wait() {
+async fn an_index_is_built_without_delaying_writers() {
     let stack = Stack::new("index", 1).await;
     stack.postgres.batch_execute(FILL).await.unwrap();
     stack.postgres.batch_execute("DROP INDEX orders_ended_client; DROP INDEX purses_with_credits").await.unwrap();
@@ -242,7 +242,7 @@ async fn an_index_is_built_beside_writers_who_never_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupted_build_goes_on_where_it_was() {
+async fn an_interrupted_build_continues() {
     let stack = Stack::new("interrupted", 1).await;
     stack.postgres.batch_execute(FILL).await.unwrap();
     // The state after a migrator that died after some partitions.

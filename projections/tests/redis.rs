@@ -138,7 +138,7 @@ fn closed(exchange: &Exchange) -> BTreeSet<AccountId> {
 }
 
 #[tokio::test]
-async fn a_key_is_gone_with_the_last_of_what_it_holds() {
+async fn a_key_disappears_with_its_last_field() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL is not set: run ops/test");
     let (mut sinks, mut exchange) = (Sinks::new(&url).await, Exchange::new(SHARDS, 11));
     sinks.tell(exchange.seed(60, 4)).await;

@@ -62,7 +62,7 @@ fn shard(number: u16) -> Shard {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_writers_the_younger_stops_and_says_why() {
+async fn of_two_writers_the_younger_stops_with_the_reason() {
     let (mut stack, mut log, mut exchange) = prepared("two", 200).await;
     let mut elder = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -188,7 +188,7 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
     stack.postgres_caught_up(&log).await;
     let ends = common::stack::ends(&log);
     let expected: Vec<_> = (0..ends.len()).map(|nth| (nth != home.index()).then_some(ends[nth])).collect();
-    until("the other shard of Redis goes on", async || stack.redis_offsets().await == expected).await;
+    until("the other shard of Redis continues", async || stack.redis_offsets().await == expected).await;
     assert!(worker.runs());
     assert!(worker.terminate().success());
 
@@ -200,7 +200,7 @@ async fn a_torn_redis_halts_its_shard_alone_and_is_rebuilt_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_lost_its_last_second_goes_on_from_there() {
+async fn a_redis_that_lost_its_last_second_continues_from_there() {
     let (mut stack, mut log, mut exchange) = prepared("older", 500).await;
     let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -248,7 +248,7 @@ async fn lost_connections_lose_nothing() {
     assert!(backends > 0 && clients > 0, "{backends} backends, {clients} clients");
     stack.caught_up(&log).await;
     assert!(worker.runs());
-    assert!(worker.logged().contains("beginning again from the stored position"));
+    assert!(worker.logged().contains("starting again from the stored position"));
     let (_, metrics) = worker.get("/metrics").await.unwrap();
     assert!(metrics.contains("lfg_projections_restarts_total"), "{metrics}");
     assert!(worker.terminate().success());
@@ -271,7 +271,7 @@ async fn kill_redis_clients(stack: &Stack) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on() {
+async fn a_broken_log_halts_its_shard_after_its_valid_records_and_no_other() {
     let (mut stack, mut log, mut exchange) = prepared("broken", 100).await;
     let sound = log.shards[0].records.len();
     grow(&mut log, &mut exchange, 50);
@@ -283,7 +283,7 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
     for _ in 0..2 {
         let mut worker = Worker::start(&stack);
         let mut body = String::new();
-        until("both sinks halt there, and are ready elsewhere", async || {
+        until("both sinks halt there, and are ready for the other shards", async || {
             let Some((200, ready)) = worker.get("/readyz").await else { return false };
             body = ready;
             body.matches(&complaint).count() == 2
@@ -303,7 +303,7 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
         grow(&mut log, &mut exchange, 20);
         stack.produce_and_flush(&log);
         let end = log.shards[1].records.len();
-        until("the other shard goes on", async || {
+        until("the other shard continues", async || {
             // Redis has all records before the broken one too, but has not reached the end of its
             // first fold.
             stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [None, Some(end)]
@@ -319,7 +319,7 @@ async fn a_broken_log_halts_its_shard_after_what_was_sound_and_the_others_go_on(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
+async fn another_log_halts_its_shard_before_anything_is_written() {
     let (mut stack, mut log, _) = prepared("other", 200).await;
     let worker = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -342,7 +342,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     for mark in [progress.clone(), format!("rebuilding:{}/{}", sound + 1, progress.replace(':', "/"))] {
         let _: () = stack.redis.set(&key, &mark, None, None, false).await.unwrap();
         let mut worker = Worker::start(&stack);
-        until("both sinks halt there, and are ready elsewhere", async || {
+        until("both sinks halt there, and are ready for the other shards", async || {
             let Some((200, body)) = worker.get("/readyz").await else { return false };
             body.matches("events log of shard 0 is another log at offset").count() == 2
                 && body.matches("hint: compare brokers and topic prefix").count() == 2
@@ -362,7 +362,7 @@ async fn the_log_of_others_halts_its_shard_before_anything_is_written() {
     stack.produce_and_flush(&log);
     let worker = Worker::start(&stack);
     let end = log.shards[1].records.len();
-    until("the other shard goes on", async || {
+    until("the other shard continues", async || {
         stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [Some(sound), Some(end)]
     })
     .await;
@@ -389,7 +389,7 @@ fn deposits(log: &mut Log, shard: Shard, account: AccountId, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_postgres_refuses_for_one_shard_halts_that_shard_alone() {
+async fn a_permanent_error_of_postgres_for_one_shard_halts_that_shard_alone() {
     let (mut stack, mut log, mut exchange) = prepared("refused", 100).await;
     let sound = log.shards[0].records.len();
     let account = AccountId(9_999);
@@ -414,7 +414,7 @@ async fn what_postgres_refuses_for_one_shard_halts_that_shard_alone() {
         .await;
         stack.redis_caught_up(&log).await;
         let end = log.shards[1].records.len();
-        until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+        until("the other shard continues", async || stack.postgres_offsets().await[1] == end).await;
         assert_eq!(stack.postgres_offsets().await[0], sound);
         for (sink, shard, halted) in [("postgres", 0, 1.0), ("postgres", 1, 0.0), ("redis", 0, 0.0)] {
             let told = metric(&worker, "lfg_projections_halted", sink, shard).await;
@@ -432,7 +432,7 @@ async fn what_postgres_refuses_for_one_shard_halts_that_shard_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin_again() {
+async fn a_store_that_fails_for_one_shard_does_not_delay_or_restart_others() {
     let (mut stack, mut log, mut exchange) = prepared("alone", 100).await;
     let mut worker = Worker::start(&stack);
     stack.caught_up(&log).await;
@@ -450,7 +450,7 @@ async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin
     stack.produce_and_flush(&log);
     stack.redis_caught_up(&log).await;
     let end = log.shards[1].records.len();
-    until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+    until("the other shard continues", async || stack.postgres_offsets().await[1] == end).await;
     until("it is tried again and again", async || {
         metric(&worker, "lfg_projections_restarts_total", "postgres", 0).await > 2.0
     })
@@ -470,7 +470,7 @@ async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin
     stack.produce_and_flush(&log);
     let end = log.shards[1].records.len();
     let start = std::time::Instant::now();
-    until("the other shard goes on", async || stack.postgres_offsets().await[1] == end).await;
+    until("the other shard continues", async || stack.postgres_offsets().await[1] == end).await;
     assert!(start.elapsed().as_secs() < 20, "it waited for the lock's time-out");
     other.batch_execute("ROLLBACK").await.unwrap();
     stack.caught_up(&log).await;
@@ -482,7 +482,7 @@ async fn one_shards_store_that_fails_or_waits_makes_no_other_shard_wait_or_begin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_says_until_its_end_that_it_is_not_done_also_after_a_restart() {
+async fn a_rebuild_is_marked_until_its_end_also_after_a_restart() {
     let (mut stack, mut log, _) = prepared("unfinished", 100).await;
     log.tell(&one(shard(0), Event::AccountOpened { account: AccountId(9_999) }));
     deposits(&mut log, shard(0), AccountId(9_999), 5_000);
@@ -514,7 +514,11 @@ async fn a_rebuild_says_until_its_end_that_it_is_not_done_also_after_a_restart()
         done
     })
     .await;
-    assert!(!worker.logged().contains("are rebuilt from the log"), "it goes on where it was: {}", worker.logged());
+    assert!(
+        !worker.logged().contains("are rebuilt from the log"),
+        "the rebuild continues where it was: {}",
+        worker.logged()
+    );
     assert_eq!(stack.dump_redis().await, before);
     assert!(worker.terminate().success());
     stack.remove().await;
@@ -529,7 +533,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
         "DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)";
     // Redis is still written; the exit reports the failure.
     let refused = async |worker: Worker| {
-        let ended = "this store is written no further";
+        let ended = "this store is no longer written";
         until("the tables are refused", async || worker.logged().contains(ended)).await;
         let says = "a later build has migrated Postgres's tables to version";
         assert!(worker.logged().contains(says), "{}", worker.logged());
@@ -551,7 +555,7 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
 
     // The worker waits for the tables of a migration.
     let waits = async |worker: &Worker, says: &str| {
-        until("it says so", async || {
+        until("the reason is reported", async || {
             worker.get("/readyz").await.is_some_and(|(_, body)| body.contains(says) && body.contains("hint: "))
         })
         .await;
@@ -575,7 +579,7 @@ async fn degraded(worker: &Worker) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_not_there_keeps_nobody_from_writing_redis_and_is_filled_when_it_comes() {
+async fn a_missing_database_does_not_delay_redis_and_is_filled_once_it_exists() {
     let (mut stack, mut log, mut exchange) = prepared("gone", 100).await;
     let (path, database) = stack.database_url.rsplit_once('/').unwrap();
     let later = format!("{database}_other");
@@ -587,10 +591,8 @@ async fn a_database_that_is_not_there_keeps_nobody_from_writing_redis_and_is_fil
     })
     .await;
     assert!((metric(&worker, "lfg_projections_shut", "postgres", 0).await - 1.0).abs() < 0.5);
-    until("how far behind is not known", async || {
-        metric(&worker, "lfg_projections_lag_records", "postgres", 0).await.is_nan()
-    })
-    .await;
+    until("the lag is unknown", async || metric(&worker, "lfg_projections_lag_records", "postgres", 0).await.is_nan())
+        .await;
 
     // The database appears, is dropped under the running worker, and appears again.
     for round in 0..2 {
@@ -677,7 +679,7 @@ fn for_unknown_reasons(account: AccountId) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_later_build_writes_is_passed_over_and_what_must_be_known_halts_its_shard_alone() {
+async fn additions_of_a_later_build_are_skipped_and_required_ones_halt_the_shard_alone() {
     let mut stack = Stack::new("later", SHARDS).await;
     let (mut log, mut exchange) = (Log { later: true, ..Log::new(SHARDS, START) }, Exchange::new(SHARDS, 7));
     let told = exchange.seed(20, 4);
@@ -711,13 +713,13 @@ async fn what_a_later_build_writes_is_passed_over_and_what_must_be_known_halts_i
     stack.produce_and_flush(&log);
     let complaint = format!("events log of shard 0 is newer than this build at offset {sound}");
     let says = "install build 9.8.7 or a later one; hint: install that build of the projections";
-    until("both sinks halt there, and are ready elsewhere", async || {
+    until("both sinks halt there, and are ready for the other shards", async || {
         let Some((200, body)) = worker.get("/readyz").await else { return false };
         body.matches(&complaint).count() == 2 && body.matches(says).count() == 2
     })
     .await;
     let end = log.shards[1].records.len();
-    until("the other shard goes on", async || {
+    until("the other shard continues", async || {
         stack.postgres_offsets().await == [sound, end] && stack.redis_offsets().await == [Some(sound), Some(end)]
     })
     .await;
@@ -744,19 +746,19 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     let worker = Worker::start(&stack);
     // The reader first rereads the last outcome that was folded.
     let complaint = format!("events log of shard 0 has no offset {}", at[0] - 1);
-    until("both sinks halt there, and are ready elsewhere", async || {
+    until("both sinks halt there, and are ready for the other shards", async || {
         let Some((200, body)) = worker.get("/readyz").await else { return false };
         body.matches(&complaint).count() == 2
     })
     .await;
     let end = log.shards[1].records.len();
-    until("the other shard goes on", async || stack.postgres_offsets().await == [at[0], end]).await;
+    until("the other shard continues", async || stack.postgres_offsets().await == [at[0], end]).await;
     assert!(worker.terminate().success());
     stack.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_stale_engines_write_is_not_counted() {
+async fn outcomes_of_stale_engines_do_not_count() {
     let mut stack = Stack::new("stale", SHARDS).await;
     let mut log = Log::new(SHARDS, START);
     let (account, home) = (AccountId(1), shard(0));
@@ -847,7 +849,7 @@ async fn months_appear_before_their_rows() {
 /// Each batch of the other shard makes its month known to the whole process. After a fault of this
 /// shard, that knowledge must not hide that the month into which its order moves is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_month_that_is_gone_stops_no_shard_while_others_write_all_the_time() {
+async fn a_missing_month_stops_no_shard_while_others_write() {
     let mut stack = Stack::new("doubt", SHARDS).await;
     let (account, busy) = (AccountId(9_998), AccountId(9_999));
     // The order was placed in January 2020, and ends in the month in which the other shard writes.
@@ -869,7 +871,7 @@ async fn a_month_that_is_gone_stops_no_shard_while_others_write_all_the_time() {
     log.tell(&Told { shard: shard(0), command: CommandId(3), events: ends.to_vec() });
     let end = log.shards[0].records.len();
     let start = std::time::Instant::now();
-    until("the shard goes on", async || {
+    until("the shard continues", async || {
         // The other shard writes all the time.
         deposits(&mut log, shard(1), busy, 20);
         stack.produce_and_flush(&log);

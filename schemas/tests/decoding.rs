@@ -147,7 +147,7 @@ fn every_truncation_of_every_record_is_an_error() {
 }
 
 #[test]
-fn what_a_command_came_with_is_whole_or_absent() {
+fn the_origin_of_a_command_is_complete_or_absent() {
     let (traced, plain) = (traced_record(), CommandRecord::new(values::COMMAND_ID, Command::AdvanceTime).encode());
     for end in plain.len()..=traced.len() {
         let came_with = CommandRecord::decode(&traced[..end]).map(|record| record.origin.map(|origin| *origin));
@@ -185,7 +185,7 @@ fn every_flipped_bit_of_every_record_is_survived() {
 }
 
 #[test]
-fn every_length_that_lies_is_an_error_without_its_memory() {
+fn every_false_length_is_an_error_without_its_memory() {
     let lengths = [1 << 10, 1 << 20, 1 << 25, 1 << 32, 1 << 48, 1 << 60, u64::MAX / 2, u64::MAX - 1, u64::MAX];
     for record in records() {
         // At every offset where a length may be, and also where none is.
@@ -277,7 +277,7 @@ fn a_full_record_of_unknown_events_is_read_in_bounded_memory() {
 /// A false count of events allocates no more than the bytes after it can contain; a false frame
 /// length allocates nothing.
 #[test]
-fn counts_and_frames_that_lie_allocate_nothing() {
+fn false_counts_and_lengths_allocate_nothing() {
     let lies = [outcome_of(u32::MAX as usize, &frame(9_999, 0, &[1, 2, 3])), {
         let mut bytes = outcome_of(1, &frame(9_999, 0, &[1, 2, 3]));
         let length_at = bytes.len() - size_of::<Chain>() - 3 - HEAD_BYTES;
@@ -297,7 +297,7 @@ fn an_event_that_is_none_is_an_error() {
 
 /// The maximum number of events, followed by a vector with a false length.
 #[test]
-fn a_lie_behind_a_full_vector_is_an_error_in_bounded_memory() {
+fn a_false_length_after_a_full_vector_is_an_error_in_bounded_memory() {
     let count = MEMORY_MAX / size_of::<Event>() - 8;
     let mut events = vec![Event::BatchItem { index: 6 }; count];
     let message = Message::Return(Vec::new());
@@ -351,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn spoilt_records_are_survived(
+    fn damaged_records_are_survived(
         index in any::<prop::sample::Index>(),
         spoils in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {

@@ -33,13 +33,13 @@ fn check<T: PartialEq + Debug>(
         match lines.remove(name.as_str()) {
             None => missing += &format!("{name} {}\n", hex(&bytes)),
             Some(line) => {
-                assert_eq!(hex(&bytes), line, "{name}: the value no longer encodes to what the log holds");
+                assert_eq!(hex(&bytes), line, "{name}: the value no longer encodes to the bytes on the log");
                 assert_eq!(&decode(&unhex(line)), value, "{name}: the log's bytes no longer mean this value");
             }
         }
     }
     assert!(missing.is_empty(), "values without golden bytes; append these lines:\n{missing}");
-    assert!(lines.is_empty(), "golden bytes whose value is gone: {:?}", lines.keys());
+    assert!(lines.is_empty(), "golden bytes without a value: {:?}", lines.keys());
 }
 
 /// Checks that every name of the exhaustive match has at least one value.
@@ -149,7 +149,7 @@ fn every_code_and_name() {
     let missing: Vec<&String> = codes.iter().filter(|line| !known.contains(&line.as_str())).collect();
     assert!(missing.is_empty(), "codes without a golden line; append:\n{missing:#?}");
     let gone: Vec<&&str> = known.iter().filter(|line| !codes.iter().any(|code| code == **line)).collect();
-    assert!(gone.is_empty(), "codes whose meaning changed or went: {gone:#?}");
+    assert!(gone.is_empty(), "codes with a changed meaning, or missing: {gone:#?}");
 }
 
 fn body<T: bincode::Encode>(value: &T) -> Vec<u8> {

@@ -31,7 +31,7 @@ fn known() -> Vec<Event> {
 }
 
 #[test]
-fn what_this_test_writes_is_what_today_writes() {
+fn this_tests_own_encoding_equals_the_current_one() {
     for written in known() {
         let bytes = outcome(&[event(&written, 0, &[])], &[]);
         let today = Outcome { events: vec![written], ..values::empty() }.encode(Chain::default()).0;
@@ -55,7 +55,7 @@ fn an_outcome_with_one_more_field_is_the_outcome() {
 }
 
 #[test]
-fn an_event_of_a_new_kind_is_passed_over() {
+fn an_event_of_a_new_kind_is_skipped() {
     let (before, after) = (known()[0].clone(), known()[1].clone());
     let bytes = outcome(&[event(&before, 0, &[]), later::unknown(0), event(&after, 0, &[])], &[]);
     assert_eq!(events_of(&bytes), Ok(vec![before, Event::Unknown { kind: KIND }, after]));
@@ -122,7 +122,7 @@ fn an_order_within_an_event_may_grow_as_well() {
 }
 
 #[test]
-fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
+fn a_reader_skips_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
     let shard = Shard::new(3).unwrap();
     let mut reader = LogReader::new(shard, 4, Checkpoint::default());
     assert_eq!(reader.read(0, &values::term().encode()), Ok(ReadRecord::Term(values::term())));
@@ -158,7 +158,7 @@ fn a_reader_passes_over_records_of_new_kinds_and_stops_at_a_new_vocabulary() {
 }
 
 #[test]
-fn a_command_that_cannot_be_read_has_its_id_all_the_same() {
+fn a_command_that_cannot_be_read_still_has_its_id() {
     let id = values::COMMAND_ID;
     let bytes = CommandRecord::new(id, Command::AdvanceTime).encode();
     let of = |kind, needs| [&bytes[..17], frame(kind, needs, b"whatever").as_slice()].concat();

@@ -374,12 +374,12 @@ impl Walk {
             assert_eq!(read_on(*position, history), Ok(end), "stored after record {at}, started over");
         }
         let twice: Vec<Written> = history.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
-        assert_eq!(read_on(Checkpoint::default(), &twice), Ok(end), "heard everything twice");
+        assert_eq!(read_on(Checkpoint::default(), &twice), Ok(end), "everything read twice");
     }
 }
 
 #[test]
-fn every_history_means_what_the_naive_model_says() {
+fn every_history_is_read_as_by_the_naive_model() {
     let mut walk = Walk::default();
     walk.from(&World::default(), 6, false);
     assert!(walk.histories > 150_000, "walked only {}", walk.histories);
@@ -387,7 +387,7 @@ fn every_history_means_what_the_naive_model_says() {
 }
 
 #[test]
-fn a_reading_may_be_split_anywhere_and_heard_twice() {
+fn a_reading_may_be_split_anywhere_and_repeated() {
     Walk::default().from(&World::default(), 5, true);
 }
 
@@ -416,7 +416,7 @@ fn sound_histories(depth: usize) -> Vec<(Vec<Written>, Vec<Checkpoint>)> {
 /// For a position and any log longer than the position: either the log leads to exactly this
 /// position, or the reader reports that it is another log, before it accepts anything from it.
 #[test]
-fn a_position_is_read_on_in_its_own_log_alone() {
+fn a_checkpoint_is_continued_only_in_its_own_log() {
     let logs = sound_histories(4);
     let positions: HashSet<Checkpoint> = logs.iter().flat_map(|(_, positions)| positions.iter().copied()).collect();
     let (mut own, mut other, mut late) = (0, 0, 0);
@@ -450,7 +450,7 @@ fn a_position_is_read_on_in_its_own_log_alone() {
 }
 
 #[test]
-fn a_log_that_ends_before_the_position_was_looked_for_verifies_nothing() {
+fn a_log_that_ends_before_the_checkpoint_verifies_nothing() {
     let two_facts = |(log, found): &(Vec<Written>, Vec<Checkpoint>)| found[2].sequence == 2 && log[2].0 == 2;
     let (log, positions) = sound_histories(3).into_iter().find(two_facts).expect("two facts");
     let mut reader = reader(positions[2]);

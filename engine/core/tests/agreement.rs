@@ -1,17 +1,17 @@
-//! Checks terms and the vocabulary exhaustively: every order of the steps of two or three engines
-//! of an older and a newer build on one shard, up to a number of steps, breadth first, each state
-//! once. The replicas are the product's; of the shard loop around them, only its take-over rule is
-//! modelled here.
+//! Checks terms and the vocabulary exhaustively. Two or three engines of an older and a newer build
+//! run on one shard; the search visits every order of their steps up to a given length, breadth
+//! first, each state once. The replicas are production code. Of the shard loop around them, only
+//! the take-over rule is modelled here.
 //!
-//! | step     | what                                                                            |
-//! |----------|---------------------------------------------------------------------------------|
-//! | read     | an engine reads the next record                                                 |
-//! | take     | a follower appends its `Term`                                                   |
-//! | decide   | a leader decides the next command and appends its outcome; it may be stale      |
-//! | announce | an engine announces itself                                                      |
-//! | raise    | an admin asks for the newer vocabulary                                          |
-//! | restart  | an engine dies, or leaves in good order, and goes on as the other build         |
-//! | wait     | so much time passes that no announcement counts any more                        |
+//! | step     | what                                                                       |
+//! |----------|----------------------------------------------------------------------------|
+//! | read     | an engine reads the next record                                            |
+//! | take     | a follower appends its `Term`                                              |
+//! | decide   | a leader decides the next command and appends its outcome; it may be stale |
+//! | announce | an engine announces itself                                                 |
+//! | raise    | an admin asks for the newer vocabulary                                     |
+//! | restart  | an engine dies, or leaves in good order, and restarts as the other build   |
+//! | wait     | time passes until no announcement counts                                   |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -88,7 +88,7 @@ impl World {
         Self { events, commands, engines, raises: 0, restarts: 0, terms: 0, waited: false }
     }
 
-    /// The last engine, a newer one, leads, so that the states after a take-over are reached in
+    /// Starts with a newer engine as leader, so that the states after a take-over are reached in
     /// fewer steps.
     fn led(engines: u128) -> Self {
         let mut world = Self::new(engines);
@@ -97,7 +97,7 @@ impl World {
         world.take(last).and_then(|world| world.read(last)).unwrap()
     }
 
-    /// Identifies a world. (A BLAKE3 hash, so that all known worlds need little memory.)
+    /// Identifies a world by a BLAKE3 hash, so that the set of visited worlds needs little memory.
     fn fingerprint(&self) -> [u8; 32] {
         let Self { events, commands, engines, raises, restarts, terms, waited } = self;
         let mut hasher = blake3::Hasher::new();
@@ -115,7 +115,8 @@ impl World {
         self.commands.push((time, CommandRecord::new(id, command).encode().into()));
     }
 
-    /// Returns the replica of an engine: what it read and, if it leads, what it decided.
+    /// Returns the replica of an engine: the records that it read and, if it leads, its own
+    /// decisions.
     fn replica(&self, engine: &Engine) -> Replica {
         let mut replica = fresh(engine.program());
         for (offset, bytes) in self.events.iter().enumerate().take(engine.next) {
@@ -123,7 +124,7 @@ impl World {
             if engine.role == Role::Leading && engine.term == Some(offset) {
                 assert!(matches!(read, OwnRecord::Term(_)));
                 replica.lead();
-                // Everything that it decided is on the log, whether it counts or not.
+                // Writes the decision to the log, whether it counts or not.
                 for (_, outcome) in self.outcomes_of(offset) {
                     let command = usize::try_from(outcome.cause.offset).unwrap();
                     self.decide(&mut replica, command);
@@ -183,7 +184,7 @@ impl World {
                 let stands = term.vocabulary == replica.state().vocabulary();
                 this.role = if stands { Role::Leading } else { Role::Following };
             }
-            // It recovers, and follows.
+            // The engine recovers and follows.
             Ok(OwnRecord::Deposed(_)) => this.role = Role::Following,
             Ok(_) => {}
             Err(Halt::Broken(BrokenLog { fault, .. })) => {
@@ -254,7 +255,7 @@ impl World {
         Some(world)
     }
 
-    /// Asserts what must be true in every world.
+    /// Asserts the invariants of every world.
     fn check(&self, seen: &mut Seen) {
         let raised = self.check_log();
         seen.raised += u64::from(raised.is_some());
@@ -262,24 +263,25 @@ impl World {
         for engine in &self.engines {
             if engine.role == Role::Halted {
                 seen.halted += 1;
-                // It had no counting announcement when the vocabulary was raised.
+                // An engine may halt only if its announcement did not count when the vocabulary was
+                // raised.
                 let counting = raised.as_ref().unwrap();
-                assert!(!counting.contains(&engine.id), "engine {} halts though it was counted", engine.id);
+                assert!(!counting.contains(&engine.id), "engine {} halts although its announcement counted", engine.id);
                 continue;
             }
             let replica = self.replica(engine);
             let vocabulary = replica.state().vocabulary();
-            assert!(vocabulary <= engine.program().reads, "an engine goes on in what it cannot read");
+            assert!(vocabulary <= engine.program().reads, "an engine continues in a vocabulary that it cannot read");
             if replica.unconfirmed() == 0 && replica.position().sequence > 0 {
                 let digest = replica.state().digest();
                 let same = states.entry(replica.position().sequence).or_insert(digest);
-                assert_eq!(*same, digest, "two engines differ");
+                assert_eq!(*same, digest, "two engines have different states");
             }
         }
     }
 
-    /// Reads the whole log as the newer build does. Returns the parts that counted when the
-    /// vocabulary was raised, if it was.
+    /// Reads the whole log as the newer build does. Returns the components that counted when the
+    /// vocabulary was raised, if it was raised.
     fn check_log(&self) -> Option<BTreeSet<u128>> {
         let mut reader = fresh(NEWER);
         let (mut speaks, mut is_first, mut vocabulary) = (FIRST_VOCABULARY, false, FIRST_VOCABULARY);
@@ -289,7 +291,10 @@ impl World {
             match reader.read(offset as u64, bytes).unwrap() {
                 OwnRecord::Term(term) => (speaks, is_first) = (term.vocabulary, true),
                 OwnRecord::Followed(outcome) => {
-                    assert!(!is_first || speaks == vocabulary, "a leader's term does not say what it writes");
+                    assert!(
+                        !is_first || speaks == vocabulary,
+                        "a leader's term does not name the vocabulary that it writes"
+                    );
                     is_first = false;
                     let now = outcome.time.0;
                     let counts = |at: u64| now - at <= PART_COUNTS_MS;
@@ -314,7 +319,7 @@ impl World {
     }
 }
 
-/// Number of worlds with the property, to show that there were some.
+/// Number of worlds with each property. Shows that the search reached them.
 #[derive(Default)]
 struct Seen {
     raised: u64,
@@ -332,7 +337,7 @@ fn outcome(bytes: &[u8]) -> Option<Outcome> {
     }
 }
 
-/// Visits all worlds within this many steps of this one. Returns how many there are.
+/// Visits all worlds within this many steps of the start. Returns how many there are.
 fn explore(first: World, steps: usize) -> Seen {
     let engines = first.engines.len();
     let mut known = BTreeSet::from([first.fingerprint()]);
@@ -353,16 +358,16 @@ fn explore(first: World, steps: usize) -> Seen {
 }
 
 #[test]
-fn engines_agree_whatever_the_order_on_a_fresh_log() {
+fn engines_agree_in_every_order_of_steps_on_a_fresh_log() {
     let seen = explore(World::new(2), 7);
     assert!(seen.raised > 0);
     explore(World::new(3), 5);
 }
 
 #[test]
-fn engines_agree_whatever_the_order_where_one_leads() {
+fn engines_agree_in_every_order_of_steps_where_one_leads() {
     let seen = explore(World::led(2), 8);
-    assert!(seen.raised > 0 && seen.halted > 0, "nothing of what this is about was reached");
+    assert!(seen.raised > 0 && seen.halted > 0, "the search reached no world with a raise");
     let seen = explore(World::led(3), 6);
     assert!(seen.raised > 0);
 }

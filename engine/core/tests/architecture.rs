@@ -1,4 +1,4 @@
-//! Tests the architecture: what the core must not use, and why.
+//! Tests the architecture: which names and crates the core must not use, and why.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -16,10 +16,10 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("std::fs", "bytes that the process reads and writes"),
     ("std::net", "records that the process reads and writes"),
     ("std::env", "a parameter"),
-    ("std::thread", "one thread a shard, started by the process"),
-    ("rand::", "what was random arrives with the command"),
-    ("tracing::", "events: the log tells everything"),
-    ("println!", "events: the log tells everything"),
+    ("std::thread", "one thread per shard, started by the process"),
+    ("rand::", "random values arrive with the command"),
+    ("tracing::", "events: the log records everything"),
+    ("println!", "events: the log records everything"),
     ("unsafe", "safe code"),
 ];
 
@@ -40,7 +40,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_core_names_nothing_from_outside_the_log() {
+fn the_core_uses_no_clock_no_randomness_and_no_io() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut faults = Vec::new();
     for path in sources(&root.join("src")) {
@@ -64,7 +64,7 @@ fn is_whole(line: &str, at: usize, length: usize) -> bool {
 }
 
 #[test]
-fn the_core_depends_on_nothing_but_the_language_of_the_log() {
+fn the_core_depends_only_on_the_allowed_crates() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
     let found: Vec<_> =
@@ -81,7 +81,8 @@ const OWN: &[(&str, &[&str])] = &[
     ("engine", &["engine-core", "schemas", "service", "snapshots"]),
     ("engine/simulation", &["engine", "engine-core", "schemas", "service"]),
     ("projections", &["schemas", "service"]),
-    // The pure core and never the engine's shell: it follows, and decides nothing that is written.
+    // Only the pure core, never the engine's shell: this crate follows the log and decides nothing
+    // that is written.
     ("gateway", &["engine-core", "schemas", "service", "snapshots"]),
     ("loadtest", &["schemas", "service"]),
 ];
@@ -107,7 +108,7 @@ fn dependencies_run_one_way() {
     for (folder, allowed) in OWN {
         let used = section(&manifest(folder), "dependencies");
         let found: Vec<&String> = used.iter().filter(|dependency| own.contains(dependency)).collect();
-        assert_eq!(found, allowed.iter().collect::<Vec<_>>(), "what {folder} uses of the project");
+        assert_eq!(found, allowed.iter().collect::<Vec<_>>(), "the project's crates that {folder} uses");
     }
     let workspace = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let (_, members) = workspace.split_once("\nmembers = [").unwrap();
@@ -116,7 +117,7 @@ fn dependencies_run_one_way() {
     let mut listed: Vec<&str> = OWN.iter().map(|(folder, _)| *folder).collect();
     members.sort_unstable();
     listed.sort_unstable();
-    assert_eq!(members, listed, "each crate has its line");
+    assert_eq!(members, listed, "each crate has a row in OWN");
 }
 
 #[test]
@@ -130,6 +131,6 @@ fn only_apply_changes_a_state() {
     };
     for path in sources(&root) {
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().find(changes), None, "{} changes the state: let apply.rs do it", path.display());
+        assert_eq!(text.lines().find(changes), None, "{} changes the state: only apply.rs may", path.display());
     }
 }

@@ -1,12 +1,12 @@
 //! Everything at its documented limit: full wallets on full shards, the largest orders at the
 //! lowest and highest prices, the largest budgets and transfers, the highest fees and none. After
-//! every step all invariants hold, and no sum overflows; in the end not a micro-credit is missing.
-//! The bounds themselves are in docs/sums.md.
+//! every step all invariants hold and no sum overflows; at the end no micro-credit is missing. The
+//! bounds are listed in docs/sums.md.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of accounts")]
 
-#[allow(dead_code, reason = "tests share this code, and this one does not crash anything")]
+#[allow(dead_code, reason = "shared test code; this test crashes no shard")]
 mod cluster;
 
 use std::sync::Arc;
@@ -30,13 +30,13 @@ const SHARDS: u16 = 2;
 const ADMIN: AdminId = AdminId(1);
 const OTHER_ADMIN: AdminId = AdminId(2);
 
-/// So many accounts of full wallets fill a shard.
+/// This many accounts with full wallets fill a shard.
 const ACCOUNTS: usize = (SHARD_CREDITS_MAX / WALLET_MAX) as usize;
 
-/// So many of the largest amounts fill a wallet.
+/// This many deposits of the largest amount fill a wallet.
 const DEPOSITS: i64 = WALLET_MAX / AMOUNT_MAX;
 
-/// Of each shard: the highest fees, none, and the highest for one side.
+/// Fees of each shard: the highest, none, and the highest for one side.
 const FEES: [(u32, u32); 3] = [(FEE_RATE_MAX, FEE_RATE_MAX), (0, 0), (0, FEE_RATE_MAX)];
 
 struct Extremes {
@@ -77,7 +77,7 @@ impl Extremes {
                     proposals += 1;
                     self.deposit(account, proposals);
                 }
-                // The wallet is full, and in the end the shard.
+                // The wallet is full; after all accounts, so is the shard.
                 let amount = Credits(1);
                 let events = self.ask(shard, Command::Deposit { account, amount, client_id: None, by: ADMIN });
                 assert_eq!(events, [Event::Rejected { code: Rejection::WalletLimit }]);
@@ -86,7 +86,7 @@ impl Extremes {
         }
     }
 
-    /// Texts at their largest, in an event.
+    /// An event with texts of the largest size.
     fn about() -> Arc<About> {
         let numbered = |number: usize, most: usize| format!("{number:0most$}");
         let sources = (0..MARKET_SOURCES_MAX).map(|n| numbered(n, SOURCE_BYTES_MAX).parse().unwrap()).collect();
@@ -100,7 +100,7 @@ impl Extremes {
         })
     }
 
-    /// The largest amount, by two admins.
+    /// Deposits the largest amount, with two admins.
     fn deposit(&mut self, account: AccountId, number: u64) {
         let (shard, amount) = (self.cluster.map.of_account(account), Credits(AMOUNT_MAX));
         self.ask(shard, Command::Deposit { account, amount, client_id: None, by: ADMIN });
@@ -137,7 +137,7 @@ impl Extremes {
         }
     }
 
-    /// What one command led to, but for what it came with.
+    /// Returns the events of one command, without its origin.
     fn ask(&mut self, shard: Shard, command: Command) -> Vec<Event> {
         self.cluster.submit(shard, command);
         self.cluster.handle(shard);
@@ -203,13 +203,13 @@ impl Extremes {
         self.cluster.check();
     }
 
-    /// Every market is answered and paid out. The credits are all there.
+    /// Answers and pays out every market. All credits are then in wallets.
     fn end(mut self, answers: &[ResolutionAnswer]) {
         for (market, answer) in self.markets.clone().into_iter().zip(answers.iter().cycle()) {
             let (shard, answer) = (self.cluster.map.of_market(market), *answer);
             self.ask(shard, Command::ChangeMarket { market, by: ADMIN, transition: Transition::Close });
             self.ask(shard, Command::ChangeMarket { market, by: ADMIN, transition: Transition::Resolve { answer } });
-            // Its event's home answers.
+            // The event's home shard answers the claim.
             self.rest();
             let confirm = Transition::Confirm { answer };
             self.ask(shard, Command::ChangeMarket { market, by: OTHER_ADMIN, transition: confirm });
@@ -238,7 +238,7 @@ enum Step {
 }
 
 fn price() -> impl Strategy<Value = Price> {
-    // The lowest, the highest, where a fee is highest, and levels beside them.
+    // The lowest price, the highest, the one with the highest fee, and the levels beside them.
     let ticks = prop_oneof![Just(1), Just(9_999), Just(5_000), 1_u16..=20, 9_980_u16..=9_999];
     ticks.prop_map(|ticks| Price::new(ticks).unwrap())
 }
@@ -279,7 +279,7 @@ fn market_limits() -> impl Strategy<Value = MarketLimits> {
 fn step() -> impl Strategy<Value = Step> {
     let (any, times) = (any::<usize>, prop_oneof![4 => Just(1_usize), 1 => Just(25)]);
     prop_oneof![
-        // Now and then enough of them for a budget to eat through many levels.
+        // Sometimes enough levels for a budget to take many of them.
         12 => (any(), any(), prop::sample::select(Entry::ALL), terms(), times)
             .prop_map(|(account, market, entry, terms, times)| Step::Place { account, market, entry, terms, times }),
         2 => (any(), any(), amount()).prop_map(|(from, to, micros)| Step::Transfer { from, to, micros }),

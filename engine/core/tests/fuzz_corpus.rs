@@ -1,7 +1,7 @@
-//! The fuzzing targets over their corpus, and over random bytes and random changes of it: what a
-//! fuzzer once found stays found, on every machine and without one.
+//! Runs the fuzzing targets over their corpus, over random bytes and over random changes of the
+//! corpus. Faults that a fuzzer once found are tested on every machine, without a fuzzer.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads its corpus")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads the corpus")]
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
@@ -45,7 +45,7 @@ fn every_target_survives_its_corpus() {
     }
 }
 
-/// A corpus that never parks a request is no beginning for a fuzzer.
+/// The corpus must reach parked requests: a fuzzer rarely finds them from a corpus without them.
 #[test]
 fn the_corpus_of_commands_asks_and_recalls() {
     let events: Vec<_> = corpus("commands").iter().flat_map(|bytes| targets::run(bytes)).collect();
@@ -57,13 +57,13 @@ fn the_corpus_of_commands_asks_and_recalls() {
         "parked batch",
         |event| matches!(event, Event::Parked(parked) if matches!(parked.request, ParkedRequest::Batch(_))),
     );
-    reached("cancel of what is parked", |event| matches!(event, Event::ParkedCancelled { .. }));
+    reached("cancel of a parked request", |event| matches!(event, Event::ParkedCancelled { .. }));
     reached("request that waited too long", |event| {
         matches!(event, Event::OrderRejected { code: Rejection::FundingTimeout, .. })
     });
     reached("frozen purse", |event| matches!(event, Event::PurseFrozen { frozen: true, .. }));
     reached("limited purse", |event| matches!(event, Event::PurseLimited { .. }));
-    reached("purse that rests", |event| match event {
+    reached("idle purse", |event| match event {
         Event::Sent { message: Message::Return(all), .. } => all.iter().any(|returned| returned.ticket.is_none()),
         _ => false,
     });
@@ -80,7 +80,7 @@ fn the_corpus_of_commands_asks_and_recalls() {
     reached("market that opens by itself", |event| {
         matches!(event, Event::MarketChanged { state: MarketState::Open, by: None, .. })
     });
-    reached("YES that is taken", |event| matches!(event, Event::YesAnswered { taken_by: Some(_), .. }));
+    reached("YES that is claimed", |event| matches!(event, Event::YesAnswered { taken_by: Some(_), .. }));
     reached("YES that is released", |event| matches!(event, Event::YesReleased { .. }));
     reached("confirmed YES", |event| match event {
         Event::MarketChanged { state: MarketState::Resolved, resolution, .. } => {
@@ -114,8 +114,8 @@ fn the_corpus_of_commands_asks_and_recalls() {
     });
 }
 
-/// Fails when the layout of the state changed: then a new magic goes into `snapshot.rs`, and new
-/// snapshots into the corpus (`UPDATE_EXPECT=1` makes one after each sequence of commands).
+/// Fails when the layout of the state has changed. Then `snapshot.rs` needs a new magic and the
+/// corpus needs new snapshots (`UPDATE_EXPECT=1` makes one after each sequence of commands).
 #[test]
 fn snapshots_of_this_layout_are_restored() {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
@@ -131,7 +131,7 @@ fn snapshots_of_this_layout_are_restored() {
     }
 }
 
-/// What a wire, a disk or an attacker may do to good bytes.
+/// Changes that a network, a disk or an attacker may make to valid bytes.
 #[derive(Clone, Debug)]
 enum Change {
     Flip { at: prop::sample::Index, bit: u8 },

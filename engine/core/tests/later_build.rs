@@ -1,4 +1,4 @@
-//! A later build writes the log and this one reads it; and commands that this build cannot read.
+//! A later build writes the log and this build reads it; also commands that this build cannot read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -53,7 +53,8 @@ fn order(name: u128, quantity: u32) -> Command {
     })
 }
 
-/// An account, a market, an order that rests and one that is refused.
+/// Returns commands that open an account, list a market, place an order that rests, and place one
+/// that is refused.
 fn commands() -> Vec<Command> {
     let key = ApiKey::with_secret(ApiKeyId(1), [7; 32], Scopes::READ_TRADE);
     let (market, by) = (listing().market, AdminId(1));
@@ -81,7 +82,7 @@ fn leader(log: &[Vec<u8>]) -> Replica {
     replica
 }
 
-/// Returns the outcomes of the commands in today's build.
+/// Returns the outcomes of the commands in the current build.
 fn outcomes() -> Vec<Outcome> {
     let mut leader = leader(&[term().encode()]);
     let handle = |(offset, command)| {
@@ -93,8 +94,8 @@ fn outcomes() -> Vec<Outcome> {
     (0..).zip(commands()).map(handle).collect()
 }
 
-/// Returns the log of a later build that does the same, and adds everything that this build may
-/// skip. `change` writes the events.
+/// Returns the log of a later build with the same outcomes and with additions that this build may
+/// skip. `change` changes the events.
 fn written(change: impl Fn(&Event) -> Vec<u8>) -> Vec<Vec<u8>> {
     let (mut log, mut chain) = (vec![term().encode()], Chain::default());
     for outcome in outcomes() {
@@ -122,7 +123,7 @@ fn follow(log: &[Vec<u8>]) -> (Replica, Vec<OwnRecord>) {
     (replica, read)
 }
 
-/// Returns a log of one outcome with this hash in it.
+/// Returns a log of one outcome that contains this hash.
 fn hashed(hash: StateHash) -> Vec<Vec<u8>> {
     let term = Term::new(SHARD, map().shards(), EngineId(1), 1);
     let cause = Cause { offset: 0, id: CommandId(1) };
@@ -132,7 +133,7 @@ fn hashed(hash: StateHash) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_hash_made_in_a_way_from_the_future_is_counted_and_any_other_is_checked() {
+fn a_hash_of_a_later_version_is_counted_and_any_other_is_checked() {
     let right = {
         let (replica, _) = follow(&hashed(StateHash { way: u16::MAX, sum: 7 }));
         assert_eq!(replica.unchecked_hashes(), 1);
@@ -149,7 +150,7 @@ fn a_hash_made_in_a_way_from_the_future_is_counted_and_any_other_is_checked() {
 }
 
 #[test]
-fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
+fn additions_that_may_be_skipped_do_not_change_the_state() {
     let plain = written(|event| later::event(event, 0, &[]));
     let (today, _) = follow(&plain);
     assert_eq!((today.state().orders(), today.sequence()), (1, commands().len() as u64));
@@ -163,7 +164,7 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
     });
     assert_eq!(passed_over.sum::<u64>(), 3 * commands().len() as u64);
 
-    // It may take over as well, and from a snapshot.
+    // A follower may also take over, and may start from a snapshot.
     let snapshot = replica.snapshot().unwrap();
     let mut restored = Replica::restore(SHARD, map(), &snapshot).unwrap();
     let next = restored.position().offset;
@@ -179,7 +180,7 @@ fn what_need_not_be_known_is_passed_over_and_the_state_is_the_same() {
 }
 
 #[test]
-fn a_code_that_nobody_knows_is_kept_as_it_is() {
+fn an_unknown_rejection_code_is_kept() {
     let strange = Rejection::Unknown(9_999);
     let log = written(|event| match event {
         Event::OrderRejected { id, order, .. } => {
@@ -188,7 +189,7 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
         other => later::event(other, 0, &[]),
     });
     let mut replica = leader(&log);
-    // The client id of the refused order still stands for its refusal.
+    // The client id of the refused order still refers to its refusal.
     let bytes = CommandRecord::new(CommandId(9), order(2, 1_000)).encode();
     let record = replica.handle(replica.next_command(), Timestamp(99), &bytes).unwrap();
     let Ok(Record::Outcome(outcome, _)) = Record::decode(&record) else { panic!("no outcome") };
@@ -197,7 +198,7 @@ fn a_code_that_nobody_knows_is_kept_as_it_is() {
 }
 
 #[test]
-fn what_must_be_known_halts_and_names_the_build() {
+fn a_record_that_needs_a_later_build_halts_and_names_it() {
     let outcome = Outcome { events: Vec::new(), ..outcomes().remove(0) };
     let (event, _) = later::outcome(&outcome, &[later::unknown(later::NEXT)], &[], Chain::default());
     let by =
@@ -230,7 +231,7 @@ fn a_command_that_cannot_be_read_is_refused_under_its_own_id() {
     for bytes in [later::command(id, 0), later::command(id, later::NEXT), known[..known.len() - 1].to_vec()] {
         assert_eq!(answer(&bytes), (id, refused.clone()));
     }
-    // The sender is not known; or the answer belongs to another shard.
+    // The sender is unknown, or the answer belongs to another shard.
     let message = Command::Receive { from: SHARD, number: 1, message: Message::Return(Vec::new()) };
     let message = CommandRecord::new(id, message).encode();
     for bytes in [b"\xff nonsense".to_vec(), [message.as_slice(), b"more"].concat(), message[..30].to_vec()] {

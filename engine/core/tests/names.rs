@@ -1,4 +1,4 @@
-//! One name, one meaning: the name of a public type is defined once in the whole project.
+//! Each name has one meaning: the name of a public type is defined once in the whole project.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders with code of the product. The excluded workspaces of benches and fuzzing targets have
-/// names of their own.
+/// Folders with production code. The excluded workspaces of benches and fuzzing targets have their
+/// own names.
 const SOURCES: &[&str] = &[
     "engine/core/src",
     "engine/simulation/src",
@@ -20,8 +20,8 @@ const SOURCES: &[&str] = &[
     "schemas/src",
 ];
 
-/// A type at the top level of a file, or a public one in a macro's call: its name, and whether
-/// other files can use it.
+/// Finds types at the top level of a file, and public ones in a macro's call. Returns the name, and
+/// whether other files can use it.
 fn defined(line: &str) -> Option<(&str, bool)> {
     let line = if line.trim_start().starts_with("pub ") { line.trim_start() } else { line };
     let (is_public, rest) = match line.strip_prefix("pub") {
@@ -30,7 +30,7 @@ fn defined(line: &str) -> Option<(&str, bool)> {
     };
     let name = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|kind| rest.strip_prefix(kind))?;
     let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-    // A macro's own definition has a parameter for a name.
+    // A macro's own definition has a parameter in place of a name.
     (end > 0).then_some((&name[..end], is_public))
 }
 
@@ -73,7 +73,7 @@ fn a_public_types_name_is_defined_once() {
             format!("{name}: {}", files.join(", "))
         })
         .collect();
-    assert!(faults.is_empty(), "give each meaning a name of its own:\n{}", faults.join("\n"));
+    assert!(faults.is_empty(), "give each of these types its own name:\n{}", faults.join("\n"));
 }
 
 #[test]

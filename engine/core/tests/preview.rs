@@ -1,5 +1,5 @@
-//! What an order would do: every rule that it breaks, the bounds, and that asking changes nothing.
-//! That the law then does just that is shown by `differential.rs`, for every order that it tries.
+//! Previews of orders: every rule that an order breaks, the bounds, and that a preview changes
+//! nothing. `differential.rs` shows that each order that it tries then does what its preview said.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -91,7 +91,7 @@ impl Exchange {
 }
 
 #[test]
-fn every_rule_that_an_order_breaks_is_told_in_the_laws_order() {
+fn a_preview_lists_all_broken_rules_in_the_order_of_the_checks() {
     let mut exchange = Exchange::new();
     let (market, by) = (exchange.market, AdminId(1));
     let limits = MarketLimits { live_orders: 1, notional: Credits::whole(10), position: 5 };
@@ -152,7 +152,7 @@ fn every_rule_that_an_order_breaks_is_told_in_the_laws_order() {
 }
 
 #[test]
-fn the_own_times_of_an_order_are_judged_now_and_not_when_the_shard_had_its_last_command() {
+fn an_orders_times_are_compared_with_now_and_not_with_the_last_command() {
     let exchange = Exchange::new();
     let mut order = exchange.limit(1, Entry::BuyYes, 5_000, 5);
     order.instructions.deadline = Some(Timestamp(NOW + 5));
@@ -163,7 +163,7 @@ fn the_own_times_of_an_order_are_judged_now_and_not_when_the_shard_had_its_last_
 }
 
 #[test]
-fn fills_are_added_up_by_price_and_end_where_a_commands_do() {
+fn fills_are_summed_by_price_and_end_at_the_limit_of_a_command() {
     let mut exchange = Exchange::new();
     let room = u32::try_from(ORDER_FILLS_MAX).unwrap();
     for _ in 0..room - 1 {
@@ -182,19 +182,19 @@ fn fills_are_added_up_by_price_and_end_where_a_commands_do() {
 }
 
 #[test]
-fn a_preview_adds_up() {
+fn the_sums_of_a_preview_agree() {
     let mut exchange = Exchange::new();
     exchange.place(2, Entry::BuyNo, 6_000, 10);
     exchange.place(2, Entry::BuyNo, 5_000, 10);
-    // 10 at 0.40 and 5 at 0.50; 5 rest at 0.50, held for at the worst fee, which is highest at a
-    // half.
+    // 10 at 0.40 and 5 at 0.50; 5 rest at 0.50, held with the largest fee, which is at a price of
+    // one half.
     let does = exchange.does(&exchange.limit(1, Entry::BuyYes, 5_000, 15));
     assert_eq!((does.notional, does.fee), (Credits(6_500_000), Credits(48_000 + 25_000)));
     assert_eq!((does.if_yes, does.if_no), (Credits(15_000_000 - 6_573_000), Credits(-6_573_000)));
     assert_eq!((does.purse.available, does.purse.held, does.held), (Credits(-6_573_000), Credits::ZERO, Credits::ZERO));
     let does = exchange.does(&exchange.limit(1, Entry::BuyYes, 5_000, 25));
     assert_eq!((does.held, does.purse.held, does.purse.live_orders), (Credits(2_525_000), Credits(2_525_000), 1));
-    // Who holds NO and buys YES has pairs, which are credits at once.
+    // An account that holds NO and buys YES gets pairs, which are redeemed at once.
     exchange.place(1, Entry::BuyYes, 5_000, 20);
     let does = exchange.does(&exchange.limit(2, Entry::SellNo, 5_000, 5));
     assert_eq!(does.redeemed, 0);
@@ -204,7 +204,7 @@ fn a_preview_adds_up() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_told_and_nothing_else() {
+fn a_used_client_id_is_the_only_thing_that_a_preview_reports() {
     let mut exchange = Exchange::new();
     let named = NewOrder { client_id: Some(ClientId(9)), ..exchange.limit(1, Entry::BuyYes, 5_000, 5) };
     exchange.run(Command::PlaceOrder(named));
@@ -215,7 +215,7 @@ fn a_name_that_is_taken_is_told_and_nothing_else() {
 }
 
 #[test]
-fn an_order_of_another_account_has_no_place_in_a_queue() {
+fn the_queue_of_another_accounts_order_is_not_shown() {
     let mut exchange = Exchange::new();
     exchange.place(1, Entry::BuyYes, 5_000, 5);
     exchange.place(2, Entry::BuyYes, 5_000, 6);

@@ -246,7 +246,7 @@ fn post_only() -> impl Strategy<Value = PostOnly> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let quantity = prop_oneof![8 => 1_u32..=20, 1 => Just(0)].prop_map(|n| Quantity::new(n).unwrap());
-    // A few prices near the middle so that orders cross, a few at the ends of the domain.
+    // A few prices near the middle, so that orders cross, and a few at the ends of the domain.
     let price =
         prop_oneof![8 => 48_u16..=52, 1 => Just(1_u16), 1 => Just(99)].prop_map(|p| Price::new(p * 100).unwrap());
     let odd = (1_u16..=9_999).prop_map(|p| Price::new(p).unwrap());
@@ -399,7 +399,7 @@ impl World {
         Shard::new(u16::try_from(number % self.cluster.nodes.len()).unwrap()).unwrap()
     }
 
-    /// Returns any order that the logs know, by random choice.
+    /// Returns a random order of the logs.
     fn order(&self, pick: usize) -> Option<OrderId> {
         let orders: Vec<_> = self
             .cluster
@@ -536,8 +536,8 @@ impl World {
                 self.cluster.submit_bytes(shard, bytes.clone());
             }
             Step::Forged { shard, from, number } => {
-                // Acknowledgements of messages that were never sent, and messages that are not the
-                // next.
+                // Acknowledgements of messages that were never sent, and messages that are out of
+                // order.
                 let (shard, to) = (self.shard(*shard), self.shard(*from));
                 self.cluster.submit(shard, Command::Acknowledge { to, number: 1_000_000 + number });
             }
@@ -565,7 +565,7 @@ impl World {
         }
     }
 
-    /// Sends a command to its account's home.
+    /// Sends a command to its account's home shard.
     fn ask(&mut self, account: u64, command: impl FnOnce(AccountId) -> Command) {
         let account = AccountId(account);
         self.cluster.submit(self.cluster.map.of_account(account), command(account));
@@ -591,7 +591,7 @@ impl World {
     fn new_order(&self, account: u64, wish: &Wish, client_id: Option<u8>) -> NewOrder {
         let (account, market) = (AccountId(account), self.markets[wish.market]);
         let client_id = client_id.map(|id| ClientId(u128::from(id)));
-        // One account does not want to pay fees.
+        // One account accepts no fees.
         let fee_rate = FeeRate::new(if account.0 == 6 && wish.market == 0 { 0 } else { 70_000 }).unwrap();
         let Wish { entry, terms, instructions, .. } = *wish;
         NewOrder { account, market, entry, terms, fee_rate, client_id, instructions }
@@ -629,7 +629,7 @@ impl World {
         assert!(yes <= 1, "{yes} markets of an exclusive event are YES");
     }
 
-    /// Ends every market and accounts for every credit.
+    /// Ends every market and checks that every credit is accounted for.
     fn wind_up(&mut self) {
         self.cluster.drain();
         for market in self.markets.clone() {
@@ -673,7 +673,7 @@ impl World {
                 _ => Credits::ZERO,
             })
             .sum();
-        assert_eq!(wallets + fees, moved, "credits came or went");
+        assert_eq!(wallets + fees, moved, "credits appeared or disappeared");
         let settled = self.cluster.events().filter(|e| matches!(e, Event::MarketSettled { .. })).count();
         assert!(settled <= MARKETS + 1, "a market was paid out twice");
     }
@@ -745,15 +745,15 @@ proptest! {
     }
 }
 
-/// `PROPTEST_CASES` runs more.
+/// `PROPTEST_CASES` runs more cases.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 400 };
     ProptestConfig { cases, max_shrink_iters: 20_000, failure_persistence: None, ..default }
 }
 
-/// A property test proves nothing about what it never reaches: over some thousand random runs every
-/// kind of event must occur, and so must the refusals that random commands can cause.
+/// A property test shows nothing about events that it never reaches. Over some thousand random runs
+/// every kind of event must occur, and so must the refusals that random commands can cause.
 #[test]
 fn random_runs_reach_every_kind_of_event() {
     use proptest::strategy::ValueTree;

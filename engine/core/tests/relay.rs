@@ -1,8 +1,8 @@
-//! Checks messages between two shards exhaustively: every order of what relays and the wire can do
-//! with a few messages, breadth first, each state once, until no state is left. The states are the
-//! product's. Of the relay (`engine/src/shard/relay.rs`) only the rules are modelled here: it
-//! copies what is sent, acknowledges at some time what was received or was a repeat, and sends kept
-//! messages again; a restart forgets pending acknowledgements, and sends all kept messages.
+//! Checks messages between two shards exhaustively: every order of the steps of relays and the wire
+//! with a few messages, breadth first, each state once, until no state is left. The states are
+//! production code. Of the relay (`engine/src/shard/relay.rs`) only the rules are modelled here: it
+//! copies each sent message, acknowledges each received or repeated message at some time, and sends
+//! kept messages again. A restart forgets pending acknowledgements and sends all kept messages.
 //!
 //! | step        | what                                                                        |
 //! |-------------|-----------------------------------------------------------------------------|
@@ -10,8 +10,8 @@
 //! | deliver     | any packet on the wire arrives, in any order                                |
 //! | repeat      | the same, and it stays on the wire                                          |
 //! | lose        | a packet is lost                                                            |
-//! | acknowledge | a relay says how far it has the other's messages                            |
-//! | restart     | a shard goes on from its state; also what a relay does that sends again     |
+//! | acknowledge | a relay acknowledges the other's messages up to a number                    |
+//! | restart     | a shard continues from its state; the same as a relay that sends again      |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -82,7 +82,8 @@ fn begin(transfers: [u64; 2]) -> World {
     })
 }
 
-/// Runs a command at one side; its relay copies what it sent, and notes what it received.
+/// Runs a command at one end. Its relay copies the messages that it sent, and notes those that it
+/// received.
 fn ask(world: &mut World, side: usize, command: &Command) {
     let mut state = state(world, side);
     let had = state.received_from(shard(1 - side));
@@ -93,7 +94,7 @@ fn ask(world: &mut World, side: usize, command: &Command) {
                 continue;
             }
             Event::Received { number, .. } => {
-                assert_eq!(number, had + 1, "taken in out of order, or twice");
+                assert_eq!(number, had + 1, "received out of order, or twice");
                 number
             }
             Event::MessageSkipped { number, expected, .. } if number < expected => expected - 1,
@@ -111,7 +112,7 @@ fn deliver(world: &mut World, side: usize, packet: Packet) {
     let command = match packet {
         Packet::Acknowledgement(number) => Command::Acknowledge { to: shard(other), number },
         Packet::Message(number) => {
-            // A copy of a message that its sender does not keep any more has only its number.
+            // A copy of a message that its sender no longer keeps has only its number.
             let sender = state(world, other);
             let kept = sender.kept_messages().find(|(_, kept, ..)| *kept == number);
             let any = || transfer(other, number);
@@ -127,7 +128,7 @@ fn transfer(side: usize, number: u64) -> schemas::Message {
     schemas::Message::Transfer { from, to, amount: amount(number), client_id: None }
 }
 
-/// Makes each transfer different, so that a mix-up would be seen.
+/// Makes each transfer different, so that a mix-up is detected.
 fn amount(number: u64) -> Credits {
     Credits(1 << (2 * number))
 }
@@ -145,7 +146,7 @@ fn acknowledge(world: &mut World, side: usize) {
     }
 }
 
-/// Returns everything that can happen next.
+/// Returns all possible next steps.
 fn steps(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut step = |change: &mut dyn FnMut(&mut World)| {
@@ -188,9 +189,9 @@ fn check(world: &World) {
     assert_eq!(sums.balance(), Credits::ZERO, "{sums:?}");
 }
 
-/// Asserts that, once the wire loses nothing any more, each message has arrived once and no message
-/// is kept.
-fn comes_to_rest(mut world: World, transfers: [u64; 2]) {
+/// Asserts that, once the wire loses no packets, each message has arrived once and no message is
+/// kept.
+fn becomes_idle(mut world: World, transfers: [u64; 2]) {
     for side in [0, 1] {
         while world[side].transfers > 0 {
             send(&mut world, side);
@@ -222,7 +223,7 @@ fn explore(transfers: [u64; 2]) -> usize {
         for next in steps(&world) {
             if known.insert(next.clone()) {
                 check(&next);
-                comes_to_rest(next.clone(), transfers);
+                becomes_idle(next.clone(), transfers);
                 queue.push_back(next);
             }
         }
@@ -231,8 +232,8 @@ fn explore(transfers: [u64; 2]) -> usize {
 }
 
 #[test]
-fn each_message_is_taken_in_once_whatever_the_wire_does() {
-    // Some 28,000 states: all there are.
+fn each_message_is_received_once_whatever_the_wire_does() {
+    // Some 28,000 states are all that exist.
     let states = [[4, 0], [2, 2]].map(explore);
     assert!(states.iter().all(|states| *states > 5_000), "{states:?}");
 }

@@ -1,5 +1,5 @@
-//! The vocabulary is agreed on the log: parts announce what they read, and it is raised once all of
-//! them can (ADR 21).
+//! The vocabulary is agreed on the log: components announce what they read, and it is raised once
+//! all of them can read it (ADR 21).
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -94,10 +94,10 @@ fn newer(install: Build) -> RecordFault {
 }
 
 #[test]
-fn it_is_raised_once_all_parts_can_read_it() {
+fn the_vocabulary_is_raised_once_all_components_can_read_it() {
     let mut stage = Stage::new(NEWER);
     assert_eq!(stage.raise(FIRST), refused(Rejection::VocabularyNotHigher));
-    assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyUnread), "nobody has said that it reads it");
+    assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyUnread), "no component has announced that it reads it");
     stage.announce(1, OLDER);
     assert_eq!(stage.announce(2, NEWER), Event::PartAnnounced { part: part(2, NEWER), vocabulary: FIRST });
     assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyUnread));
@@ -105,22 +105,22 @@ fn it_is_raised_once_all_parts_can_read_it() {
     assert!(!stage.leader.state().speaks(NEXT));
     assert_eq!(stage.raise(NEXT), raised(NEXT, NEWER.build, Some(ADMIN)));
     assert!(stage.leader.state().speaks(NEXT));
-    assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyNotHigher), "a repeat does no harm");
+    assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyNotHigher), "a repeat has no effect");
     stage.follow(NEWER).unwrap();
 }
 
 #[test]
-fn a_part_that_goes_on_in_a_later_build_is_another_part() {
+fn a_component_that_restarts_in_a_later_build_is_another_component() {
     let mut stage = Stage::new(NEWER);
     let later = Program { build: Build { major: 2, ..NEWER.build }, ..NEWER };
     stage.announce(1, later);
     stage.announce(2, NEWER);
-    // The oldest build that is known to read it suffices as advice on what to install.
+    // The oldest build that is known to read it is enough as advice which build to install.
     assert_eq!(stage.raise(NEXT), raised(NEXT, NEWER.build, Some(ADMIN)));
 }
 
 #[test]
-fn a_part_that_is_silent_for_too_long_does_not_count() {
+fn a_component_that_is_silent_for_too_long_does_not_count() {
     let mut stage = Stage::new(NEWER);
     stage.announce(1, OLDER);
     stage.now += PART_COUNTS_MS;
@@ -133,20 +133,23 @@ fn a_part_that_is_silent_for_too_long_does_not_count() {
 }
 
 #[test]
-fn parts_have_a_limit_and_the_silent_are_not_in_it() {
+fn components_have_a_limit_that_silent_ones_do_not_count_against() {
     let mut stage = Stage::new(NEWER);
     for id in 0..PARTS_MAX as u128 {
         stage.announce(id, NEWER);
     }
     assert_eq!(stage.announce(u128::MAX, NEWER), refused(Rejection::PartsLimit));
-    assert!(matches!(stage.announce(3, NEWER), Event::PartAnnounced { .. }), "one that is known may repeat itself");
+    assert!(
+        matches!(stage.announce(3, NEWER), Event::PartAnnounced { .. }),
+        "a known component may repeat its announcement"
+    );
     stage.now += PART_COUNTS_MS + 1;
     assert!(matches!(stage.announce(u128::MAX, NEWER), Event::PartAnnounced { .. }));
     assert_eq!(stage.leader.state().parts().all().count(), 1);
 }
 
 #[test]
-fn a_leader_raises_to_nothing_that_it_cannot_read() {
+fn a_leader_raises_to_no_vocabulary_that_it_cannot_read() {
     let mut stage = Stage::new(OLDER);
     stage.announce(2, NEWER);
     assert_eq!(stage.raise(NEXT), refused(Rejection::VocabularyUnread));
@@ -162,7 +165,7 @@ fn an_older_build_stops_at_the_raise_and_names_what_to_install() {
 }
 
 #[test]
-fn an_older_build_that_begins_behind_the_raise_stops_where_it_is_told() {
+fn an_older_build_that_starts_after_the_raise_stops_at_the_next_outcome() {
     let mut stage = Stage::new(NEWER);
     stage.announce(2, NEWER);
     stage.raise(NEXT);
@@ -170,7 +173,7 @@ fn an_older_build_that_begins_behind_the_raise_stops_where_it_is_told() {
     stage.announce(2, NEWER);
     let position = *stage.leader.position();
     assert_eq!(stage.announce(3, OLDER), raised(NEXT, NEWER.build, None));
-    assert_eq!(stage.leader.state().parts().all().count(), 1, "it cannot go on, so nobody waits for it");
+    assert_eq!(stage.leader.state().parts().all().count(), 1, "it cannot continue, so no other waits for it");
     let mut reader = schemas::reading::LogReader::new(SHARD, 1, position).knowing(FIRST);
     reader.read(3, &stage.log[3]).unwrap();
     let fault = reader.read(4, &stage.log[4]).unwrap_err().fault;
@@ -203,7 +206,7 @@ fn a_log_begins_with_the_vocabulary_of_its_term() {
     assert_eq!(follower.state().vocabulary(), NEXT);
     follower.read(1, &term(FIRST)).unwrap();
     assert_eq!(follower.state().vocabulary(), FIRST);
-    // After the first outcome a term changes nothing.
+    // After the first outcome a term does not change the vocabulary.
     let mut stage = Stage::led_from(NEWER, NEXT);
     stage.announce(2, NEWER);
     let mut follower = stage.follow(NEWER).unwrap();
@@ -213,7 +216,7 @@ fn a_log_begins_with_the_vocabulary_of_its_term() {
 
 /// The frame states the vocabulary, so a reader that does not know the kind stops as well.
 #[test]
-fn a_raise_needs_what_it_raises_to() {
+fn a_raise_needs_the_vocabulary_that_it_raises_to() {
     let mut stage = Stage::new(NEWER);
     stage.announce(2, NEWER);
     stage.raise(NEXT);

@@ -27,7 +27,7 @@ pub struct InspectArgs {
     /// The first offset.
     #[arg(long, default_value_t = 0)]
     pub from: u64,
-    /// Records to print at most.
+    /// The maximum number of records to print.
     #[arg(long, default_value_t = 100)]
     pub max: u64,
 }

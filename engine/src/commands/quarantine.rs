@@ -114,7 +114,7 @@ pub enum QuarantineError {
     #[error("readers halt before the end of the events: {0}")]
     HaltsBefore(Halt),
     /// The command is an `AdvanceTime`; each leader appends another one.
-    #[error("command {0} is an AdvanceTime, and each leader appends another: repair what it fails at")]
+    #[error("command {0} is an AdvanceTime, and each leader appends another: repair the cause of its failure")]
     OfTime(u64),
     /// The command contains a message that another shard has sent and will send again; without it
     /// credits would be lost.
@@ -148,7 +148,7 @@ pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     };
     let quarantine = Quarantine { shard, what, by, seconded, reason: args.reason.clone() };
     let offset = write(&args.log, &quarantine)?;
-    println!("{what} of shard {shard} is put aside by admins {by} and {seconded}: events record {offset} says so");
+    println!("{what} of shard {shard} is quarantined by admins {by} and {seconded}: see events record {offset}");
     if args.record.is_some() {
         println!("restart each process that has halted there");
     } else {

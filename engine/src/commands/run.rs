@@ -52,12 +52,12 @@ pub struct EngineArgs {
     /// seconds ahead of the leader's own clock.
     #[arg(long, env = "LFG_CLOCK_AHEAD_MAX_SECONDS", default_value_t = AHEAD_MAX.as_secs())]
     pub clock_ahead_max_seconds: u64,
-    /// Shards that this engine follows besides those that it leads: `ENGINE/ENGINESxFOLLOWERS`, for
-    /// example `2/10x3` for engine 2 of 0 to 9, where each shard has 3 followers. Default: all
-    /// shards.
+    /// Shards that this engine follows in addition to those that it leads:
+    /// `ENGINE/ENGINESxFOLLOWERS`, for example `2/10x3` for engine 2 of 0 to 9, where each shard
+    /// has 3 followers. Default: all shards.
     #[arg(long, env = "LFG_STANDBY", value_name = "ENGINE/ENGINESxFOLLOWERS")]
     pub standby: Option<Standby>,
-    /// How engines agree on which one leads which shard.
+    /// The protocol by which engines agree on which one leads which shard.
     #[arg(long, env = "LFG_GROUP_PROTOCOL", value_enum, default_value_t = GroupProtocol::Consumer)]
     pub group_protocol: GroupProtocol,
 }

@@ -126,7 +126,7 @@ fn two_leaders_that_write_to_one_partition_both_see_what_it_holds() {
 }
 
 #[test]
-fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next() {
+fn a_leader_that_writes_alone_fetches_nothing_and_an_idle_one_reads_the_next() {
     let (args, runtime) = topics();
     let mut leader = Leader::new(&args);
     for number in 0..500_u64 {
@@ -151,7 +151,7 @@ fn a_leader_that_writes_alone_fetches_nothing_and_one_that_rests_sees_the_next()
 }
 
 #[test]
-fn who_reads_the_same_shard_in_the_same_process_takes_nothing_from_its_leader() {
+fn another_reader_of_the_shard_takes_no_records_from_its_leader() {
     let (args, runtime) = topics();
     let writer = LogWriter::open(&args).unwrap();
     writer.warm(&args.topics()).unwrap();
@@ -171,7 +171,7 @@ fn who_reads_the_same_shard_in_the_same_process_takes_nothing_from_its_leader() 
 }
 
 #[test]
-fn records_that_came_past_the_queues_are_read_again() {
+fn records_that_bypassed_the_queues_are_read_again() {
     let (args, runtime) = topics();
     let mut writes = Leader::new(&args);
     for number in 0..300_u64 {

@@ -43,7 +43,7 @@ struct World {
     passed: Cell<u64>,
     /// Reading panics.
     panics: Cell<bool>,
-    /// A leader's reading panics.
+    /// A leader's next read panics.
     leader_panics: Cell<bool>,
 }
 
@@ -167,7 +167,7 @@ impl SnapshotStore for SlowStore {
     }
 
     fn get(&mut self, _: u64) -> Result<Vec<u8>, SnapshotStoreFault> {
-        unreachable!("there is none")
+        unreachable!("there is no snapshot")
     }
 
     fn put(&mut self, _: u64, _: Vec<u8>) {}
@@ -235,7 +235,7 @@ impl Stage {
         }
     }
 
-    /// A command that the broker appends at `NOW + ahead` milliseconds by its clock.
+    /// A command that the broker appends at `NOW + ahead` milliseconds by its own clock.
     fn command(&self, ahead: u64, command: Command) {
         let mut commands = self.world.commands.borrow_mut();
         let id = CommandId(commands.len() as u128);
@@ -317,7 +317,7 @@ fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until
     stage.settle();
     assert_eq!(stage.control.role(), ShardRole::Following);
     assert!(!stage.has_closed_a_market());
-    // Near enough: it leads again, and the command gets a time near the own clock.
+    // Near enough: it leads again, and the command gets a time near this machine's clock.
     stage.pass(1);
     stage.until(|stage| stage.times().len() >= 3);
     assert_eq!((stage.control.role(), stage.times()[2]), (ShardRole::Leading, 62_000));
@@ -326,7 +326,7 @@ fn a_broker_whose_clock_is_far_ahead_closes_no_market_and_loses_the_leader_until
 }
 
 #[test]
-fn a_panic_halts_this_shard_alone_and_names_the_place() {
+fn a_panic_halts_this_shard_alone_and_names_the_offset() {
     let mut stage = Stage::set();
     stage.control.want_lead(true);
     stage.command(0, open(1));
@@ -344,7 +344,7 @@ fn a_panic_halts_this_shard_alone_and_names_the_place() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_place() {
+fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_offset() {
     let mut stage = Stage::set();
     stage.world.events.borrow_mut().push(b"no record".to_vec());
     let halted = stage.shard_loop.run().unwrap_err();
@@ -352,18 +352,18 @@ fn a_record_that_cannot_be_read_halts_this_shard_alone_and_names_the_place() {
     assert_halted_alone(&stage, "broken at offset 0");
 }
 
-fn put_aside(what: Quarantined, seconded: u64) -> Vec<u8> {
+fn quarantine_record(what: Quarantined, seconded: u64) -> Vec<u8> {
     let (by, seconded, reason) = (AdminId(1), AdminId(seconded), Reason::of("a test"));
     Quarantine { shard: SHARD, what, by, seconded, reason }.encode()
 }
 
 #[test]
-fn a_record_that_two_admins_put_aside_is_passed_over() {
-    // Returns what the loop ends with after some steps, and how many outcomes it has written.
+fn a_record_that_two_admins_quarantined_is_skipped() {
+    // Returns how the loop ends after some steps, and how many outcomes it has written.
     let run = |seconded: u64| {
         let mut stage = Stage::set();
         stage.world.events.borrow_mut().push(b"no record".to_vec());
-        stage.world.events.borrow_mut().push(put_aside(Quarantined::Record { offset: 0 }, seconded));
+        stage.world.events.borrow_mut().push(quarantine_record(Quarantined::Record { offset: 0 }, seconded));
         stage.command(0, open(1));
         stage.shard_loop.start().unwrap();
         stage.control.want_lead(true);
@@ -376,9 +376,9 @@ fn a_record_that_two_admins_put_aside_is_passed_over() {
 }
 
 #[test]
-fn a_command_that_is_put_aside_is_refused_and_the_next_is_decided() {
+fn a_quarantined_command_is_refused_and_the_next_is_decided() {
     let mut stage = Stage::set();
-    stage.world.events.borrow_mut().push(put_aside(Quarantined::Command { offset: 0 }, 2));
+    stage.world.events.borrow_mut().push(quarantine_record(Quarantined::Command { offset: 0 }, 2));
     stage.command(0, open(1));
     stage.command(0, open(2));
     stage.shard_loop.start().unwrap();
@@ -391,20 +391,20 @@ fn a_command_that_is_put_aside_is_refused_and_the_next_is_decided() {
 }
 
 #[test]
-fn a_leader_that_halts_says_so_on_the_log() {
+fn a_leader_that_halts_records_it_on_the_log() {
     let mut stage = Stage::set();
     stage.control.want_lead(true);
     stage.world.leader_panics.set(true);
     let halted = stage.shard_loop.run().unwrap_err();
     let last = stage.world.events.borrow().last().cloned().unwrap();
-    let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log says nothing") };
+    let Ok(Record::Halted(told)) = Record::decode(&last) else { panic!("the log has no halt record") };
     // Its term is the only preceding record.
     assert_eq!((told.shard, told.term, told.engine), (SHARD, 0, ENGINE));
     assert_eq!(told.reason.as_str(), halted.to_string());
 }
 
 #[test]
-fn what_a_later_build_writes_is_passed_over_and_a_command_of_one_is_refused_under_its_id() {
+fn additions_of_a_later_build_are_skipped_and_its_command_is_refused_under_its_id() {
     let mut stage = Stage::set();
     stage.world.events.borrow_mut().push(later::record(0));
     stage.shard_loop.start().unwrap();
@@ -422,7 +422,7 @@ fn what_a_later_build_writes_is_passed_over_and_a_command_of_one_is_refused_unde
 }
 
 #[test]
-fn a_later_builds_term_halts_this_shard_alone_and_says_what_to_install() {
+fn a_later_builds_term_halts_this_shard_alone_and_names_the_build_to_install() {
     let mut stage = Stage::set();
     stage.world.events.borrow_mut().push(later::term(Term::new(SHARD, 1, EngineId(8), 1)));
     let halted = stage.shard_loop.run().unwrap_err().to_string();
@@ -460,7 +460,7 @@ fn a_log_with_fewer_outcomes_than_were_committed_is_not_led() {
 }
 
 #[test]
-fn commands_without_the_next_or_a_place_for_it_are_not_read() {
+fn commands_that_lack_the_next_or_its_offset_are_not_read() {
     let world = decided();
     world.commands_from.set(2);
     let fatal = halts_on(world, 0);
@@ -483,22 +483,22 @@ fn the_commands_of_another_log_are_not_decided() {
 fn assert_halted_alone(stage: &Stage, why: &str) {
     assert_eq!(stage.control.role(), ShardRole::Halted);
     assert!(stage.readiness.halted()["shard 0"].contains(why), "{:?}", stage.readiness.halted());
-    assert!(stage.readiness.is_ready(), "the other shard is");
+    assert!(stage.readiness.is_ready(), "the other shard halted, too");
     std::thread::sleep(3 * SILENT_MAX);
     assert!(stage.liveness.complaints().is_empty(), "{:?}", stage.liveness.complaints());
 }
 
 #[test]
-fn a_restore_that_takes_long_is_no_silence() {
+fn a_long_restore_is_no_silence() {
     let mut stage = Stage::set();
     stage.shard_loop.start().unwrap();
     assert!(stage.complaints.borrow().is_empty(), "{:?}", stage.complaints.borrow());
     std::thread::sleep(3 * SILENT_MAX);
-    assert_eq!(stage.liveness.complaints().len(), 1, "once it is over, silence is silence");
+    assert_eq!(stage.liveness.complaints().len(), 1, "once the restore is over, silence counts again");
 }
 
 #[test]
-fn a_shard_that_the_group_gives_to_another_is_led_until_that_one_takes_over() {
+fn a_shard_assigned_to_another_engine_is_led_until_that_one_takes_over() {
     let mut stage = Stage::leading();
     stage.control.want_successor();
     stage.command(0, open(1));

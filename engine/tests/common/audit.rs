@@ -15,7 +15,7 @@ use super::orders::Orders;
 use super::purses::Purses;
 use super::waiting::Waiting;
 
-/// What is due later than this after the last outcome does not matter to any test.
+/// Events due later than this after the last outcome do not matter to any test.
 const SOON_MS: u64 = 60_000;
 
 /// The contents of the events logs, folded as sums.
@@ -166,7 +166,7 @@ impl Audit {
             assert_eq!((market.collateral, market.no), pairs, "I-2: market {id}");
         }
         assert!(self.messages.are_settled(), "messages are in flight: {:?}", self.messages.in_flight().next());
-        assert!(self.assert_cut(), "a log that is settled is a cut");
+        assert!(self.assert_cut(), "a log with nothing left to do is a cut");
         self.waiting.assert_nothing_waits();
         self.purses.assert_at_rest();
     }

@@ -101,7 +101,7 @@ pub fn make_anew(log: &TestLog, topic: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let deleted = runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap();
     deleted.into_iter().for_each(|deleted| drop(deleted.unwrap()));
-    wait_for("the topic is there again, and empty", LIMIT, || {
+    wait_for("the topic exists again, and is empty", LIMIT, || {
         runtime.block_on(create(&log.args)).ok()?;
         Shard::all(SHARDS).all(|shard| extent(log, topic, shard) == (0, 0)).then_some(())
     });

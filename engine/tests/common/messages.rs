@@ -26,7 +26,7 @@ impl Messages {
             Event::Received { from, number } => {
                 self.in_flight.remove(&(*from, at, *number));
                 let last = self.received.insert((*from, at), *number).unwrap_or(0);
-                assert_eq!(*number, last + 1, "messages are taken in once, in order");
+                assert_eq!(*number, last + 1, "messages are received once, in order");
             }
             Event::MessageSkipped { .. } => self.skipped += 1,
             Event::Acknowledged { to, number } => drop(self.acknowledged.insert((at, *to), *number)),

@@ -44,11 +44,11 @@ impl Orders {
                 }
             }
             Event::OrderCancelled { order, quantity, .. } => {
-                let ended = self.live.remove(order).expect("what is cancelled was live");
-                assert_eq!(ended.remaining, *quantity, "order {order} ends with all that is left of it");
+                let ended = self.live.remove(order).expect("a cancelled order was live");
+                assert_eq!(ended.remaining, *quantity, "order {order} ends with all of its remainder");
             }
             Event::OrderReduced { order, quantity, .. } => {
-                let reduced = self.live.get_mut(order).expect("what is reduced is live");
+                let reduced = self.live.get_mut(order).expect("a reduced order is live");
                 reduced.remaining = reduced.remaining - *quantity;
                 assert!(!reduced.remaining.is_zero(), "order {order} is not reduced to nothing");
             }
@@ -73,9 +73,9 @@ impl Orders {
     }
 
     fn amended(&mut self, amended: &OrderAmended) {
-        let live = self.live.get_mut(&amended.order).expect("what is amended is live");
+        let live = self.live.get_mut(&amended.order).expect("an amended order is live");
         let before = (amended.old_price, amended.old_remaining);
-        assert_eq!((live.price, live.remaining), before, "order {} was as the change says", amended.order);
+        assert_eq!((live.price, live.remaining), before, "order {} was as the amendment says", amended.order);
         (live.price, live.remaining) = (amended.price, amended.resting());
         if !amended.status.is_live() {
             self.live.remove(&amended.order);

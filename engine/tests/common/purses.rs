@@ -63,7 +63,7 @@ impl Purses {
         self.fold_freezes(at, event);
         let Some(change) = purse_change(event) else { return };
         let key = (change.account, at);
-        let purse = self.purses.get_mut(&key).expect("only what is received makes a purse");
+        let purse = self.purses.get_mut(&key).expect("only a receipt creates a purse");
         purse.available += change.available;
         purse.held += change.held;
         purse.live_orders += i64::from(change.live_orders);
@@ -83,7 +83,7 @@ impl Purses {
                 self.purses.insert((*account, at), Purse::default());
             }
             Event::AccountLimited { account, limits, .. } => {
-                self.homes.get_mut(account).expect("a home limits its accounts").limits = *limits;
+                self.homes.get_mut(account).expect("a home shard limits its accounts").limits = *limits;
             }
             // Before the first answer there is no purse.
             Event::Asked { given_back, .. } if given_back.is_zero() => {}
@@ -140,8 +140,8 @@ impl Purses {
         }
     }
 
-    /// I-9: a purse that takes `more` has the room for all that it then uses. On the home shard
-    /// that is what the account's limits leave.
+    /// I-9: a purse that takes `more` has the room for everything that it then uses. On the home
+    /// shard that is the rest of the account's limits.
     fn assert_within(&self, (account, at): Key, more: Room, event: &Event) {
         let purse = &self.purses[&(account, at)];
         let used = plus([0, 0], purse.used());
@@ -163,7 +163,7 @@ impl Purses {
     pub fn assert_used(&self, expected: &BTreeMap<Key, Used>) {
         let found = self.purses.iter().map(|(key, purse)| (*key, (purse.live_orders, purse.held)));
         let found: BTreeMap<Key, Used> = found.filter(|(_, used)| *used != (0, Credits::ZERO)).collect();
-        assert!(found == *expected, "I-5, I-8: purses say {found:?}, live orders {expected:?}");
+        assert!(found == *expected, "I-5, I-8: purses have {found:?}, live orders {expected:?}");
     }
 
     /// I-9: the room that home shards have lent equals what other purses have plus what is in
@@ -206,7 +206,7 @@ impl Purses {
         for ((account, at), purse) in &self.purses {
             *moved.entry(*account).or_default() += purse.sent - purse.received;
             let home = &self.purses[&(*account, self.map.of_account(*account))];
-            assert_eq!(purse.frozen, home.frozen, "the purse of {account} on {at} knows of its freeze");
+            assert_eq!(purse.frozen, home.frozen, "the purse of {account} on {at} has the account's freeze");
         }
         moved.retain(|_, difference| *difference != Credits::ZERO);
         assert!(moved.is_empty(), "sent to other purses and not received: {moved:?}");

@@ -41,15 +41,16 @@ impl Waiting {
 
     fn resumed(&mut self, at: Shard, ticket: u64) {
         if self.parked.remove(&(at, ticket)).is_none() {
-            let (instruction, shards) = self.instructions.remove(&(at, ticket)).expect("what is resumed has waited");
+            let (instruction, shards) = self.instructions.remove(&(at, ticket)).expect("a resumed request has waited");
             assert!(shards.is_empty(), "{instruction:?} is answered before {shards:?} have carried it out");
         }
     }
 
     /// A recall ends with its last answer, every other instruction with `Resumed`.
     fn obeyed(&mut self, at: Shard, ticket: u64, shard: Shard) {
-        let (instruction, shards) = self.instructions.get_mut(&(at, ticket)).expect("what is obeyed is under way");
-        assert!(shards.remove(&shard), "{shard} obeys {instruction:?} once");
+        let (instruction, shards) =
+            self.instructions.get_mut(&(at, ticket)).expect("a carried-out instruction was under way");
+        assert!(shards.remove(&shard), "{shard} carries {instruction:?} out once");
         if shards.is_empty() && matches!(instruction, PurseInstruction::Recall(_)) {
             self.instructions.remove(&(at, ticket));
         }

@@ -185,7 +185,7 @@ impl World {
     fn some_order(&self, random: &mut Random) -> (AccountId, OrderRef) {
         if random.below(4) > 0 {
             let NewOrder { account, market, client_id, .. } = self.order_called(self.recent(random));
-            return (account, OrderRef::ClientId { market, client_id: client_id.expect("it has a name") });
+            return (account, OrderRef::ClientId { market, client_id: client_id.expect("it has a client id") });
         }
         let shard = self.map.of_market(*random.pick(&self.markets));
         (*random.pick(&self.accounts), OrderRef::Id(OrderId::compose(shard, 1 + random.below(500))))
@@ -307,7 +307,7 @@ pub fn home_of(map: ShardMap, command: &Command) -> Shard {
         | Command::MassCancel { market: Some(market), .. }
         | Command::PlaceOrder(NewOrder { market, .. }) => map.of_market(*market),
         Command::CancelOrder { order, .. } | Command::AmendOrder { order, .. } => order.shard(map),
-        Command::Batch { requests, .. } => match requests.first().expect("a batch asks for something") {
+        Command::Batch { requests, .. } => match requests.first().expect("a batch has requests") {
             BatchRequest::Place(order) => map.of_market(order.market),
             BatchRequest::Cancel(order) | BatchRequest::Amend { order, .. } => order.shard(map),
         },

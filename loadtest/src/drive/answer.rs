@@ -85,7 +85,7 @@ impl RequestOutcome {
         match self {
             Self::Placed { .. } => "201".to_owned(),
             Self::Cancelled { .. } => "200".to_owned(),
-            Self::Later => "202 outcome to follow".to_owned(),
+            Self::Later => "202 outcome not known in time".to_owned(),
             Self::Refused { status, code, .. } => format!("{status} {code}"),
             Self::Failed { what } => format!("failed: {what}"),
         }

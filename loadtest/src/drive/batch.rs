@@ -1,7 +1,7 @@
-//! Orders that travel together: several due ones, as one request of one account.
+//! Batches of orders: several due orders in one request of one account.
 //!
-//! A batch is due when the last of its orders is. All of it is sent by the account of the first;
-//! sells are the buys beside them, since what was bought belongs to many.
+//! A batch is due when the last of its orders is. The account of the first order sends all of it;
+//! sells become their alternative buys, since the bought contracts belong to many accounts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ struct ResultBody {
     body: Value,
 }
 
-/// Leaves out the requests that no batch carries: cancels.
+/// Removes cancels, which no batch contains.
 pub fn orders_of(plan: Vec<Intent>) -> Vec<Intent> {
     plan.into_iter().filter(|intent| !matches!(intent.action, Action::Cancel(_))).collect()
 }
 
-/// Sends the batch whose first order is at `first` of the plan. `due` says how long ago it was due.
+/// Sends the batch whose first order is at `first` of the plan. `due` is the time since it was due.
 pub async fn send(
     shared: &DriveState,
     connection: &mut ApiConnection,
@@ -61,7 +61,7 @@ pub async fn send(
     answers
 }
 
-/// The answer to each order: its own, or what became of the whole batch.
+/// Returns the answer to each order: its own, or the result of the whole batch.
 fn each(reply: Result<ApiReply, ApiError>, count: usize) -> Vec<Arc<Result<ApiReply, ApiError>>> {
     if let Ok(ApiReply { status: 200 | 202, body }) = &reply
         && let Ok(batch) = serde_json::from_slice::<BatchBody>(body)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn each_order_has_its_own_answer_or_that_of_the_batch() {
+    fn each_order_has_its_own_answer_or_that_of_its_batch() {
         let two = r#"{"complete":true,"results":[{"status":201,"body":{}},{"status":409,"body":{"code":"x"}}]}"#;
         assert_eq!(statuses(200, two, 2), [201, 409]);
         assert_eq!(statuses(202, r#"{"command_id":"x"}"#, 2), [202, 202]);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_a_batch_without_an_answer_is_said_of_each_of_its_orders() {
+    fn the_failure_of_a_batch_is_the_result_of_each_of_its_orders() {
         let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let replies = each(Err(ApiError::Connect { url: "http://localhost".to_owned(), error }), 3);
         let asked = RequestKind::Order { client_id: uuid::Uuid::nil(), contract: None };

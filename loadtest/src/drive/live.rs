@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_can_be_cancelled_once() {
+    fn a_resting_order_can_be_cancelled_once() {
         let mut live = LiveOrders::new(1);
         assert_eq!(live.pick(5), None);
         live.learn(&placed(1, 0, 10));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_bought_can_be_sold_in_parts() {
+    fn bought_contracts_can_be_sold_in_parts() {
         let mut live = LiveOrders::new(1);
         live.learn(&placed(1, 10, 0));
         let quantities: Vec<_> = std::iter::from_fn(|| live.take_lot(0, 7)).map(|lot| lot.quantity).collect();

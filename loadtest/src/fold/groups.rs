@@ -43,7 +43,8 @@ impl Fold {
             }
             Event::GroupDeleted { account, group } if self.is_home(*account, place) => {
                 let known = self.groups.remove(&(*account, *group)).is_some();
-                self.faults.check(known, || format!("group {group} of account {account} was deleted and never made"));
+                self.faults
+                    .check(known, || format!("group {group} of account {account} was deleted and never created"));
             }
             _ => {}
         }
@@ -67,7 +68,7 @@ impl Fold {
                 known.sequence = place.sequence;
                 change(known);
             }
-            None => self.faults.add(|| format!("group {group} of account {account} changed and was never made")),
+            None => self.faults.add(|| format!("group {group} of account {account} changed and was never created")),
         }
     }
 }

@@ -170,8 +170,9 @@ impl Fold {
             return None;
         };
         let same = market.shard == place.shard;
-        self.faults
-            .check(same, || format!("market {id} was created on shard {}, {} tells of it", market.shard, place.shard));
+        self.faults.check(same, || {
+            format!("market {id} was created on shard {}, and {} records it", market.shard, place.shard)
+        });
         Some(market)
     }
 

@@ -44,7 +44,7 @@ impl Fold {
             self.order_totals.entry(id).or_insert(OrderTotals { count: 0, traded: 0, fee_rate, alone: place.alone });
         order_totals.count += 1;
         if order_totals.count > 1 {
-            self.faults.add(|| format!("{} was born again", rows::name(id, &born)));
+            self.faults.add(|| format!("{} was placed or refused again", rows::name(id, &born)));
             return;
         }
         if let Some(client_id) = born.client_id {
@@ -61,7 +61,7 @@ impl Fold {
         }
         let row = ExpectedTrade { trade: *trade, time: place.time, shard: place.shard, sequence: place.sequence };
         let again = self.trades.insert(trade.id, row).is_some();
-        self.faults.check(!again, || format!("trade {} was told twice", trade.id));
+        self.faults.check(!again, || format!("trade {} was recorded twice", trade.id));
         self.fill(trade, &trade.maker, place);
         self.fill(trade, &trade.taker, place);
         let Some(maker) = self.orders.get_mut(&trade.maker.order) else { return };
@@ -78,7 +78,7 @@ impl Fold {
         let (Some(order), Some(order_totals)) =
             (self.orders.get_mut(&party.order), self.order_totals.get_mut(&party.order))
         else {
-            self.faults.add(|| format!("trade {} is of order {}, which was never born", trade.id, party.order));
+            self.faults.add(|| format!("trade {} is of order {}, which was never placed", trade.id, party.order));
             return;
         };
         order_totals.traded += trade.quantity.contracts();
@@ -126,12 +126,12 @@ impl Fold {
     /// wrong shard.
     fn changing(&mut self, id: OrderId, place: OutcomeContext) -> Option<&mut ExpectedOrder> {
         let Some(order) = self.orders.get_mut(&id) else {
-            self.faults.add(|| format!("order {id} changed and was never born"));
+            self.faults.add(|| format!("order {id} changed and was never placed"));
             return None;
         };
         let same = order.shard == place.shard;
         self.faults
-            .check(same, || format!("order {id} was born on shard {}, {} tells of it", order.shard, place.shard));
+            .check(same, || format!("order {id} was placed on shard {}, and {} records it", order.shard, place.shard));
         order.sequence = place.sequence;
         Some(order)
     }

@@ -28,7 +28,7 @@ fn a_match_fills_the_maker_mints_pairs_and_thins_the_book() {
 }
 
 #[test]
-fn a_purse_is_what_came_to_its_shard_and_a_wallet_is_the_sum_of_its_purses() {
+fn a_purse_has_the_credits_of_its_shard_and_a_wallet_is_the_sum_of_purses() {
     let fold = fold(matched());
     let (home, there) = (&fold.purses[&(ALICE, shard(HOME))], &fold.purses[&(ALICE, shard(THERE))]);
     let (two, eight) = (Credits::whole(2), Credits::whole(8));
@@ -53,14 +53,14 @@ fn a_purse_is_what_came_to_its_shard_and_a_wallet_is_the_sum_of_its_purses() {
 }
 
 #[test]
-fn a_purse_that_nobody_made_cannot_change() {
+fn a_purse_that_was_never_created_cannot_change() {
     let home_alone: Story =
         matched().into_iter().filter(|(_, events)| !matches!(events[0], Event::Received { .. })).collect();
     assert!(fold(home_alone).faults.count() > 0);
 }
 
 #[test]
-fn an_order_is_told_by_its_own_shard() {
+fn an_order_is_recorded_by_its_own_shard() {
     let entry = Entry::BuyYes;
     let (account, market, price) = (ALICE, MARKET, Price::new(6_000).unwrap());
     let (order, quantity, reason) = (OrderId(1), quantity(1), CancelReason::SelfTrade);
@@ -72,7 +72,7 @@ fn an_order_is_told_by_its_own_shard() {
 }
 
 #[test]
-fn a_second_birth_and_a_wrong_remainder_are_faults() {
+fn a_second_placement_and_a_wrong_remainder_are_faults() {
     let again = placed(1, order(ALICE, Entry::BuyYes, 6_000, 10), 0, Status::Active);
     assert_eq!(and(matched(), again).order_totals[&OrderId(1)].count, 2);
     assert_eq!(fold(taken(5)).faults.count(), 1);
@@ -112,7 +112,7 @@ fn a_cancel_ends_an_order_with_what_it_has_left() {
 }
 
 #[test]
-fn a_group_is_what_its_home_says() {
+fn a_group_is_what_its_home_shard_records() {
     let (account, group) = (ALICE, GroupId::new(7).unwrap());
     let limits = |contracts| GroupLimits::new(contracts, 10).unwrap();
     let set =
@@ -146,7 +146,7 @@ fn a_group_is_what_its_home_says() {
 }
 
 #[test]
-fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
+fn an_amended_order_moves_and_has_the_amended_quantity() {
     let price = |ticks| Price::new(ticks).unwrap();
     let amended = |old_remaining| {
         Event::OrderAmended(OrderAmended {
@@ -178,7 +178,7 @@ fn an_amended_order_moves_and_is_for_what_it_was_amended_to() {
 }
 
 #[test]
-fn a_client_id_stands_for_the_first_order_whatever_is_refused_under_it() {
+fn a_client_id_refers_to_the_first_order_whatever_is_refused_later() {
     let named = |contracts| NewOrder { client_id: Some(ClientId(5)), ..order(ALICE, Entry::BuyYes, 100, contracts) };
     let mut story = matched();
     story.push((THERE, vec![placed(11, named(1), 0, Status::Active)]));

@@ -154,7 +154,7 @@ impl Fold {
         if told.is_recall && told.shards.is_empty() {
             self.waiting.instructions.remove(&ticket);
         }
-        self.faults.check(was_told, || format!("shard {by} carried out {ticket:?} twice, or was not told to"));
+        self.faults.check(was_told, || format!("shard {by} carried out {ticket:?} twice, or was not instructed"));
     }
 }
 

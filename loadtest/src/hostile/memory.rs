@@ -1,4 +1,4 @@
-//! What a process holds of the machine's memory.
+//! Memory of a process.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What an attack took and did not give back.
+    /// Returns the memory that an attack took and the process did not return.
     pub fn stays(&self) -> u64 {
         self.after.saturating_sub(self.before)
     }
@@ -23,7 +23,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// Resident memory in bytes; `None` where there is no such process.
+/// Returns the resident memory in bytes; `None` if the process does not exist.
 pub fn resident(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse(&status)

@@ -1,12 +1,12 @@
-//! `loadtest hostile`: one client beside another that means harm, in peace and under each attack.
+//! `loadtest hostile`: runs every known attack while a client trades that must not be affected.
 //!
-//!   stage ─▶ for each attack: victim in peace ─▶ *attacker, a process of its own* beside the victim ─▶ table
+//!   stage ─▶ for each attack: victim alone ─▶ victim beside the *attacker*, a separate process ─▶ table
 //!
-//! The victim trades and reads at a low rate and keeps within its share. Attackers come from
-//! another address. What is held against the gateway: the victim is refused nothing, its median
-//! stays within twice what it is in peace and its p99 within five times (or below a few
-//! milliseconds, where a shared machine's own noise is larger), and the gateway gives back the
-//! memory that an attack took.
+//! The victim trades and reads at a low rate and within its limits. Attackers use another address.
+//! The gateway passes if no request of the victim is refused, if its median latency stays within
+//! twice the baseline and its p99 within five times the baseline (or below a few milliseconds,
+//! where the noise of a shared machine is larger), and if the gateway returns the memory that the
+//! attack took.
 
 pub mod attack;
 mod memory;
@@ -28,47 +28,47 @@ use memory::Memory;
 use stage::AttackStage;
 use victim::{Victim, VictimFigures};
 
-/// How much slower the median may be.
+/// Maximum ratio of the median under attack to the baseline.
 const MEDIAN_TIMES: f64 = 2.0;
 
-/// How much slower the p99 may be.
+/// Maximum ratio of the p99 under attack to the baseline.
 const P99_TIMES: f64 = 5.0;
 
-/// Below this a median is good, whatever it was in peace; in milliseconds.
+/// A median below this passes in any case, in milliseconds.
 const MEDIAN_GOOD_MS: f64 = 10.0;
 
-/// Below this a p99 is good, likewise.
+/// A p99 below this passes in any case, in milliseconds.
 const P99_GOOD_MS: f64 = 150.0;
 
-/// Memory that may stay taken after an attack.
+/// Maximum memory in bytes that may remain taken after an attack.
 const STAYS_MAX: u64 = 64 << 20;
 
-/// Time between an attack and the next peace.
+/// Pause between an attack and the next baseline.
 const REST: Duration = Duration::from_secs(3);
 
-/// The victim and its attackers.
+/// Arguments of `loadtest hostile`.
 #[derive(Clone, Debug, Args)]
 pub struct HostileArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
-    /// Seconds of peace, and of each attack.
+    /// Seconds of the baseline, and of each attack.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-    /// These attacks alone (repeatable).
+    /// Run only these attacks (repeatable).
     #[arg(long)]
     only: Vec<Attack>,
-    /// Levels of the deep book, and live orders of the attacker.
+    /// Number of levels of the deep book, and of live orders of the attacker.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u16).range(10..=9_900))]
     levels: u16,
-    /// Markets that are listed in vain.
+    /// Number of markets for the attack that lists them.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=50_000))]
     markets: u16,
-    /// The gateway's process, whose memory is told.
+    /// Process id of the gateway, whose memory is reported.
     #[arg(long = "pid", value_name = "gateway=PID")]
     pid: Option<Watched>,
 }
 
-/// What an attack led to.
+/// The result of one attack.
 struct AttackResult {
     attack: Attack,
     peace: VictimFigures,
@@ -76,7 +76,7 @@ struct AttackResult {
     memory: Option<Memory>,
 }
 
-/// Runs all attacks. True if the victim felt none of them.
+/// Runs all attacks. Returns true if none affected the victim.
 pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
     let stage = AttackStage::prepare(&args.gateway, args.levels, args.markets).await?;
     let attacks = if args.only.is_empty() { Attack::value_variants().to_vec() } else { args.only.clone() };
@@ -87,7 +87,7 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
         held &= outcome.complaints().is_empty();
         outcome.say();
     }
-    report::say!("\n{}", if held { "The victim felt nothing." } else { "The victim felt some of them." });
+    report::say!("\n{}", if held { "No attack affected the victim." } else { "Some attacks affected the victim." });
     Ok(held)
 }
 
@@ -97,7 +97,7 @@ async fn one(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Du
     let before = resident();
     let peace = victim.live(length).await?;
     let mut attacker = start(args, stage, attack, length)?;
-    // Once it is at work.
+    // Only after the attacker has started to work.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let war = victim.live(length).await?;
     let during = resident();
@@ -108,7 +108,8 @@ async fn one(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Du
     Ok(AttackResult { attack, peace, war, memory })
 }
 
-/// Starts this program again, as the attacker. It ends with us, and by itself some time later.
+/// Starts this program again as the attacker. It ends with this process, and by itself some time
+/// later.
 fn start(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Duration) -> Result<Child, Error> {
     let program = std::env::current_exe().map_err(Error::Attacker)?;
     let Target { url, deep, key } = stage.target(&args.gateway.url);
@@ -119,7 +120,7 @@ fn start(args: &HostileArgs, stage: &AttackStage, attack: Attack, length: Durati
     command.spawn().map_err(Error::Attacker)
 }
 
-/// `loadtest attack NAME`: what the attacker's process does.
+/// Runs `loadtest attack NAME`, in the attacker's process.
 pub async fn attack(args: &AttackArgs) -> Result<bool, Error> {
     attack::run(args).await
 }
@@ -133,7 +134,7 @@ fn say_heading() {
         "p99 ms peace",
         "attacked",
         "refused",
-        "memory of the gateway in MB: before, during, after"
+        "gateway's memory in MB: before, during, after"
     );
 }
 

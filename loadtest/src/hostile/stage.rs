@@ -1,4 +1,4 @@
-//! What victim and attackers meet: two accounts, a market of the victim's own, a deep book full of
+//! Creates what victim and attackers need: two accounts, a market for the victim, a deep book of
 //! the attacker's orders, refused orders, and many markets.
 
 use std::fmt::Write as _;
@@ -12,27 +12,27 @@ use crate::error::Error;
 use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing, TestMarket};
 use crate::report;
 
-/// What each account begins with.
+/// The initial credits of each account.
 const CREDITS: u32 = 100_000;
 
-/// Orders that are sent at a time.
+/// Number of orders sent at a time.
 const BATCH: u16 = 100;
 
-/// Orders of the attacker that were refused.
+/// Number of the attacker's refused orders.
 const REFUSED: u16 = 200;
 
-/// See the module.
+/// The accounts and markets of all attacks.
 pub struct AttackStage {
     pub endpoint: Endpoint,
     pub victim: Credentials,
-    /// Where the victim trades.
+    /// The market in which the victim trades.
     pub market: TestMarket,
     attacker: TestAccount,
     deep: TestMarket,
 }
 
 impl AttackStage {
-    /// Makes all of it.
+    /// Creates the accounts, markets and orders.
     pub async fn prepare(gateway: &GatewayArgs, levels: u16, markets: u16) -> Result<Self, Error> {
         let started = std::time::Instant::now();
         let admin = TestAdmin::new(gateway)?;
@@ -52,13 +52,13 @@ impl AttackStage {
         Ok(stage)
     }
 
-    /// What an attacker is told.
+    /// Returns the target for an attacker.
     pub fn target(&self, url: &str) -> Target {
         let key = self.attacker.api_key.clone();
         Target { url: url.to_owned(), deep: self.deep.market_id.clone(), key }
     }
 
-    /// One order of one contract at each price, up to so many.
+    /// Places one order of one contract at each price, up to so many.
     async fn deepen(&self, levels: u16) -> Result<(), Error> {
         let prices: Vec<u16> = (1..=levels).collect();
         for prices in prices.chunks(BATCH.into()) {
@@ -73,7 +73,7 @@ impl AttackStage {
         Ok(())
     }
 
-    /// Orders that cannot be paid for.
+    /// Sends orders that the account cannot pay for.
     async fn be_refused(&self) -> Result<(), Error> {
         for _ in 0..REFUSED / BATCH {
             let order = json!({"place": {"market_id": self.deep.market_id, "contract": "YES", "side": "BUY",

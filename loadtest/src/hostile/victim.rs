@@ -1,5 +1,4 @@
-//! A client that keeps within its share: it places an order, cancels it, and reads, so many times a
-//! second.
+//! A client within its limits: at a fixed rate it places an order, cancels it, and reads.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,10 +11,10 @@ use crate::api::{ApiConnection, ApiError, ApiReply, Credentials};
 use crate::error::Error;
 use crate::latency::Latencies;
 
-/// Requests a second.
+/// Requests per second.
 const RATE: u32 = 40;
 
-/// Connections that take turns, so that one slow answer delays no other request.
+/// Number of connections used in turn, so that one slow answer does not delay the next request.
 const CONNECTIONS: usize = 16;
 
 /// The victim.
@@ -23,12 +22,12 @@ pub struct Victim<'a> {
     stage: &'a AttackStage,
 }
 
-/// What it saw.
+/// The victim's results.
 pub struct VictimFigures {
     latencies: Latencies,
-    /// Requests that were refused, or had no answer.
+    /// Number of requests that were refused or had no answer.
     pub refused: u64,
-    /// What was said to them.
+    /// Refusals by their text.
     pub refusals: BTreeMap<String, u64>,
 }
 
@@ -47,7 +46,7 @@ impl<'a> Victim<'a> {
         Self { stage }
     }
 
-    /// Sends its requests, each at its time, for so long.
+    /// Sends requests at their due times for the given duration.
     pub async fn live(&self, length: Duration) -> Result<VictimFigures, Error> {
         let mut seen = VictimFigures { latencies: Latencies::new(), refused: 0, refusals: BTreeMap::new() };
         let start = Instant::now() + Duration::from_millis(50);
@@ -71,7 +70,7 @@ impl<'a> Victim<'a> {
             })
         });
         for turn in turns.collect::<Vec<_>>() {
-            for (latency, reply) in turn.await.expect("a turn of the victim does not panic") {
+            for (latency, reply) in turn.await.expect("a request of the victim does not panic") {
                 seen.latencies.record(latency);
                 if let Some(refusal) = refusal(&reply) {
                     seen.refused += 1;
@@ -83,7 +82,7 @@ impl<'a> Victim<'a> {
     }
 }
 
-/// One of its requests; an order is cancelled at once, so that two are answered.
+/// Sends one request. An order is cancelled at once, so that there are two answers.
 async fn one(
     connection: &mut ApiConnection,
     key: &Credentials,
@@ -117,7 +116,7 @@ fn order_of(placed: &Result<ApiReply, ApiError>) -> Option<String> {
     body["order_id"].as_str().map(str::to_owned)
 }
 
-/// What was said, if it was no.
+/// Returns the text of a refusal, if it was one.
 fn refusal(reply: &Result<ApiReply, ApiError>) -> Option<String> {
     match reply {
         Ok(reply) if (200..300).contains(&reply.status) => None,

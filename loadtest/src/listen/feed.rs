@@ -70,7 +70,7 @@ impl HeardMessages {
             "snapshot" => self.snapshot(message).map(|()| None),
             "delta" => self.delta(message),
             "error" => {
-                self.faults.add(|| format!("the gateway says {}", message.code.unwrap_or("nothing")));
+                self.faults.add(|| format!("the gateway sent the error {}", message.code.unwrap_or("nothing")));
                 Some(None)
             }
             _ => Some(None),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_book_is_a_snapshot_and_what_follows_it() {
+    fn a_book_is_a_snapshot_with_the_deltas_after_it() {
         let mut feed = HeardMessages::default();
         assert_eq!(feed.take(SNAPSHOT), None);
         assert_eq!(feed.take(&delta(60, 70, r#"["BID","0.5500",1]"#)), None, "heard before");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_a_fault() {
+    fn an_unknown_message_is_a_fault() {
         let mut feed = HeardMessages::default();
         for text in ["", "{}", r#"{"type":"snapshot"}"#, r#"{"type":"error","code":"market-unknown"}"#] {
             feed.take(text);

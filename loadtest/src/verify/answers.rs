@@ -11,7 +11,7 @@ use crate::drive::{AnswerResult, RequestKind, RequestResult};
 use crate::fold::{ExpectedOrderName, Fold};
 
 /// The name of the check of responses to cancels.
-pub const CANCELS: &str = "every answered cancel did what the answer says";
+pub const CANCELS: &str = "every cancel had the effect that its answer reports";
 
 /// Rejections that normal trading causes: another client was faster, or an account has spent its
 /// credits. (The checks of purses verify the latter.)
@@ -86,7 +86,7 @@ fn acknowledged(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Chec
             )
         });
     }
-    Check::of("every acknowledged order was born exactly once, as answered", count, faults)
+    Check::of("every acknowledged order was accepted once, as answered", count, faults)
 }
 
 fn refused(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
@@ -111,7 +111,7 @@ fn refused(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check {
             format!("client id {client_id} was refused with {code} ({order:?}); the log has {born:?}")
         });
     }
-    Check::of("every refused order did nothing, and for the reason given", count, faults)
+    Check::of("every refused order had no effect, for the answered reason", count, faults)
 }
 
 /// Checks requests without a final response: a 202 must have an outcome, a failure may have at most
@@ -129,7 +129,7 @@ fn open_ended(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> Check 
         let (order_totals, named) =
             (ids.born(fold, answer, *client_id).len(), ids.named(fold, answer, *client_id).len());
         faults.check(order_totals >= least && named <= 1, || {
-            format!("client id {client_id} was born {order_totals} times, and stands for {named} orders")
+            format!("client id {client_id} was placed {order_totals} times, and refers to {named} orders")
         });
     }
     Check::of("every 202 and every failure is resolved by the log", count, faults)
@@ -172,10 +172,10 @@ fn nothing_unasked(answers: &[RequestResult], fold: &Fold, ids: RunIds<'_>) -> C
         count += 1;
         let name = order.client_id.map(|client_id| (order.account, order.market, client_id));
         faults.check(name.is_some_and(|name| asked.contains(&name)), || {
-            format!("order {id} was born, and nobody asked for it")
+            format!("order {id} was placed, and no client sent it")
         });
     }
-    Check::of("no order was born that was not asked for", count, faults)
+    Check::of("no order was placed that no client sent", count, faults)
 }
 
 fn no_failure(answers: &[RequestResult]) -> Check {
@@ -183,7 +183,7 @@ fn no_failure(answers: &[RequestResult]) -> Check {
 }
 
 fn no_odd_refusal(answers: &[RequestResult]) -> Check {
-    by_label("nothing was refused for a reason that trading does not bring", answers, |answer| match &answer.result {
+    by_label("no refusal has a reason that trading does not cause", answers, |answer| match &answer.result {
         AnswerResult::Refused { code, .. } => !EXPECTED.contains(&code.as_str()),
         _ => false,
     })

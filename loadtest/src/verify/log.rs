@@ -26,7 +26,9 @@ pub fn check(fold: &Fold, map: ShardMap) -> Vec<Check> {
 fn one_birth(fold: &Fold) -> Check {
     let mut faults = Faults::default();
     for (id, order_totals) in &fold.order_totals {
-        faults.check(order_totals.count == 1, || format!("order {id} was born {} times", order_totals.count));
+        faults.check(order_totals.count == 1, || {
+            format!("order {id} was placed or refused {} times", order_totals.count)
+        });
     }
     for ((account, market, client_id), ids) in &fold.by_client_id {
         let named: Vec<&ExpectedOrder> =
@@ -39,7 +41,7 @@ fn one_birth(fold: &Fold) -> Check {
             format!("client id {client_id} of account {account} in market {market} led to {ids:?}")
         });
     }
-    Check::of("every order was born exactly once", fold.order_totals.len(), faults)
+    Check::of("every order was placed or refused exactly once", fold.order_totals.len(), faults)
 }
 
 fn fills(fold: &Fold) -> Check {
@@ -74,7 +76,7 @@ fn nothing_waits(fold: &Fold) -> Check {
         });
     }
     for (account, shard) in &waiting.asks {
-        faults.add(|| format!("what shard {shard} asked for account {account} is not answered"));
+        faults.add(|| format!("the ask of shard {shard} for account {account} is not answered"));
     }
     for ((shard, account, ticket), told) in &waiting.instructions {
         faults.add(|| format!("instruction {ticket} of account {account}, given by shard {shard}, waits: {told:?}"));
@@ -99,7 +101,7 @@ fn at_home(fold: &Fold, map: ShardMap) -> Check {
     let (mut faults, mut count) = (Faults::default(), 0);
     let mut told = |what: &dyn Fn() -> String, by: Shard, home: Shard| {
         count += 1;
-        faults.check(by == home, || format!("{} is told by shard {by}, its home is {home}", what()));
+        faults.check(by == home, || format!("{} is recorded by shard {by}, its home shard is {home}", what()));
     };
     for (id, market) in &fold.markets {
         told(&|| format!("market {id}"), market.shard, map.of_market(*id));
@@ -117,12 +119,12 @@ fn at_home(fold: &Fold, map: ShardMap) -> Check {
     for (account, from, to) in fold.moved.keys() {
         let home = map.of_account(*account);
         faults.check(from != to && [from, to].contains(&&home), || {
-            format!("credits of account {account} went from shard {from} to {to}, its home is {home}")
+            format!("credits of account {account} went from shard {from} to {to}, its home shard is {home}")
         });
     }
     for (account, shard) in fold.purses.keys() {
         let opened = fold.accounts.contains_key(account);
         faults.check(opened, || format!("account {account} has a purse on shard {shard} and was never opened"));
     }
-    Check::of("every fact is told by its home", count + fold.moved.len() + fold.purses.len(), faults)
+    Check::of("every fact is recorded by its home shard", count + fold.moved.len() + fold.purses.len(), faults)
 }

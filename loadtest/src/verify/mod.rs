@@ -24,9 +24,9 @@ pub use faults::Faults;
 /// Checks that may be empty in a demo: a demo may end without a rejection, an unanswered request, a
 /// group or a proposed deposit, and its markets belong to no market event.
 pub const MAY_BE_EMPTY: &[&str] = &[
-    "every refused order did nothing, and for the reason given",
+    "every refused order had no effect, for the answered reason",
     "every 202 and every failure is resolved by the log",
-    "no order was refused for credits that its account had all the while",
+    "no order was refused for credits that its account had",
     "I-12 at most one market of an exclusive event is YES",
     "Postgres: market events",
     "Postgres: groups of orders",
@@ -66,7 +66,7 @@ impl Check {
     #[must_use]
     pub fn required(mut self) -> Self {
         let is_empty = self.is_empty();
-        self.faults.check(!is_empty, || "there was nothing to compare".to_owned());
+        self.faults.check(!is_empty, || "the check had nothing to compare".to_owned());
         self
     }
 

@@ -35,7 +35,8 @@ fn both_sides(fold: &Fold) -> Check {
     for ((account, from, to), lost) in &by_pair {
         faults.check(*lost == Credits::ZERO, || {
             format!(
-                "of account {account}, {lost} more were sent from shard {from} to {to} than came in or are in flight"
+                "of account {account}, {lost} more were sent from shard {from} to {to} than were received or are \
+                 in flight"
             )
         });
     }
@@ -91,11 +92,11 @@ fn not_refused_for_nothing(fold: &Fold) -> Check {
             count += 1;
             let (had, needs) = (idle.around(order.created_at), needs(fold, id, order));
             faults.check(had < needs, || {
-                format!("order {id} of account {account} needs {needs} and was refused, though {had} lay idle")
+                format!("order {id} of account {account} needs {needs} and was refused, although {had} were unused")
             });
         }
     }
-    Check::of("no order was refused for credits that its account had all the while", count, faults)
+    Check::of("no order was refused for credits that its account had", count, faults)
 }
 
 fn needs(fold: &Fold, id: OrderId, order: &ExpectedOrder) -> Credits {

@@ -32,7 +32,7 @@ pub enum ReadModelError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The content does not have the documented format.
-    #[error("not of the documented form: {0}")]
+    #[error("not of the documented format: {0}")]
     Nonsense(String),
     /// A read model did not reach the log's end in time.
     #[error("after {waited:?} {who} is not at the end of the log: shard {shard} has {has}, the log {log}")]
@@ -49,7 +49,7 @@ pub enum ReadModelError {
         waited: Duration,
     },
     /// The log keeps growing.
-    #[error("the log goes on all the while; compare when nobody trades")]
+    #[error("the log keeps growing; compare when nobody trades")]
     Busy,
 }
 

@@ -76,7 +76,7 @@ fn trades(listeners: &Listeners, fold: &Fold, markets: &[MarketId]) -> Check {
         let differs = heard.iter().zip(ids).position(|(a, b)| a != b).unwrap_or(heard.len().min(ids.len()));
         check.faults.check(heard == ids, || {
             format!(
-                "market {market}: {} trades, {} heard, they differ from the {}. on",
+                "market {market}: {} trades, {} received, they differ from number {} on",
                 ids.len(),
                 heard.len(),
                 differs + 1
@@ -94,5 +94,5 @@ fn orders(listeners: &Listeners, fold: &Fold) -> Check {
     let listens = |account: &AccountId| listeners.accounts.iter().any(|(listener, _)| listener == account);
     let expected = fold.orders.iter().filter(|(_, order)| listens(&order.account));
     let expected = expected.map(|(id, order)| ((order.account, *id), (order.status, order.remaining(), order.filled)));
-    exactly("WebSocket: the orders of accounts that listened", &expected.collect(), &found)
+    exactly("WebSocket: the orders of subscribed accounts", &expected.collect(), &found)
 }

@@ -1,7 +1,7 @@
-//! A whole exchange of a test's own: topics, database, Redis keys, and the real engine, projections
-//! and gateway as child processes on ports of their own.
+//! A whole exchange for one test: its own topics, database and Redis keys, and the real engine,
+//! projections and gateway as child processes with their own ports.
 
-#![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(dead_code, reason = "every test binary uses some of it")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -43,23 +43,23 @@ pub struct Part {
 }
 
 impl Part {
-    /// What it has said on standard error.
+    /// Its output on standard error.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The body of its readiness.
+    /// Returns the body of its readiness.
     pub fn readiness(&self) -> String {
         get(self.admin, "/readyz").unwrap_or_default()
     }
 }
 
-/// Where a client connects.
+/// The address for clients.
 #[derive(Clone, Copy)]
 pub struct Client(SocketAddr);
 
 impl Client {
-    /// One HTTP request: status and body.
+    /// Sends one HTTP request. Returns status and body.
     pub fn http(self, method: &str, path: &str, key: &str, body: &str) -> std::io::Result<(u16, String)> {
         request(self.0, method, path, &format!("Authorization: Bearer {key}\r\n"), body)
     }
@@ -79,7 +79,7 @@ impl Stack {
         stack
     }
 
-    /// Topics and tables, and no process.
+    /// Creates topics and tables, and starts no process.
     pub fn empty(name: &str) -> Self {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let servers_database_url = variable("DATABASE_URL");
@@ -111,18 +111,18 @@ impl Stack {
         format!("http://{}", self.gateway)
     }
 
-    /// The process of a part.
+    /// Returns the process of a component.
     pub fn pid(&self, part: &str) -> u32 {
         self.part(part).child.id()
     }
 
-    /// `loadtest ARGUMENTS`, to its end.
+    /// Runs `loadtest ARGUMENTS` to its end.
     pub fn loadtest(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_loadtest")));
         command.args(arguments).output().unwrap()
     }
 
-    /// A command with what all programs are given.
+    /// Returns a command with the settings common to all programs.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -192,7 +192,7 @@ impl Stack {
         }
     }
 
-    /// Asks a process to end in good order, and waits until it has.
+    /// Stops a process in good order, and waits for its end.
     pub fn stop(&mut self, name: &str) {
         let at = self.parts.iter().position(|part| part.name == name).unwrap();
         let mut part = self.parts.remove(at);
@@ -207,12 +207,12 @@ impl Stack {
         self.command(&folder.join(program)).args(arguments).output().unwrap()
     }
 
-    /// A client of the gateway, whichever process that is.
+    /// Returns a client of the gateway, whichever process that is.
     pub fn client(&self) -> Client {
         Client(self.gateway)
     }
 
-    /// Rows of two texts.
+    /// Returns rows of two text columns.
     pub fn query(&self, sql: &str) -> Vec<(String, String)> {
         self.runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&self.database_url, NoTls).await.unwrap();
@@ -243,7 +243,7 @@ impl Stack {
         })
     }
 
-    /// Does something with Redis.
+    /// Runs a function with a client of Redis.
     pub fn redis<T>(&self, work: impl AsyncFnOnce(&fred::clients::Client) -> T) -> T {
         self.runtime.block_on(async {
             let config = fred::types::config::Config::from_url(&self.redis_url).unwrap();
@@ -253,7 +253,7 @@ impl Stack {
         })
     }
 
-    /// The keys of this exchange that contain `part`.
+    /// Returns the keys of this exchange that contain `part`.
     pub async fn keys(&self, client: &fred::clients::Client, part: &str) -> Vec<String> {
         let (mut cursor, mut keys) = ("0".to_owned(), Vec::new());
         loop {
@@ -273,7 +273,7 @@ impl Stack {
         let log =
             LogArgs { kafka, topic_prefix: self.prefix.clone(), shards: SHARDS, copies: service::config::Copies::ONE };
         self.runtime.block_on(service::kafka::topics::delete(&log)).unwrap();
-        // Autovacuum may be at work in it, and is not ours to stop.
+        // Autovacuum may be using the database and cannot be stopped here.
         let (start, drop) = (Instant::now(), format!("DROP DATABASE {} WITH (FORCE)", self.database));
         while let Err(error) = self.try_execute(&self.servers_database_url, &drop) {
             assert!(start.elapsed() < Duration::from_secs(60), "the database is not dropped: {error}");
@@ -289,7 +289,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         for part in &mut self.parts {
-            // Ended already, or ends now.
+            // It has ended already, or ends now.
             let _ = part.child.kill();
             let _ = part.child.wait();
         }
@@ -304,7 +304,7 @@ impl Drop for Stack {
     }
 }
 
-/// Standard output and error of a program that ended.
+/// Returns standard output and error of an ended program.
 pub fn text(output: &Output) -> String {
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{}\n{out}\n{error}", output.status)
@@ -324,7 +324,7 @@ fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     request(address, "GET", path, "", "").map(|(_, body)| body)
 }
 
-/// One request on a connection of its own: status and body.
+/// Sends one request on its own connection. Returns status and body.
 fn request(address: SocketAddr, method: &str, path: &str, head: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

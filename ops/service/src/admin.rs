@@ -1,17 +1,17 @@
-//! The admin port: what probes and Prometheus ask a process.
+//! The admin port, for probes and Prometheus.
 //!
-//! | request      | answer                                                                             |
-//! |--------------|------------------------------------------------------------------------------------|
-//! | GET /livez   | 200 while every watched part shows signs of life, else 503 with what is wrong      |
-//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,    |
-//! |              | what halted, with the reason, and what is degraded, with the reason: the process   |
-//! |              | goes on without, and stays at 200                                                  |
-//! | GET /metrics | Prometheus's text format                                                           |
+//! | request      | answer                                                                            |
+//! |--------------|-----------------------------------------------------------------------------------|
+//! | GET /livez   | 200 while every watched part shows signs of life, else 503 with the reasons       |
+//! | GET /readyz  | 200 when all parts are ready or halted shares, else 503; names what is missing,   |
+//! |              | halted and degraded parts with their reasons; a degraded process serves the rest, |
+//! |              | and stays at 200                                                                  |
+//! | GET /metrics | Prometheus's text format                                                          |
 //!
-//! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time
+//! Its connections have a limit of their own ([`CONNECTIONS`]), and each has time limits
 //! (`crate::serve`).
 //!
-//! Absent: authentication. The port belongs on a network of operators.
+//! There is no authentication: the port belongs on a network of operators.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,7 +30,8 @@ use crate::health::{Liveness, Readiness};
 use crate::serve::{Limits, demand_host, serve};
 use crate::telemetry::Telemetry;
 
-/// Connections of the admin port. A probe always gets one: the one that is idle longest makes room.
+/// Maximum number of connections of the admin port. A probe always gets one: the connection that
+/// has been idle longest is closed for it.
 pub const CONNECTIONS: usize = 64;
 
 const LIMITS: Limits = Limits {
@@ -80,7 +81,7 @@ impl AdminPort {
         Ok(Self { address })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

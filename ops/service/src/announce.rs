@@ -1,5 +1,6 @@
-//! When a part announces itself to the shards whose log it reads: at its start, then every few
-//! minutes, and once more when it ends. Pure; [`kafka::announce`](crate::kafka::announce) does it.
+//! When a component announces itself to the shards whose log it reads: at its start, then every few
+//! minutes, and once more when it ends. Pure; [`kafka::announce`](crate::kafka::announce) writes
+//! the announcements.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use schemas::{Command, PartInfo};
 /// Pause after an announcement that did not reach the log.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// One part's announcements to one shard.
+/// The announcements of one component to one shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Announcements {
     part: PartInfo,
@@ -22,7 +23,7 @@ impl Announcements {
         Self { part, due: Duration::ZERO }
     }
 
-    /// What to write now, if it is time to. `now` is any clock that never goes back.
+    /// Returns the command to write now, if one is due. `now` is any clock that never goes back.
     pub fn due(&mut self, now: Duration) -> Option<Command> {
         let is_due = self.due <= now;
         if is_due {
@@ -31,22 +32,22 @@ impl Announcements {
         is_due.then_some(Command::Announce(self.part))
     }
 
-    /// The next one is due at once.
+    /// Makes the next announcement due at once.
     pub fn hasten(&mut self, now: Duration) {
         self.due = self.due.min(now);
     }
 
-    /// The last one did not reach the log.
+    /// Records that the last announcement did not reach the log.
     pub fn failed(&mut self, now: Duration) {
         self.due = now + AGAIN_AFTER;
     }
 
-    /// When the next one is due.
+    /// Returns when the next announcement is due.
     pub const fn next(&self) -> Duration {
         self.due
     }
 
-    /// What to write at the end.
+    /// Returns the command to write at the end.
     pub const fn leave(&self) -> Command {
         Command::Leave { part: self.part.id }
     }
@@ -58,7 +59,7 @@ mod tests {
     use schemas::{PartId, PartKind, Program};
 
     #[test]
-    fn a_part_announces_itself_at_once_and_again_and_sooner_if_nobody_heard() {
+    fn a_part_announces_itself_at_once_and_sooner_again_after_a_failure() {
         let part = Program::THIS.part(PartId(1), PartKind::Gateway);
         let mut announcements = Announcements::new(part);
         let at = Duration::from_secs;

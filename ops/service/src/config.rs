@@ -11,8 +11,8 @@ use clap::{Arg, Args, Command};
 use schemas::shard_map::ShardMap;
 use schemas::topics::Topics;
 
-/// Parses a secret. What is said of a wrong one names the argument and why, and never shows the
-/// value, as clap itself would.
+/// Parses a secret. An error names the argument and the reason, and never shows the value, as
+/// clap's own errors would.
 #[derive(Clone, Copy, Debug)]
 pub struct Hidden<T>(pub fn(&str) -> Result<T, String>);
 
@@ -28,7 +28,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Hidden<T> {
     }
 }
 
-/// How to reach Kafka.
+/// Settings of the Kafka clients.
 #[derive(Clone, Debug, Args)]
 pub struct KafkaArgs {
     /// Kafka's bootstrap servers, `host:port[,host:port…]`.
@@ -47,36 +47,37 @@ pub struct KafkaArgs {
     pub properties: Vec<(String, String)>,
 }
 
-/// Which log: the cluster, the names of its topics, and its number of shards.
+/// The log: the cluster, the names of its topics, and its number of shards.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// Where the log is.
+    /// The cluster.
     #[command(flatten)]
     pub kafka: KafkaArgs,
     /// Prefix of the topics' names (and of Redis keys).
     #[arg(long, env = "LFG_TOPIC_PREFIX", default_value = "lfg")]
     pub topic_prefix: String,
-    /// Number of shards. Part of the data: it must be what the topics were created with.
+    /// Number of shards. Part of the data: it must equal the topics' number of partitions.
     #[arg(long, env = "LFG_SHARDS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX))]
     pub shards: u16,
-    /// How safe the topics keep what is acknowledged.
+    /// How durable acknowledged records must be.
     #[command(flatten)]
     pub copies: Copies,
 }
 
-/// How many brokers must have a record. New topics are made so; topics that keep less are refused.
+/// Required replication of the topics. `engine topics` creates them with these values; topics with
+/// less are refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Args)]
 pub struct Copies {
-    /// Copies of each record, on as many brokers.
+    /// Number of brokers with a copy of each record.
     #[arg(long, env = "LFG_REPLICATION", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub replication: u16,
-    /// Copies that must be in sync, or nothing is acknowledged.
+    /// Number of copies that must be in sync before a record is acknowledged.
     #[arg(long, env = "LFG_MIN_IN_SYNC", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     pub min_in_sync: u16,
 }
 
 impl Copies {
-    /// One of each record: for tests, and for a stack on one machine. A broken disk loses
+    /// One copy of each record: for tests, and for a stack on one machine. A broken disk loses
     /// acknowledged orders.
     pub const ONE: Self = Self { replication: 1, min_in_sync: 1 };
 }
@@ -89,7 +90,7 @@ impl LogArgs {
         Topics::new(&self.topic_prefix)
     }
 
-    /// Where each account and market lives.
+    /// Returns the map of accounts and markets to shards.
     pub fn shard_map(&self) -> ShardMap {
         ShardMap::new(self.shards).expect("clap checked the range")
     }
@@ -98,8 +99,8 @@ impl LogArgs {
 /// The admin port.
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
-    /// Where probes and Prometheus find this process: /livez, /readyz, /metrics. Port 0 takes a
-    /// free one (see the log).
+    /// Address of /livez, /readyz and /metrics, for probes and Prometheus. Port 0 takes a free one,
+    /// which the log output names.
     #[arg(
         id = "admin-listen",
         long = "admin-listen",

@@ -1,9 +1,10 @@
-//! How many files and sockets the process may have open: as many as the system gives.
+//! Raises the number of files and sockets that the process may open to the system's maximum.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit of open descriptors to the highest that the system allows without privileges.
-/// What it is then, or `u64::MAX` if there is none; a failure is told, and the lower limit counts.
+/// Returns the limit afterwards, `u64::MAX` if there is none. A failure is logged, and the lower
+/// limit remains.
 pub fn raise() -> u64 {
     let before = getrlimit(Resource::Nofile);
     let (current, maximum) = (before.current.unwrap_or(u64::MAX), before.maximum.unwrap_or(u64::MAX));
@@ -24,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_is_what_counts_from_then_on() {
+    fn the_raised_limit_is_in_effect() {
         let raised = raise();
         let now = getrlimit(Resource::Nofile);
         assert_eq!((now.current.unwrap_or(u64::MAX), raised), (now.maximum.unwrap_or(u64::MAX), raised));

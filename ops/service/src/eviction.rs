@@ -1,20 +1,20 @@
-//! Whether Redis may drop keys by itself, by its eviction policy.
+//! Checks whether Redis may drop keys, by its eviction policy.
 //!
 //! | `maxmemory-policy`  | do                                                                                     |
 //! |---------------------|----------------------------------------------------------------------------------------|
-//! | `noeviction`        | go on                                                                                  |
+//! | `noeviction`        | continue                                                                               |
 //! | another             | refuse, whatever `maxmemory` is: it can be set, or reached, at any later time          |
-//! | not told            | go on, with a warning: a hosted Redis may hide it                                      |
+//! | unknown             | continue with a warning: a hosted Redis may hide it                                    |
 //!
-//! A part of a read model that was dropped is not noticed: sums go on from nothing, and readers
-//! take what is missing for empty.
+//! Dropped keys of a read model cannot be detected: sums restart at zero, and readers take missing
+//! keys for empty ones.
 
-/// The policy, of an answer to `INFO memory`. Needs no right to read the configuration.
+/// Returns the policy in an answer to `INFO memory`. Needs no right to read the configuration.
 pub fn policy_of(info: &str) -> Option<&str> {
     info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim)
 }
 
-/// Fails, and says what to do, if Redis drops keys when its memory is full. Warns if nobody knows.
+/// Fails with a hint if Redis drops keys when its memory is full. Warns if the policy is unknown.
 pub fn judge(policy: Option<&str>) -> Result<(), String> {
     match policy {
         Some("noeviction") => Ok(()),
@@ -23,7 +23,7 @@ pub fn judge(policy: Option<&str>) -> Result<(), String> {
              maxmemory-policy to noeviction, run `projections rebuild redis` if keys may be gone, then start again"
         )),
         None => {
-            tracing::warn!("Redis does not tell its maxmemory-policy: make sure that it is noeviction");
+            tracing::warn!("Redis does not report its maxmemory-policy: make sure that it is noeviction");
             Ok(())
         }
     }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_noeviction_will_do() {
+    fn only_noeviction_is_accepted() {
         let info = |policy: &str| format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\nallocator:x\r\n");
         assert_eq!(judge(policy_of(&info("noeviction"))), Ok(()));
         for policy in ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"] {

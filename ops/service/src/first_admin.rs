@@ -1,5 +1,4 @@
-//! The first admin, as the configuration names it: `1=SHA-256`. It counts as long as there is no
-//! admin on the log.
+//! The first admin, from the configuration: `1=SHA-256`. Valid while the log has no admin.
 
 use std::str::FromStr;
 
@@ -9,20 +8,20 @@ use subtle::ConstantTimeEq;
 
 use crate::hex::from_hex;
 
-/// Who is an admin as long as there is none on the log, by the SHA-256 of its key.
+/// The admin that is valid while the log has none, with the SHA-256 of its key.
 #[derive(Clone)]
 pub struct FirstAdmin {
     id: AdminId,
     hash: [u8; 32],
 }
 
-/// True if this is the SHA-256 of the key. Takes the same time whatever the key is.
+/// True if this is the SHA-256 of the key. Takes constant time.
 pub fn is_key(hash: &[u8; 32], key: &str) -> bool {
     let found: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     found.ct_eq(hash).into()
 }
 
-/// A hash of a weak key can be guessed: not for logs either.
+/// The hash of a weak key can be guessed, so logs must not contain it.
 impl std::fmt::Debug for FirstAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("FirstAdmin").field(&self.id).finish()
@@ -30,7 +29,7 @@ impl std::fmt::Debug for FirstAdmin {
 }
 
 impl FirstAdmin {
-    /// Its id, if this is its key. Takes the same time whatever the key is.
+    /// Returns the admin's id if this is its key. Takes constant time.
     pub fn holder(&self, key: &str) -> Option<AdminId> {
         is_key(&self.hash, key).then_some(self.id)
     }
@@ -41,7 +40,7 @@ impl FromStr for FirstAdmin {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (id, hash) = text.trim().split_once('=').ok_or(FORM)?;
-        // As all ids of the log: positive, and fit for a signed column.
+        // Ids on the log are positive and fit a signed column.
         let id: AdminId = id.parse().map_err(|_| FORM)?;
         if id.0 == 0 || i64::try_from(id.0).is_err() {
             return Err(FORM.to_owned());
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_by_the_hash_of_the_whole_key() {
+    fn the_admin_is_identified_by_the_hash_of_the_whole_key() {
         let first = first("7", "open sesame").unwrap();
         assert_eq!(first.holder("open sesame"), Some(AdminId(7)));
         assert_eq!((first.holder("open sesame "), first.holder("")), (None, None));
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_ids_and_hashes_are_hashes() {
+    fn invalid_ids_and_hashes_are_refused() {
         for id in ["0", "", "-1", "+1", "01", "x", "9223372036854775808"] {
             assert!(first(id, "a").is_err(), "{id}");
         }

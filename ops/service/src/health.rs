@@ -1,22 +1,23 @@
-//! Is the process alive, and is it ready? Cheap handles for the parts that know; the admin port
-//! asks.
+//! Health of a process: is it alive, and is it ready? Parts report through cheap handles; the admin
+//! port reads them.
 //!
-//! *Ready* is about now: a part may come and go. *Alive* is about trust: a part that misses its
-//! pulse, or that says that it failed, makes the whole process one to be restarted.
+//! *Ready* is a current state: a part may become ready and not ready again. *Alive* is permanent:
+//! if a part misses its liveness signal, or reports that it failed, the whole process must be
+//! restarted.
 //!
-//! A *share* is one of several equal parts of the work (a shard), and may halt for good. A restart
-//! meets the same again, and the other shares are still worth their traffic. So a halted share is
-//! named, and neither holds readiness back nor ends life; only a process whose shares have all
+//! A *share* is one of several equal parts of the work (a shard), and may halt permanently. A
+//! restart would meet the same fault again, and the other shares can still serve. So a halted share
+//! is reported, and affects neither readiness nor liveness; only a process whose shares have all
 //! halted is not ready.
 //!
-//! A share may also *wait* for something outside that is not there, and that only comes if somebody
-//! makes it. It is named as degraded, and holds readiness back only if no share does any work.
+//! A share may also *wait* for something outside that an operator must provide. It is reported as
+//! degraded, and prevents readiness only if no share works.
 //!
-//! What is *degraded* is named, and changes nothing else: what the process needs for a part of its
-//! work is gone, and it serves the rest.
+//! A *degraded* process lacks something that a part of its work needs, and serves the rest. This is
+//! reported and has no other effect.
 //!
-//! A *side* part is one that the process is of use without: it never holds readiness back, and is
-//! named where it halts or is not ready.
+//! A *side* part is one that the process can do without: it never prevents readiness, and is
+//! reported while it is halted or not ready.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,7 +47,7 @@ enum PartImportance {
     Side,
 }
 
-/// One part's word on whether it is ready. Starts as not ready.
+/// One part's readiness. Starts as not ready.
 #[derive(Clone, Debug, Default)]
 pub struct ReadinessPart {
     ready: Arc<AtomicBool>,
@@ -55,7 +56,7 @@ pub struct ReadinessPart {
 }
 
 impl ReadinessPart {
-    /// Says whether this part is ready.
+    /// Sets whether this part is ready.
     pub fn set(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
     }
@@ -65,45 +66,48 @@ impl ReadinessPart {
         self.ready.load(Ordering::Acquire) && self.halted().is_none()
     }
 
-    /// This part stops for good, and the process goes on without it. Only the first reason counts.
+    /// Records that this part has stopped permanently, and the process continues without it. Only
+    /// the first reason counts.
     pub fn halt(&self, reason: impl Into<String>) {
         lock(&self.halted).get_or_insert_with(|| reason.into());
     }
 
-    /// This part cannot work until something outside is there (`Some`: what), or can again.
+    /// Records that this part cannot work until something outside is available (`Some`: what), or
+    /// that it can again (`None`).
     pub fn wait_for(&self, what: Option<String>) {
         *lock(&self.waits) = what;
     }
 
-    /// What it waits for, if it does. One that halted waits for nothing more.
+    /// Returns what it waits for, if it waits. A halted part waits for nothing.
     pub fn waits_for(&self) -> Option<String> {
         lock(&self.waits).clone().filter(|_| self.halted().is_none())
     }
 
-    /// Why it halted, if it did.
+    /// Returns why it halted, if it did.
     pub fn halted(&self) -> Option<String> {
         lock(&self.halted).clone()
     }
 }
 
 impl Readiness {
-    /// No parts yet: not ready.
+    /// Returns a registry without parts: not ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The part of this name, not ready until it says so. The same name gives the same part.
-    /// Register all parts before the first becomes ready, or the process looks ready too early.
+    /// Returns the part of this name, which starts as not ready. The same name gives the same part.
+    /// Register all parts before the first becomes ready; otherwise the process looks ready too
+    /// early.
     pub fn part(&self, name: impl Into<String>) -> ReadinessPart {
         lock(&self.parts).entry(name.into()).or_default().part.clone()
     }
 
-    /// As [`Readiness::part`], for one of several equal shares of the work.
+    /// Like [`Readiness::part`], for one of several equal shares of the work.
     pub fn share(&self, name: impl Into<String>) -> ReadinessPart {
         self.of_kind(name.into(), PartImportance::Share)
     }
 
-    /// As [`Readiness::part`], for a part that the process is of use without.
+    /// Like [`Readiness::part`], for a part that the process can do without.
     pub fn side(&self, name: impl Into<String>) -> ReadinessPart {
         self.of_kind(name.into(), PartImportance::Side)
     }
@@ -115,7 +119,7 @@ impl Readiness {
         named.part.clone()
     }
 
-    /// The names of the parts that are not ready, and may become so.
+    /// Returns the names of the parts that are not ready and may become so.
     pub fn missing(&self) -> Vec<String> {
         let parts = lock(&self.parts);
         let excused = |part: &ReadinessPart| part.halted().is_some() || part.waits_for().is_some();
@@ -124,14 +128,14 @@ impl Readiness {
         parts.iter().filter(|(_, named)| missing(named)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The names of the parts that halted, and why.
+    /// Returns the names of the halted parts, with the reasons.
     pub fn halted(&self) -> BTreeMap<String, String> {
         let parts = lock(&self.parts);
         parts.iter().filter_map(|(name, named)| Some((name.clone(), named.part.halted()?))).collect()
     }
 
-    /// Something that the process needs for a part of its work is not well (`Some`: why), or is
-    /// again. The process can still serve, so it stays ready, and names it.
+    /// Records that something that a part of the work needs is faulty (`Some`: why), or is well
+    /// again (`None`). The process still serves, so it stays ready and reports it.
     pub fn degrade(&self, name: &str, why: Option<String>) {
         let mut degraded = lock(&self.degraded);
         match why {
@@ -140,8 +144,9 @@ impl Readiness {
         }
     }
 
-    /// What is not well, by name, and why; parts that wait for something outside, side parts that
-    /// are not ready, and readers of the log whose broker is silent, are found by themselves.
+    /// Returns the names and reasons of everything that is degraded. Includes parts that wait for
+    /// something outside, side parts that are not ready, and readers of the log whose broker is
+    /// silent.
     pub fn degraded(&self) -> BTreeMap<String, String> {
         let mut degraded = lock(&self.degraded).clone();
         let waits = |named: &NamedPart| {
@@ -161,8 +166,8 @@ impl Readiness {
     /// | parts                                              | ready |
     /// |----------------------------------------------------|-------|
     /// | none                                               | no    |
-    /// | one that is missing, or halted and no share        | no    |
-    /// | there are shares, and all of them halted or wait   | no    |
+    /// | one that is not ready, or halted and not a share   | no    |
+    /// | all shares halted or wait                          | no    |
     /// | all are ready, or shares that halted or wait       | yes   |
     /// | beside ready ones                                  |       |
     pub fn is_ready(&self) -> bool {
@@ -191,7 +196,7 @@ struct WatchedPart {
     pulse: Pulse,
 }
 
-/// One part's signs of life.
+/// One part's liveness signal.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     start: Instant,
@@ -202,24 +207,24 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// A sign of life. Costs a clock reading and one store.
+    /// Records a sign of life. Costs a clock reading and one store.
     pub fn beat(&self) {
         self.last.store(millis(self.start.elapsed()), Ordering::Relaxed);
     }
 
-    /// What follows takes up to `allowed` without a sign of life. Ends with the next beat.
+    /// Allows up to `allowed` without a sign of life, until the next beat.
     pub fn allow(&self, allowed: Duration) {
         let until = millis(self.start.elapsed()).saturating_add(millis(allowed));
         self.last.store(until, Ordering::Relaxed);
     }
 
-    /// This part will not recover by itself: the process must be restarted, or an operator must
-    /// look.
+    /// Records that this part will not recover by itself: the process must be restarted, or an
+    /// operator must act.
     pub fn fail(&self, reason: impl Into<String>) {
         *lock(&self.failure) = Some(reason.into());
     }
 
-    /// This part ended in good order; no more signs are expected.
+    /// Records that this part ended in good order; no more signs are expected.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
@@ -232,7 +237,7 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    /// Nothing watched yet: alive.
+    /// Returns a watchdog without parts: alive.
     pub fn new() -> Self {
         Self::default()
     }
@@ -246,7 +251,7 @@ impl Liveness {
         pulse
     }
 
-    /// What is wrong, one line a part; empty if all is well.
+    /// Returns the faults, one line per part; empty if there are none.
     pub fn complaints(&self) -> Vec<String> {
         let now = millis(self.start.elapsed());
         lock(&self.pulses).iter().filter_map(|watched| watched.complaint(now)).collect()
@@ -268,13 +273,12 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What these locks guard is valid after every statement, so a panic of another holder does no
-/// harm.
+/// The guarded values are valid after every statement, so a panic of another holder does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a panic said, for the reason of a halt.
+/// Returns the message of a panic, for the reason of a halt.
 pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_waits_for_something_outside_is_degraded_and_keeps_nobody_from_work() {
+    fn a_share_that_waits_is_degraded_and_does_not_affect_others() {
         let readiness = Readiness::new();
         let (one, other) = (readiness.share("a of shard 0"), readiness.share("b of shard 0"));
         one.wait_for(Some("no such database".to_owned()));
@@ -329,14 +333,14 @@ mod tests {
         assert!(!readiness.is_ready(), "nobody works");
         other.wait_for(None);
         one.wait_for(None);
-        assert_eq!(readiness.missing(), ["a of shard 0"], "it has to catch up now");
+        assert_eq!(readiness.missing(), ["a of shard 0"], "it has to catch up first");
         one.wait_for(Some("no such database".to_owned()));
         one.halt("broken");
         assert!(!readiness.degraded().contains_key("a of shard 0") && readiness.is_ready());
     }
 
     #[test]
-    fn a_side_part_holds_nothing_back_and_is_named_where_it_halts() {
+    fn a_side_part_never_prevents_readiness_and_is_reported_when_it_halts() {
         let readiness = Readiness::new();
         let side = readiness.side("follower of shard 0");
         side.set(true);
@@ -351,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_degraded_is_named_and_holds_nothing_back() {
+    fn a_degraded_part_is_reported_and_does_not_prevent_readiness() {
         let readiness = Readiness::new();
         readiness.part("tail").set(true);
         readiness.degrade("redis", Some("behind".to_owned()));
@@ -362,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_halts_and_is_no_share_holds_readiness_back() {
+    fn a_halted_part_that_is_not_a_share_prevents_readiness() {
         let readiness = Readiness::new();
         readiness.part("tail").halt("gone");
         readiness.share("shard 0").set(true);
@@ -370,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_to_take_long_is_no_silence_until_the_next_beat() {
+    fn an_allowed_pause_is_no_silence_until_the_next_beat() {
         let liveness = Liveness::new();
         let pulse = liveness.watch("a", Duration::ZERO);
         pulse.allow(Duration::from_secs(3600));

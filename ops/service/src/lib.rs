@@ -1,9 +1,9 @@
-//! What every process needs to be operated: logs, metrics, an admin port, an orderly end, and Kafka
-//! clients that are configured the same way everywhere.
+//! What every process needs in operation: logs, metrics, an admin port, an orderly end, and Kafka
+//! clients with one common configuration.
 //!
 //!   engine, projections, gateway, loadtest ─▶ *service* ─▶ terminal, Prometheus, probes, Kafka
 //!
-//! Absent: anything that knows what the platform does. Business rules live in `schemas` and above.
+//! Nothing here depends on the exchange's rules; these are in `schemas` and above.
 
 pub mod admin;
 pub mod announce;

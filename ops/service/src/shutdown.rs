@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-/// Asked for an orderly end, or not yet. Clones share the request.
+/// A request for an orderly end. Clones share the request.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     asked: watch::Sender<bool>,
@@ -15,13 +15,14 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Only [`Shutdown::trigger`] asks.
+    /// Creates a request that only [`Shutdown::trigger`] makes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// SIGTERM, SIGINT and [`Shutdown::trigger`] ask. Call within a runtime, once. A second signal
-    /// ends the process at once with status 130, for an operator who will not wait.
+    /// Creates a request that SIGTERM, SIGINT or [`Shutdown::trigger`] makes. Call within a
+    /// runtime, once. A second signal ends the process at once with status 130, for an operator who
+    /// will not wait.
     pub fn on_signals() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let shutdown = Self::new();
@@ -34,7 +35,7 @@ impl Shutdown {
                     _ = int.recv() => "SIGINT",
                 };
                 if asked.is_triggered() {
-                    tracing::warn!(signal = name, "asked again; ending at once");
+                    tracing::warn!(signal = name, "second request; ending at once");
                     std::process::exit(130);
                 }
                 tracing::info!(signal = name, "asked to stop");
@@ -44,17 +45,17 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Asks for the end.
+    /// Requests the end.
     pub fn trigger(&self) {
         self.asked.send_replace(true);
     }
 
-    /// True once somebody asked. For threads.
+    /// True once the end was requested. For threads.
     pub fn is_triggered(&self) -> bool {
         *self.asked.borrow()
     }
 
-    /// Returns once somebody asked. For tasks.
+    /// Returns once the end was requested. For tasks.
     pub async fn wait(&self) {
         let mut asked = self.asked.subscribe();
         // `self` keeps the sender, so waiting cannot fail before the value changes.

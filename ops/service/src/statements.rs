@@ -1,8 +1,8 @@
-//! Statements that a process sends to Postgres, counted by itself: Postgres counts transactions and
-//! rows.
+//! Counts the statements that a process sends to Postgres: Postgres itself counts only transactions
+//! and rows.
 //!
-//! | metric                          | meaning                    |
-//! |---------------------------------|----------------------------|
+//! | metric                          | meaning                     |
+//! |---------------------------------|-----------------------------|
 //! | `lfg_postgres_statements_total` | statements sent to Postgres |
 
 use std::sync::OnceLock;

@@ -1,26 +1,26 @@
-//! Whether Postgres's tables are those of this build, by the history that `projections migrate`
-//! keeps in the database.
+//! Checks whether Postgres's tables have this build's version, by the history that
+//! `projections migrate` keeps in the database.
 //!
 //! | the tables are                | do                                                             |
 //! |-------------------------------|----------------------------------------------------------------|
-//! | of this build's version       | go on                                                          |
-//! | not there, or older           | refuse: `projections migrate` of this build comes first        |
-//! | newer                         | refuse: the build that migrated them is to be installed        |
+//! | of this build's version       | continue                                                       |
+//! | missing, or older             | refuse: `projections migrate` of this build comes first        |
+//! | newer                         | refuse: install the build that migrated them                   |
 //!
-//! Newer tables are not safe by rule: a migration may add a column that every writer has to fill
-//! (V003 does), change what a column means to its readers, or take it away.
+//! Newer tables are always refused: a migration may add a column that every writer has to fill
+//! (V003 does), change the meaning of a column, or remove it.
 
-/// Asks for the version of the last migration; needs the right to read this table, and no other.
-/// There is no such table before the first migration.
+/// The query for the version of the last migration. Needs the right to read this table only. The
+/// table does not exist before the first migration.
 pub const VERSION: &str = "SELECT max(version) FROM refinery_schema_history";
 
-/// True if these tables are, or may become by `projections migrate`, what this build works with.
-/// Newer ones take another build.
+/// True if these tables have this build's version, or can get it by `projections migrate`. Newer
+/// ones need another build.
 pub fn may_become(found: Option<i32>, built: i32) -> bool {
     found.is_none_or(|found| found <= built)
 }
 
-/// Fails, and says what to do, unless the version that was found is the last that this build knows.
+/// Fails with a hint unless the found version is the last one of this build.
 pub fn judge(found: Option<i32>, built: i32) -> Result<(), String> {
     match found {
         None => Err("Postgres has no tables: run `projections migrate`".to_owned()),
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_own_version_will_do() {
+    fn only_the_own_version_is_accepted() {
         assert_eq!(judge(Some(6), 6), Ok(()));
         for (found, says) in
             [(None, "projections migrate"), (Some(5), "projections migrate"), (Some(7), "a later build")]

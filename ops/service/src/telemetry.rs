@@ -1,4 +1,4 @@
-//! Logs through `tracing`, metrics through `metrics`: set up once, at the start of a process.
+//! Logs through `tracing`, metrics through `metrics`: initialized once, at the start of a process.
 //!
 //! `RUST_LOG` filters (default `info`), `LFG_LOG=json|text` chooses the form (default: text on a
 //! terminal, else JSON).
@@ -16,19 +16,20 @@ const SECONDS: [f64; 20] = [
     10.0, 30.0,
 ];
 
-/// The process's logs and metrics are set up; renders the metrics.
+/// The logs and metrics of the process; renders the metrics.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     metrics: PrometheusHandle,
 }
 
-/// Logs or metrics could not be set up. Never retry: configuration, or set up twice.
+/// Logs or metrics could not be initialized. Never retry: the configuration is wrong, or they were
+/// initialized twice.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `LFG_LOG` is neither `json` nor `text`.
     #[error("LFG_LOG is `{0}`; it must be `json` or `text`")]
     Form(String),
-    /// `RUST_LOG` is no filter.
+    /// `RUST_LOG` is not a valid filter.
     #[error("RUST_LOG: {0}")]
     Filter(#[from] tracing_subscriber::filter::FromEnvError),
     /// Another subscriber is installed.
@@ -39,17 +40,17 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// Sets up logs (to standard error, so that commands can print results) and metrics (labelled with
-/// the process's name).
+/// Initializes logs (to standard error, so that commands can print results) and metrics (labelled
+/// with the process's name).
 ///
-/// Call once in a process, before anything logs.
+/// Call once in a process, before anything is logged.
 pub fn init(process: &'static str) -> Result<Telemetry, TelemetryError> {
     init_logs()?;
     let metrics = PrometheusBuilder::new()
         .add_global_label("process", process)
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .install_recorder()?;
-    tracing::debug!(process, version = env!("CARGO_PKG_VERSION"), "telemetry is set up");
+    tracing::debug!(process, version = env!("CARGO_PKG_VERSION"), "telemetry is initialized");
     Ok(Telemetry { metrics })
 }
 
@@ -79,7 +80,7 @@ fn json() -> Result<bool, TelemetryError> {
 }
 
 impl Telemetry {
-    /// The metrics in Prometheus's text format.
+    /// Returns the metrics in Prometheus's text format.
     pub fn render(&self) -> String {
         self.metrics.render()
     }

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_tried_again_and_what_the_data_break_is_not() {
+    fn passing_errors_are_retried_and_errors_of_the_data_are_not() {
         let passing = [
             "08006", "08P01", "40001", "40P01", "40003", "53100", "53200", "53300", "57014", "57P01", "57P03", "58030",
             "25006", "25P02", "55P03", "0A000",

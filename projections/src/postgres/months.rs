@@ -26,7 +26,7 @@ const AHEAD: i32 = 2;
 /// How often the months ahead are looked after.
 const PERIOD: Duration = Duration::from_secs(3600);
 
-/// The months that are known to have partitions. Clones share what they know.
+/// The months that are known to have partitions. Clones share this set.
 #[derive(Clone, Debug)]
 pub struct Months {
     connections: WritePool,
@@ -49,14 +49,14 @@ impl Months {
         Ok(())
     }
 
-    /// Makes the months into which `changes` move orders that live now: no row of the batch names
-    /// them, and they may have been taken away.
+    /// Creates the months into which `changes` move orders that live now: no row of the batch names
+    /// them, and they may have been removed.
     pub async fn cover_ends(&self, changes: &RowChanges) -> Result<(), SinkError> {
         let births: Vec<OffsetDateTime> = self.births(changes).await?.into_values().collect();
         make(&self.connections, &[ORDERS_ENDED], &births).await
     }
 
-    /// A row found no partition although its month was known: somebody took it away.
+    /// A row found no partition although its month was known: somebody removed the partition.
     pub fn forget(&self) {
         self.known().clear();
     }
@@ -71,11 +71,11 @@ impl Months {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
-        // A set of numbers is whole after every statement, whoever panicked.
+        // A set of numbers is consistent after every statement, even if a thread panicked.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the present month and the next ones.
+    /// Creates the partitions of the current month and the next ones.
     pub async fn make_ahead(&self) -> Result<(), SinkError> {
         let now = OffsetDateTime::now_utc();
         let moments: Vec<OffsetDateTime> = (0..=AHEAD).map(|ahead| ahead_of(now, ahead)).collect();

@@ -143,7 +143,7 @@ impl WritePool {
                 keep
             });
             if self.pool.status().size < self.min && self.get().await.is_err() {
-                tracing::debug!("no connection to keep; the writers will say why when they need one");
+                tracing::debug!("no connection to keep; the writers will report the cause when they need one");
             }
         }
     }

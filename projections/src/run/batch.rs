@@ -69,11 +69,11 @@ impl FoldedBatch {
         &mut self,
         reader: &mut LogReader,
         record: &QueuedRecord,
-        put_aside: &BTreeSet<u64>,
+        quarantined: &BTreeSet<u64>,
     ) -> Result<(), Stop> {
         let mut next = reader.clone();
         let reading = match next.read(record.offset, &record.bytes) {
-            Err(_) if put_aside.contains(&record.offset) => {
+            Err(_) if quarantined.contains(&record.offset) => {
                 next.pass_over(record.offset);
                 ReadRecord::Ignored
             }

@@ -1,4 +1,4 @@
-//! How a writer's work ends: asked, for now, or for good.
+//! Ways in which a writer's work ends: requested, to be retried, or permanent.
 
 use schemas::Shard;
 use schemas::reading::{BrokenLog, RecordFault};
@@ -7,16 +7,16 @@ use service::kafka::{Cut, KafkaFault};
 use crate::fold::FoldFault;
 use crate::sink::SinkError;
 
-/// Why a shard of a sink, or the process, stops. None of these goes away by itself.
+/// Why a shard of a sink, or the process, stops. None of these disappears without an operator.
 ///
-/// | what is wrong                                        | what stops              |
-/// |------------------------------------------------------|-------------------------|
-/// | a shard's log: broken, cut, another, makes no sense  | that shard of that sink |
-/// | a panic                                              | that shard of that sink |
-/// | a shard's rows: the store refuses what the log says  | that shard of that sink |
-/// | a store that a later build has laid out              | that sink; the process  |
-/// |                                                      | if it was the last      |
-/// | another writer, settings, Kafka                      | the process             |
+/// | cause                                            | stops                   |
+/// |--------------------------------------------------|-------------------------|
+/// | a shard's log: broken, cut, another, or invalid  | that shard of that sink |
+/// | a panic                                          | that shard of that sink |
+/// | a shard's rows: the store refuses the log's data | that shard of that sink |
+/// | a store that a later build has laid out          | that sink; the process  |
+/// |                                                  | if it was the last      |
+/// | another writer, settings, Kafka                  | the process             |
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The log breaks its own rules.
@@ -25,90 +25,90 @@ pub enum Stop {
     /// The log contradicts itself.
     #[error("events log of shard {shard}: {nonsense}")]
     Nonsense {
-        /// Whose log.
+        /// The shard of the log.
         shard: Shard,
-        /// How.
+        /// The contradiction.
         nonsense: FoldFault,
     },
-    /// The log does not have what comes next.
+    /// The log lacks the next record.
     #[error(transparent)]
     Cut(#[from] Cut),
     /// Folding or writing a shard panicked.
     #[error("{sink} of shard {shard} panicked after offset {offset}: {text}")]
     WriterPanicked {
-        /// Which store.
+        /// The store.
         sink: &'static str,
-        /// Whose rows.
+        /// The shard of the rows.
         shard: Shard,
-        /// The next offset to read, as it was.
+        /// The next offset to read at that moment.
         offset: u64,
-        /// What the panic said.
+        /// The panic's message.
         text: String,
     },
-    /// Somebody else folds the same shard into the same store.
+    /// Another process folds the same shard into the same store.
     #[error("another writer is alive: {sink} of shard {shard} was at {expected} and is at {found}")]
     AnotherWriter {
-        /// Which store.
+        /// The store.
         sink: &'static str,
-        /// Whose rows.
+        /// The shard of the rows.
         shard: Shard,
-        /// Where this writer left it.
+        /// The position that this writer wrote last.
         expected: String,
-        /// Where it is.
+        /// The position in the store.
         found: String,
     },
-    /// The store refuses what the log says of this shard, or holds what the log says cannot be.
+    /// The store refuses this shard's data, or holds rows that contradict the log.
     #[error("{sink} of shard {shard} refuses: {reason}")]
     Refused {
-        /// Which store.
+        /// The store.
         sink: &'static str,
-        /// Whose rows.
+        /// The shard of the rows.
         shard: Shard,
-        /// What it said.
+        /// The store's reason.
         reason: String,
     },
     /// The store is laid out as a later build writes it.
     #[error("{sink}: {reason}")]
     Foreign {
-        /// Which store.
+        /// The store.
         sink: &'static str,
-        /// What it said.
+        /// The store's reason.
         reason: String,
     },
-    /// Kafka refuses, or its topics are not the log's.
+    /// Kafka refuses, or its topics lack the log's configuration.
     #[error(transparent)]
     Kafka(#[from] KafkaFault),
-    /// The settings are of no use.
+    /// The settings cannot be used.
     #[error("settings: {0}")]
     Settings(SinkError),
-    /// A part of the program panicked; what it was is in the log.
+    /// A component panicked; the log output contains the panic.
     #[error("{0} panicked")]
     Panicked(&'static str),
 }
 
-/// What an operator does with a shard that halted.
-const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version wrote it, install that \
-    version of the projections; else restore the topic from a copy, or put the record aside with `engine \
-    quarantine`; then restart this process";
+/// The hint for the operator of a halted shard.
+const HINT: &str = "look at the record with `engine inspect SHARD --from OFFSET --max 1`; if a later version \
+     wrote it, install that version of the projections; else restore the topic from a copy, or quarantine the \
+     record with `engine quarantine`; then restart this process";
 
-/// The same where a later build writes what this one does not know.
+/// The hint if a later build writes records that this one does not know.
 const HINT_NEWER: &str =
-    "install that build of the projections in place of this process's; it goes on where this shard stands";
+    "install that build of the projections in place of this process's; it continues from the stored position";
 
-/// The same where the log does not have what the store's rows come from.
-const HINT_OTHER_LOG: &str = "compare brokers and topic prefix with what this store was filled from; if the log was \
-    made anew, fold it into a new database (Postgres) or run `projections rebuild redis --shard SHARD` (Redis); else \
-    restore the topic from a copy; then restart this process";
+/// The hint if the log does not contain the records that the store's rows come from.
+const HINT_OTHER_LOG: &str = "compare brokers and topic prefix with what this store was filled from; if the log \
+     was created again, fold it into a new database (Postgres) or run `projections rebuild redis --shard SHARD` \
+     (Redis); else restore the topic from a copy; then restart this process";
 
-/// The same where a store refuses a shard.
-const HINT_POSTGRES: &str = "nothing of that batch was written; correct in Postgres what the message names (a constraint, a row, a \
-    right), or, if the rows do not fit the log, fold into a new database; then restart this process, which goes on from the shard's \
-    stored position";
-const HINT_REDIS: &str = "readers get 503 for what the refused batch left incomplete; `projections rebuild redis --shard SHARD`, then \
-    restart this process, which folds the shard again from the beginning of its log";
+/// The hint if a store refuses a shard.
+const HINT_POSTGRES: &str = "nothing of that batch was written; correct in Postgres the constraint, row or right \
+     that the message names, or, if the rows do not fit the log, fold into a new database; then restart this \
+     process, which continues from the stored position";
+const HINT_REDIS: &str = "readers get 503 for models that the refused batch left incomplete; `projections rebuild \
+     redis --shard SHARD`, then restart this process, which folds the shard again from the beginning of its log";
 
 impl Stop {
-    /// What an operator does with a shard that halted for this.
+    /// Returns the hint for the operator of a halted shard.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Broken(BrokenLog { fault: RecordFault::Newer { .. }, .. }) => HINT_NEWER,
@@ -119,7 +119,7 @@ impl Stop {
         }
     }
 
-    /// True if one shard stops, and the others go on.
+    /// True if one shard stops and the others continue.
     pub fn is_one_shards(&self) -> bool {
         matches!(
             self,
@@ -127,7 +127,7 @@ impl Stop {
         )
     }
 
-    /// True if one store stops being written, and the other is written on.
+    /// True if one store is no longer written and the other still is.
     pub fn is_one_stores(&self) -> bool {
         matches!(self, Self::Foreign { .. })
     }
@@ -138,15 +138,14 @@ impl Stop {
     }
 }
 
-/// Why a session of a shard's writer ended, if nobody asked for it.
+/// Why a session of a shard's writer ended, other than by request.
 #[derive(Debug)]
 pub enum WriterEnd {
-    /// Something that passes: begin again from the stored position.
+    /// A passing fault: start again from the stored position.
     Again(String),
-    /// The store is not there, or does not let this program in: begin again once somebody has seen
-    /// to that.
+    /// The store is missing or denies access: start again once an operator has corrected that.
     Shut(String),
-    /// Something that does not.
+    /// A permanent fault.
     Stop(Stop),
 }
 

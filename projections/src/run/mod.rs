@@ -1,5 +1,5 @@
 //! The running worker: two sinks side by side, each with its own tail of the log, positions and
-//! pace.
+//! timing.
 //!
 //! ```text
 //!                      ┌─ pump ─▶ queue ─▶ shard 0 ─▶ transaction ─▶ Postgres
@@ -7,11 +7,11 @@
 //!                      └─ pump ─▶ queue ─▶ shard 0 ─▶ script call ─▶ Redis
 //! ```
 //!
-//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share a
-//! Kafka consumer, and nothing else: one that cannot write is paused there, begins again by itself,
-//! and makes nobody wait; so does one whose store is not there, for as long as it is not, and
-//! probes name it. One whose log cannot be read or folded, or whose store refuses what the log
-//! says, halts: the others go on without it.
+//! The sinks share nothing, so a slow Redis does not delay Postgres. The shards of one sink share
+//! only a Kafka consumer. A shard that cannot write is paused there and starts again without
+//! delaying others. The same holds for a shard whose store is missing; the health probes name it. A
+//! shard whose log cannot be read or folded, or whose store refuses the log's data, halts; the
+//! others continue without it.
 
 mod batch;
 mod end;
@@ -65,11 +65,11 @@ pub struct ProjectionArgs {
     /// Redis.
     #[command(flatten)]
     pub redis: RedisArgs,
-    /// Fold into this store alone (for one process a store). Default: both.
+    /// Fold into this store alone (for one process per store). Default: both.
     #[arg(long, env = "LFG_PROJECTIONS_ONLY")]
     pub only: Option<StoreKind>,
-    /// A shard's transactions begin at least this many milliseconds apart, and the broker gathers
-    /// records for as long: fewer and larger steps, at the price of so much delay.
+    /// Minimum milliseconds between the starts of a shard's transactions; the broker gathers
+    /// records for the same time. Larger values mean fewer and larger transactions, and more delay.
     #[arg(long, env = "LFG_POSTGRES_INTERVAL_MS", default_value_t = 50)]
     pub postgres_interval_ms: u64,
     /// The same for a shard's script calls to Redis.
@@ -84,13 +84,13 @@ impl ProjectionArgs {
     }
 
     fn redis_limits(&self) -> BatchLimits {
-        // Redis serves nobody else while a script runs.
+        // Redis serves no other client while a script runs.
         let interval = Duration::from_millis(self.redis_interval_ms);
         BatchLimits { records: 500, bytes: 256 * 1024, interval }
     }
 }
 
-/// Runs until asked to stop, or until something must not be tried again.
+/// Runs until asked to stop, or until a fault that must not be retried.
 pub async fn run(
     args: &ProjectionArgs,
     readiness: &Readiness,
@@ -110,7 +110,7 @@ pub async fn run(
     let (postgres, redis) = (sinks_of_postgres(args, writer)?, sinks_of_redis(args, writer)?);
     let running = AtomicUsize::new([postgres.is_empty(), redis.is_empty()].iter().filter(|none| !**none).count());
     let apart = Apart { shards: args.log.shards, readiness, shutdown, running: &running };
-    // All parts are named before the first can be ready.
+    // All components are registered before the first can be ready.
     let postgres = worker(args.postgres_limits()).prepare(postgres);
     let redis = worker(args.redis_limits()).prepare(redis);
     let topics_right = readiness.part("topics");
@@ -145,8 +145,8 @@ fn sinks_of_redis(args: &ProjectionArgs, writer: WriterId) -> Result<Vec<RedisSi
     Shard::all(args.log.shards).map(sink).collect::<Result<_, _>>().map_err(Stop::settings)
 }
 
-/// The number of shards is part of the data: wait for Kafka if need be, but never fold another log
-/// than was meant.
+/// The number of shards is part of the data: wait for Kafka if necessary, but never fold another
+/// log.
 async fn verify_topics(log: &LogArgs, shutdown: &Shutdown) -> Result<(), Stop> {
     let mut backoff = Backoff::new();
     loop {
@@ -164,7 +164,7 @@ async fn verify_topics(log: &LogArgs, shutdown: &Shutdown) -> Result<(), Stop> {
     }
 }
 
-/// Sinks fail apart.
+/// Runs sinks whose failures are independent.
 struct Apart<'a> {
     shards: u16,
     readiness: &'a Readiness,
@@ -174,14 +174,14 @@ struct Apart<'a> {
 }
 
 impl Apart<'_> {
-    /// A store that a later build has laid out ends its own sink; probes name it. Whatever else
-    /// ends a sink, or the end of the last one, ends the process, so that it is seen.
+    /// A store that a later build has laid out ends only its own sink; the probes name it. Any
+    /// other end of a sink, and the end of the last one, ends the process, so that it is noticed.
     async fn run(&self, name: &str, sink: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
         let result = sink.await;
         let Err(stop) = &result else { return result };
         let others = self.running.fetch_sub(1, Ordering::AcqRel) - 1;
         if stop.is_one_stores() && others > 0 {
-            tracing::error!(sink = name, %stop, hint = HINT_STORE, "this store is written no further; the other is");
+            tracing::error!(sink = name, %stop, hint = HINT_STORE, "this store is no longer written; the other is");
             for shard in Shard::all(self.shards) {
                 self.readiness.share(format!("{name} of shard {shard}")).halt(format!("{stop}; hint: {HINT_STORE}"));
             }
@@ -193,6 +193,6 @@ impl Apart<'_> {
     }
 }
 
-/// What an operator does about a store that ended its sink.
+/// The hint for the operator of a store that ended its sink.
 const HINT_STORE: &str =
-    "install the build of the projections that the store's tables are of in place of this process's";
+    "install the build of the projections that wrote the store's tables, in place of this process's";

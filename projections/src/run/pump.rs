@@ -1,10 +1,10 @@
-//! Takes records off Kafka and deals them out to the shards' queues. A thread of its own, since the
-//! client blocks.
+//! Reads records from Kafka and distributes them to the shards' queues. Runs in its own thread,
+//! since the client blocks.
 //!
-//! Shards enter and leave one by one, each when its store lets it. One that does not take its
-//! records is paused, so it makes nobody else wait.
+//! Shards enter and leave independently, as their stores allow. A shard whose queue is full is
+//! paused, so it does not delay others.
 //!
-//! Absent: any look into a record.
+//! The pump never decodes a record.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::batch::QueuedRecord;
 
-/// Records that wait for one shard's writer.
+/// Maximum number of records in one shard's queue.
 const QUEUE_RECORDS: usize = 8_192;
 
-/// Bytes of records that wait for all of a sink's writers, shared out equally; each goes beyond its
-/// share by one record at most.
+/// Maximum bytes of records in all queues of a sink, shared equally; each queue exceeds its share
+/// by one record at most.
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
-/// How soon a quiet pump sees that somebody wants something.
+/// How soon an idle pump notices a request.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// A record's share of its queue's memory, given back when it is folded or dropped.
+/// A record's share of its queue's memory, returned when the record is folded or dropped.
 #[derive(Debug)]
 pub struct QueueShare {
     level: Arc<AtomicUsize>,
@@ -55,12 +55,13 @@ enum Wish {
     Leave(Shard),
 }
 
-/// The writers' side: who wants which records.
+/// The writers' side: requests records of shards.
 #[derive(Clone)]
 pub struct WriterPort(commands::Sender<Wish>);
 
 impl WriterPort {
-    /// The records of `shard` from `offset` on. The queue ends when the tail cannot go on with it.
+    /// Returns the records of `shard` from `offset` on. The queue ends when the tail cannot
+    /// continue it.
     pub fn enter(&self, shard: Shard, offset: u64) -> mpsc::Receiver<QueuedRecord> {
         let (queue, end) = mpsc::channel(QUEUE_RECORDS);
         // Without a pump, the queue ends at once.
@@ -68,34 +69,34 @@ impl WriterPort {
         end
     }
 
-    /// No more of `shard`.
+    /// Stops reading `shard`.
     pub fn leave(&self, shard: Shard) {
-        // Without a pump, nothing comes anyway.
+        // Without a pump, no records arrive anyway.
         let _ = self.0.send(Wish::Leave(shard));
     }
 }
 
-/// A record that came, before it has a place in a queue.
+/// A fetched record that is not in a queue yet.
 struct FetchedRecord {
     offset: u64,
     time: Timestamp,
     bytes: Vec<u8>,
 }
 
-/// What goes to one shard's writer.
+/// The pump's state of one shard.
 #[derive(Default)]
 struct Lane {
     /// None while the shard is not read.
     queue: Option<mpsc::Sender<QueuedRecord>>,
     /// Bytes in the queue and in the writer's hands.
     level: Arc<AtomicUsize>,
-    /// What came and found no room.
+    /// Fetched records that found no space.
     backlog: VecDeque<FetchedRecord>,
     paused: bool,
-    /// The offset after the last record that ever came.
+    /// The offset after the last fetched record.
     next: u64,
-    /// After an entry before `next`: what is at or beyond this offset was fetched before the entry,
-    /// and counts for nothing until the entry's own first record comes.
+    /// Set after an entry at an offset before `next`. Records at or beyond this offset were fetched
+    /// before the entry; they are dropped until the first record of the entry arrives.
     fence: Option<u64>,
 }
 
@@ -127,9 +128,9 @@ impl Pump {
                     let (bytes, time) = (record.payload().to_vec(), record.time());
                     (record.shard(), record.offset(), time, bytes)
                 }),
-                // The writers find out whose it is when they enter again.
+                // The writers find out which shard it was when they enter again.
                 Err(fault) if fault.is_lost_log() => {
-                    tracing::warn!(%fault, "the tail lost its place; all shards of this sink enter again");
+                    tracing::warn!(%fault, "the tail lost its position; all shards of this sink enter again");
                     self.leave_all()?;
                     None
                 }
@@ -171,7 +172,7 @@ impl Pump {
         }
         lane.backlog.clear();
         if std::mem::take(&mut lane.paused) {
-            // A partition keeps that it is paused, also when it is assigned again.
+            // A partition stays paused when it is assigned again.
             self.tail.resume(shard)?;
         }
         self.tail.leave(shard)
@@ -181,7 +182,7 @@ impl Pump {
         (0..self.lanes.len()).try_for_each(|nth| self.leave(shard_of(nth)))
     }
 
-    /// Moves what waits into the queue, and pauses or resumes the shard by what is left.
+    /// Moves waiting records into the queue, and pauses or resumes the shard by the rest.
     fn serve(&mut self, shard: Shard) -> Result<(), KafkaFault> {
         let lane_bytes = self.lane_bytes;
         let lane = &mut self.lanes[shard.index()];
@@ -198,7 +199,7 @@ impl Pump {
 }
 
 impl Lane {
-    /// Whether a record that came is of use.
+    /// True if a fetched record is to be used.
     fn admits(&mut self, offset: u64) -> bool {
         self.next = self.next.max(offset + 1);
         if self.queue.is_none() || self.fence.is_some_and(|fence| offset >= fence) {
@@ -208,7 +209,8 @@ impl Lane {
         true
     }
 
-    /// Moves what waits into the queue while there is room; false if nobody is at its other end.
+    /// Moves waiting records into the queue while there is space. Returns false if its receiver is
+    /// gone.
     fn flush(&mut self, bytes_max: usize) -> bool {
         let Some(queue) = &self.queue else { return true };
         while !self.backlog.is_empty() && self.level.load(Ordering::Relaxed) < bytes_max {

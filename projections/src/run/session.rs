@@ -1,8 +1,9 @@
-//! A sink's writers. Each goes from load to load: load, enter the tail there, write; when it cannot
-//! go on, it leaves the tail, and begins again from what is stored, alone.
+//! A sink's writers. Each repeats one session: load the stored position, enter the tail there,
+//! write. When it cannot continue, it leaves the tail and starts again from the stored position,
+//! independently of the others.
 //!
-//! Beginning again is the only recovery there is. It is the same after a lost connection, a
-//! restarted server, a flushed Redis and a killed process, so it is well tried.
+//! A new session is the only form of recovery. It is the same after a lost connection, a restarted
+//! server, a flushed Redis and a killed process, so it is well tested.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -24,14 +25,14 @@ use super::pump::{Pump, WriterPort};
 use super::shard::{ShardWriter, StoreMoves, WriterSession};
 use crate::sink::{Sink, WriterId};
 
-/// A writer without a sign of life for so long is to be restarted: above all the time-outs of its
-/// store together.
+/// A writer without a liveness signal for this long must be restarted. Longer than all time-outs of
+/// its store together.
 const PULSE_LIMIT: Duration = Duration::from_secs(120);
 
-/// How often the end of the log is asked for.
+/// How often the end of the log is queried.
 const LAG_PERIOD: Duration = Duration::from_secs(1);
 
-/// What a sink needs beside its stores.
+/// What a sink needs besides its stores.
 #[derive(Clone)]
 pub struct Worker {
     /// This process.
@@ -40,9 +41,9 @@ pub struct Worker {
     pub log: LogArgs,
     /// How to cut batches.
     pub limits: BatchLimits,
-    /// Told of each writer that caught up.
+    /// Notified of each writer that has caught up.
     pub readiness: Readiness,
-    /// Told of each writer's signs of life.
+    /// Receives each writer's liveness signals.
     pub liveness: Liveness,
     /// The end of the process.
     pub shutdown: Shutdown,
@@ -55,7 +56,7 @@ pub struct Writers<S> {
 }
 
 impl Worker {
-    /// A writer for each of `sinks`, which are those of shard 0, 1, ….
+    /// Creates a writer for each of `sinks`, which are those of shard 0, 1, ….
     pub fn prepare<S: Sink>(self, sinks: Vec<S>) -> Writers<S> {
         let writer = |sink: S| {
             let shard = sink.shard();
@@ -77,14 +78,14 @@ impl Worker {
 }
 
 impl<S: Sink> Writers<S> {
-    /// Runs until asked to stop or until something ends the process. Shards that halt end neither:
-    /// a restart would meet the same again.
+    /// Runs until asked to stop or until a fault ends the process. A halted shard ends neither: a
+    /// restart would meet the same fault again.
     pub async fn run(self) -> Result<(), Stop> {
         let Self { worker, shards } = self;
         if shards.is_empty() {
             return Ok(());
         }
-        // A batch is not written sooner anyway.
+        // A batch is not written sooner in any case.
         let reading = ConsumerProfile::Gathered { wait: worker.limits.interval };
         let tail = Arc::new(EventsTail::open(&worker.log.kafka, &worker.log.topics(), reading, [])?);
         let meters = shards.iter().map(|writer| (writer.shard(), Arc::clone(&writer.meters))).collect();
@@ -98,7 +99,7 @@ impl<S: Sink> Writers<S> {
         let mut lives = JoinSet::new();
         for writer in shards {
             let (worker, tail, port, stop) = (worker.clone(), Arc::clone(&tail), port.clone(), stop.clone());
-            lives.spawn(WriterLife { writer, worker, tail, port, stop, put_aside: BTreeSet::new() }.run());
+            lives.spawn(WriterLife { writer, worker, tail, port, stop, quarantined: BTreeSet::new() }.run());
         }
         drop((tail, port));
         let (mut result, mut pumped) = (Ok(()), None);
@@ -111,7 +112,7 @@ impl<S: Sink> Writers<S> {
                 ended = &mut pumping, if pumped.is_none() => {
                     pumped = Some(());
                     stop.trigger();
-                    told_by_pump(ended)
+                    notified_by_pump(ended)
                 }
                 () = worker.shutdown.wait(), if !stop.is_triggered() => {
                     stop.trigger();
@@ -124,20 +125,20 @@ impl<S: Sink> Writers<S> {
             }
         }
         if result.is_ok() {
-            // All halted, unless this was asked for.
+            // All writers halted, unless a stop was requested.
             worker.shutdown.wait().await;
         }
         watch.abort();
         pump_stop.trigger();
         if pumped.is_none() {
-            result = result.and(told_by_pump(pumping.await));
+            result = result.and(notified_by_pump(pumping.await));
         }
         tracing::info!(sink = S::NAME, "stopped");
         result
     }
 }
 
-fn told_by_pump(ended: Result<Result<(), KafkaFault>, tokio::task::JoinError>) -> Result<(), Stop> {
+fn notified_by_pump(ended: Result<Result<(), KafkaFault>, tokio::task::JoinError>) -> Result<(), Stop> {
     ended.map_err(|_| Stop::Panicked("the pump"))?.map_err(Stop::from)
 }
 
@@ -148,19 +149,19 @@ struct WriterLife<S> {
     tail: Arc<EventsTail>,
     port: WriterPort,
     stop: Shutdown,
-    /// Offsets of records at which it stopped, and which admins put aside.
-    put_aside: BTreeSet<u64>,
+    /// Offsets of quarantined records at which it stopped.
+    quarantined: BTreeSet<u64>,
 }
 
 impl<S: Sink> WriterLife<S> {
-    /// Until asked to stop, or until the shard halts; or what ends the process.
+    /// Runs until asked to stop, or until the shard halts. Returns an error that ends the process.
     async fn run(mut self) -> Result<(), Stop> {
         let (shard, mut backoff) = (self.writer.shard(), Backoff::new());
         while !self.stop.is_triggered() {
             let end = self.session().await;
             self.port.leave(shard);
             let end = match end {
-                Err(WriterEnd::Stop(Stop::Broken(broken))) => Err(self.put_aside(broken).await),
+                Err(WriterEnd::Stop(Stop::Broken(broken))) => Err(self.check_quarantine(broken).await),
                 end => end,
             };
             match end {
@@ -175,7 +176,7 @@ impl<S: Sink> WriterLife<S> {
                 }
                 Err(WriterEnd::Shut(why)) => self.writer.shut(why),
                 Err(WriterEnd::Again(why)) => {
-                    tracing::warn!(sink = S::NAME, %shard, why, "beginning again from the stored position");
+                    tracing::warn!(sink = S::NAME, %shard, why, "starting again from the stored position");
                     self.writer.meters.restarted();
                 }
             }
@@ -191,15 +192,15 @@ impl<S: Sink> WriterLife<S> {
         Ok(())
     }
 
-    /// What to do about a record at which the shard would halt: admins may have put it aside.
-    async fn put_aside(&mut self, broken: BrokenLog) -> WriterEnd {
+    /// Decides about a record at which the shard would halt: admins may have quarantined it.
+    async fn check_quarantine(&mut self, broken: BrokenLog) -> WriterEnd {
         let BrokenLog { shard, offset, .. } = broken;
         let log = self.worker.log.clone();
         match self.ask_kafka(move |_| quarantine::of_record(&log, shard, offset)).await {
             Ok(None) => WriterEnd::Stop(broken.into()),
             Ok(Some(quarantine)) => {
-                self.put_aside.insert(offset);
-                WriterEnd::Again(format!("record {offset} is put aside: {}", quarantine.reason))
+                self.quarantined.insert(offset);
+                WriterEnd::Again(format!("record {offset} is quarantined: {}", quarantine.reason))
             }
             Err(end) => end,
         }
@@ -224,7 +225,7 @@ impl<S: Sink> WriterLife<S> {
             position = self.writer.load(end) => position?,
             () = stop.wait() => return Ok(None),
         };
-        // Asked again: another writer may have been at work since.
+        // Asked again: another writer may have written meanwhile.
         let reader = LogReader::new(shard, self.worker.log.shards, position);
         let asked = reader.clone();
         let cut = self.ask_kafka(move |tail| tail.cut([&asked])).await?;
@@ -233,10 +234,16 @@ impl<S: Sink> WriterLife<S> {
         }
         tracing::info!(sink = S::NAME, %shard, offset = position.offset, "loaded");
         let queue = self.port.enter(shard, position.start());
-        Ok(Some(WriterSession { reader, put_aside: self.put_aside.clone(), queue, limits: self.worker.limits, stop }))
+        Ok(Some(WriterSession {
+            reader,
+            quarantined: self.quarantined.clone(),
+            queue,
+            limits: self.worker.limits,
+            stop,
+        }))
     }
 
-    /// Asks in a thread, since the client blocks.
+    /// Queries in a thread, since the client blocks.
     async fn ask_kafka<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&EventsTail) -> Result<T, KafkaFault> + Send + 'static,
@@ -252,7 +259,7 @@ fn again_if_passing(fault: KafkaFault) -> WriterEnd {
     if fault.may_retry() { WriterEnd::Again(fault.to_string()) } else { WriterEnd::Stop(Stop::Kafka(fault)) }
 }
 
-/// Asks for the ends of the logs from time to time, for the metrics.
+/// Queries the ends of the logs regularly, for the metrics.
 async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<WriterMetrics>)>) {
     let shards: Vec<Shard> = meters.iter().map(|(shard, _)| *shard).collect();
     let mut tick = interval(LAG_PERIOD);
@@ -263,7 +270,7 @@ async fn watch_lag(tail: Arc<EventsTail>, meters: Vec<(Shard, Arc<WriterMetrics>
         let ends = match spawn_blocking(move || asked.ends(shards)).await {
             Ok(Ok(ends)) => ends,
             Ok(Err(fault)) => {
-                tracing::debug!(%fault, "the ends of the log are not known now");
+                tracing::debug!(%fault, "the ends of the log are unknown at present");
                 meters.iter().for_each(|(_, meters)| meters.log_end_unknown());
                 continue;
             }

@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// What an operator does about an unavailable store.
 const HINT_SHUT: &str =
-    "make it what the message asks for (a database, its tables, a password); this process then goes on by itself";
+    "correct what the message names (database, tables, password); this process then continues without a restart";
 
 /// Records folded before the task yields to the others of the runtime.
 const TURN: usize = 64;
@@ -76,7 +76,7 @@ pub struct WriterSession {
     /// Reads the log from the stored position on.
     pub reader: LogReader,
     /// Offsets of records that admins put into quarantine.
-    pub put_aside: BTreeSet<u64>,
+    pub quarantined: BTreeSet<u64>,
     /// The source of records.
     pub queue: mpsc::Receiver<QueuedRecord>,
     /// The limits of a batch.
@@ -98,8 +98,8 @@ impl<S: Sink> ShardWriter<S> {
         let position = loaded.map_err(|error| self.fault(error))?;
         self.target.get_or_insert(end);
         if self.shut.take().is_some() {
-            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = position.offset, "the store is there again");
-            self.ready.wait_for(Some("the store is there again, and not as far as the log yet".to_owned()));
+            tracing::info!(sink = S::NAME, shard = %self.shard(), offset = position.offset, "the store is available again");
+            self.ready.wait_for(Some("the store is available again, and behind the log".to_owned()));
             self.meters.shut(false);
         }
         Ok(position)
@@ -124,7 +124,7 @@ impl<S: Sink> ShardWriter<S> {
                 }
             };
             let Some(first) = first else {
-                return Err(WriterEnd::Again("the tail lost its place in the log".to_owned()));
+                return Err(WriterEnd::Again("the tail lost its position in the log".to_owned()));
             };
             let (batch, broken) = session.collect(first, earliest).await;
             earliest = Instant::now() + session.limits.interval;
@@ -158,7 +158,7 @@ impl<S: Sink> ShardWriter<S> {
     /// Halts permanently. Everything before the broken record is in the store.
     pub fn halt(&self, stop: &Stop) {
         let hint = stop.hint();
-        tracing::error!(sink = S::NAME, shard = %self.shard(), %stop, hint, "a shard halts; the others go on");
+        tracing::error!(sink = S::NAME, shard = %self.shard(), %stop, hint, "a shard halts; the others continue");
         self.meters.halted();
         self.ready.halt(format!("{stop}; hint: {hint}"));
         self.pulse.stop();
@@ -168,7 +168,7 @@ impl<S: Sink> ShardWriter<S> {
     /// when it returns.
     pub fn shut(&mut self, why: String) {
         if self.shut.as_ref() != Some(&why) {
-            tracing::error!(sink = S::NAME, shard = %self.shard(), why, hint = HINT_SHUT, "a store is not there; it is waited for");
+            tracing::error!(sink = S::NAME, shard = %self.shard(), why, hint = HINT_SHUT, "a store is unavailable; waiting for it");
         }
         (self.moves, self.target) = (StoreMoves::Fresh, None);
         self.ready.set(false);
@@ -228,7 +228,7 @@ impl WriterSession {
         let mut batch = FoldedBatch::new(*self.reader.position());
         let mut next = Some(first);
         while let Some(record) = next {
-            if let Err(stop) = batch.add(&mut self.reader, &record, &self.put_aside) {
+            if let Err(stop) = batch.add(&mut self.reader, &record, &self.quarantined) {
                 return (batch, Some(stop));
             }
             if batch.records.is_multiple_of(TURN) {

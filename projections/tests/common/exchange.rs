@@ -278,7 +278,7 @@ impl Exchange {
     }
 
     fn purse(&mut self, place: Place) -> &mut Purse {
-        self.purses.get_mut(&place).expect("whoever trades has a purse")
+        self.purses.get_mut(&place).expect("an account that trades has a purse")
     }
 
     /// Returns the shards where an account has a purse.

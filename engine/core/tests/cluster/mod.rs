@@ -1,5 +1,5 @@
-//! Several shards on in-memory logs: commands, events, relays, followers, crashes. One step at a
-//! time, in whatever order a test wants, with all invariants checked between steps.
+//! Several shards on in-memory logs, with commands, events, relays, followers and crashes. A test
+//! runs one step at a time in any order; all invariants are checked between steps.
 
 #![allow(clippy::cast_possible_truncation, reason = "small test numbers")]
 
@@ -19,11 +19,11 @@ pub struct Node {
     events: Vec<Vec<u8>>,
     leader: Replica,
     follower: Replica,
-    /// Outcomes that the log's rule counts, as the leader read them back.
+    /// Outcomes that count by the read rule, as the leader read them back.
     pub outcomes: Vec<Outcome>,
     snapshot: Option<Vec<u8>>,
-    /// Messages that the relay saw confirmed, by receiver: every legal order keeps each receiver's
-    /// own.
+    /// Messages that the relay saw confirmed, by receiver. Every legal order of steps keeps the
+    /// order of each receiver.
     relay: BTreeMap<Shard, Vec<(u64, CommandId, Message)>>,
 }
 
@@ -33,9 +33,9 @@ pub struct Cluster {
     clock: u64,
     ids: u128,
     attempts: u64,
-    /// Outcomes from one published hash of a state to the next.
+    /// Number of outcomes between two published state hashes.
     hash_every: u64,
-    /// The room that each account's purses had together when it was looked at last.
+    /// The room of all purses of each account at the last check.
     lent: BTreeMap<AccountId, Lent>,
 }
 
@@ -61,7 +61,7 @@ impl Cluster {
         Self::with_hash_every(shards, HASH_EVERY)
     }
 
-    /// Leaders publish their state's hash with every so many outcomes.
+    /// Leaders publish a state hash after every so many outcomes.
     pub fn with_hash_every(shards: u16, hash_every: u64) -> Self {
         let map = ShardMap::new(shards).unwrap();
         let nodes = Shard::all(shards).map(|shard| Node {
@@ -99,7 +99,7 @@ impl Cluster {
 
     fn append(&mut self, shard: Shard, id: CommandId, command: Command) {
         self.clock += 1;
-        // Some came with something, which their outcomes say.
+        // Some commands have an origin, which their outcomes record.
         let trace = id.0.is_multiple_of(5).then(|| traced(id)).flatten();
         let origin = trace.is_some().then(|| Box::new(Origin { trace, idempotency_key: None }));
         let bytes = CommandRecord { origin, ..CommandRecord::new(id, command) }.encode();
@@ -153,7 +153,7 @@ impl Cluster {
         true
     }
 
-    /// The relay sends everything kept once more, as after a take-over.
+    /// The relay sends all kept messages again, as after a take-over.
     pub fn relay_again(&mut self, from: Shard) {
         let node = &mut self.nodes[from.index()];
         assert_eq!(node.leader.unconfirmed(), 0);
@@ -163,7 +163,7 @@ impl Cluster {
         }
     }
 
-    /// `to` tells `from` how far it has its messages.
+    /// `to` acknowledges to `from` the messages that it has received.
     pub fn acknowledge(&mut self, from: Shard, to: Shard) {
         let number = self.confirmed_receipts(to, from);
         if number > 0 {
@@ -191,7 +191,7 @@ impl Cluster {
         due
     }
 
-    /// The follower reads on; at the same sequence it must be the same state.
+    /// The follower reads to the end. At the same sequence its state must equal the leader's.
     pub fn follow(&mut self, shard: Shard) {
         let node = &mut self.nodes[shard.index()];
         while let Some(bytes) = node.events.get(node.follower.position().offset as usize).cloned() {
@@ -209,13 +209,13 @@ impl Cluster {
         node.snapshot = node.leader.snapshot();
     }
 
-    /// The leader dies; what it wrote last may never have reached the log. Another takes over, from
+    /// The leader dies. Its last writes may never reach the log. Another engine takes over, from
     /// the snapshot if there is one.
     pub fn crash(&mut self, shard: Shard, lost: usize) {
-        // What was lost may have given room back.
+        // The lost outcomes may have returned room.
         self.lent.clear();
         let node = &mut self.nodes[shard.index()];
-        // What anybody has read back is in the log for good.
+        // A record that anyone has read back stays in the log.
         let unread = node.events.len() - node.follower.position().offset as usize;
         let lost = lost.min(node.leader.unconfirmed()).min(unread);
         node.events.truncate(node.events.len() - lost);
@@ -234,7 +234,7 @@ impl Cluster {
         self.relay_again(shard);
     }
 
-    /// A new writer: appends its term, reads until it meets it, leads.
+    /// A new writer appends its term, reads up to it, and leads.
     fn take_over(&mut self, shard: Shard) {
         self.attempts += 1;
         let (shards, attempt) = (self.map.shards(), self.attempts);
@@ -255,7 +255,7 @@ impl Cluster {
         }
     }
 
-    /// Runs until nothing is left to do anywhere.
+    /// Runs until no shard has anything left to do.
     pub fn drain(&mut self) {
         for _ in 0..100_000 {
             let mut busy = false;
@@ -276,10 +276,10 @@ impl Cluster {
                 return;
             }
         }
-        panic!("the cluster does not come to rest");
+        panic!("the cluster does not become idle");
     }
 
-    /// Everything that must hold at every cut of the logs.
+    /// Checks everything that must hold at every cut of the logs.
     pub fn check(&mut self) {
         self.check_credits();
         for node in &self.nodes {
@@ -296,7 +296,7 @@ impl Cluster {
         assert_eq!(sums.balance(), Credits::ZERO, "{}: {sums:?}", Invariant::CreditsAreConserved);
     }
 
-    /// Messages that were sent and not taken in.
+    /// Messages that were sent and not yet received.
     fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, &Message)> {
         self.nodes.iter().flat_map(move |node| {
             let from = node.leader.state().shard();
@@ -306,9 +306,9 @@ impl Cluster {
         })
     }
 
-    /// I-9: what a home has lent is what its other purses have, and what is in flight between them.
-    /// All of it together is within the account's limits; where these were lowered below it, it
-    /// does not grow.
+    /// I-9: the room that a home shard has lent equals the room of the account's other purses and
+    /// of the messages in flight. The total is within the account's limits; if these were lowered
+    /// below it, it does not grow.
     fn check_room(&mut self) {
         let mut found: BTreeMap<(AccountId, Shard), Lent> = BTreeMap::new();
         for node in &self.nodes {
@@ -331,7 +331,7 @@ impl Cluster {
         let mut all = Vec::new();
         for state in self.nodes.iter().map(|node| node.leader.state()) {
             for (id, account) in state.accounts() {
-                let here = state.purse(id).expect("an account has a purse at home");
+                let here = state.purse(id).expect("an account has a purse on its home shard");
                 let mut total = Lent::of(here.room);
                 for (shard, lent) in &account.lent {
                     let there = found.remove(&(id, *shard)).unwrap_or(Lent::of(Room::ZERO));
@@ -342,13 +342,13 @@ impl Cluster {
             }
         }
         found.retain(|_, room| *room != Lent::of(Room::ZERO));
-        assert!(found.is_empty(), "{}: room of nobody: {found:?}", Invariant::RoomIsCounted);
+        assert!(found.is_empty(), "{}: room of an unknown account: {found:?}", Invariant::RoomIsCounted);
         for (id, limits, total) in all {
             self.check_limits(id, limits, total);
         }
     }
 
-    /// A transfer that has a name is under way as long as its credits, or the word of its end, are
+    /// A transfer with a client id is under way while its credits, or the message of its end, are
     /// in flight.
     fn check_transfers(&self) {
         let states = self.nodes.iter().map(|node| node.leader.state());
@@ -362,7 +362,7 @@ impl Cluster {
         let mut in_flight: Vec<_> = named.collect();
         under_way.sort_unstable();
         in_flight.sort_unstable();
-        assert_eq!(under_way, in_flight, "transfers under way, and messages of some");
+        assert_eq!(under_way, in_flight, "transfers under way without messages, or the reverse");
     }
 
     fn check_limits(&mut self, id: AccountId, limits: AccountLimits, total: Lent) {
@@ -375,9 +375,9 @@ impl Cluster {
         assert!(orders && held, "{}: {id} has {total:?} of {limits:?}", Invariant::RoomIsCounted);
     }
 
-    /// Nothing waits any more once all messages have arrived. Once all messages have arrived, every
-    /// shard with a purse of an account knows of its groups what its home does: a group that filled
-    /// its limit anywhere is triggered everywhere.
+    /// No request waits once all messages have arrived. Every shard with a purse of an account then
+    /// agrees with the home shard on the account's groups: a group that has filled its limit
+    /// anywhere is triggered everywhere.
     pub fn check_groups(&self) {
         for node in &self.nodes {
             let state = node.leader.state();
@@ -388,7 +388,7 @@ impl Cluster {
                     let groups = state.groups(account).into_iter().flat_map(|groups| groups.iter());
                     groups.map(|(id, group)| (id, group.limits, group.generation, group.triggered)).collect()
                 };
-                assert_eq!(known(state), known(home), "groups of {account} on {at} and at home");
+                assert_eq!(known(state), known(home), "groups of {account} on {at} and on the home shard differ");
             }
         }
     }
@@ -400,8 +400,8 @@ impl Cluster {
         }
     }
 
-    /// Every command of every log has exactly one outcome that counts, in order; every order
-    /// exactly one birth.
+    /// Every command of every log has exactly one outcome that counts, in order. Every order is
+    /// accepted exactly once.
     pub fn check_exactly_once(&self) {
         let mut born = BTreeSet::new();
         for node in &self.nodes {
@@ -412,7 +412,7 @@ impl Cluster {
                 if let Event::OrderPlaced(schemas::event::OrderPlaced { id, .. }) | Event::OrderRejected { id, .. } =
                     event
                 {
-                    assert!(born.insert(*id), "order {id} was born twice");
+                    assert!(born.insert(*id), "order {id} was accepted twice");
                 }
             }
             node.check_answered_once();
@@ -444,13 +444,13 @@ impl Cluster {
 
 impl Node {
     /// All records of the events partition.
-    #[allow(dead_code, reason = "tests share this code, and not all keep what it writes")]
+    #[allow(dead_code, reason = "shared test code; some tests drop the logs that it writes")]
     pub fn log(&self) -> &[Vec<u8>] {
         &self.events
     }
 
-    /// What [`Cluster::take_snapshot`] took last.
-    #[allow(dead_code, reason = "tests share this code, and not all keep what it writes")]
+    /// Returns the last snapshot of [`Cluster::take_snapshot`].
+    #[allow(dead_code, reason = "shared test code; some tests drop the logs that it writes")]
     pub fn snapshot(&self) -> Option<&[u8]> {
         self.snapshot.as_deref()
     }
@@ -463,13 +463,13 @@ impl Node {
         self.leader.state().purses().map(|(_, purse)| purse)
     }
 
-    /// What was asked, by id.
+    /// Returns all commands of the logs, by id.
     fn asked(&self) -> impl Iterator<Item = (CommandId, Command)> {
         let records = self.commands.iter().filter_map(|(_, bytes)| CommandRecord::decode(bytes).ok());
         records.map(|record| (record.id, record.command))
     }
 
-    /// Each request has one answer, however long it was parked.
+    /// Each request has exactly one answer, however long it was parked.
     fn check_answered_once(&self) {
         let mut answers: BTreeMap<CommandId, usize> = BTreeMap::new();
         for part in self.outcomes.iter().flat_map(answers::parts) {
@@ -524,15 +524,15 @@ fn is_answer(event: &Event) -> bool {
         )
 }
 
-/// A trace that is this command's alone.
+/// A trace id that is unique to this command.
 fn traced(id: CommandId) -> Option<TraceContext> {
     let mut bytes = [1; 25];
     bytes[..16].copy_from_slice(&{ id.0 }.to_le_bytes());
     TraceContext::new(bytes)
 }
 
-/// What follows a `Resumed` answers the command that it names: what time does by itself comes
-/// before.
+/// Events after a `Resumed` belong to the command that it names; timed events of the outcome come
+/// before it.
 fn nothing_due_answers(events: &[Event]) {
     let resumed = events.iter().position(|event| matches!(event, Event::Resumed { .. })).unwrap_or(events.len());
     let by_itself = |event: &&Event| match event {
@@ -543,5 +543,5 @@ fn nothing_due_answers(events: &[Event]) {
         _ => false,
     };
     let found = events[resumed..].iter().find(by_itself);
-    assert!(found.is_none(), "{found:?} follows a `Resumed`, and answers nothing: {events:?}");
+    assert!(found.is_none(), "{found:?} follows a `Resumed` but answers no command: {events:?}");
 }

@@ -1,8 +1,8 @@
-//! Every kind of event by name, for tests that must reach them.
+//! Lists every kind of event by name, for tests that must reach each of them.
 
 use schemas::Event;
 
-/// Names every kind of event, so that a new one must be thought of here.
+/// Names every kind of event. The match is exhaustive, so that a new kind must be added here.
 macro_rules! kinds {
     ($($kind:ident)*) => {
         pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
@@ -10,7 +10,7 @@ macro_rules! kinds {
         pub fn kind(event: &Event) -> &'static str {
             match event {
                 $(Event::$kind { .. } => stringify!($kind),)*
-                Event::Unknown { .. } => panic!("the law never says it"),
+                Event::Unknown { .. } => panic!("the core never writes it"),
             }
         }
     };

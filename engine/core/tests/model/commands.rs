@@ -1,5 +1,5 @@
-//! Turns steps into commands: relative times, amounts and picks into what they mean where the run
-//! stands.
+//! Turns random steps into commands: relative times, amounts and choices become concrete ones, from
+//! the current state of the run.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::steps::{
 use super::world::World;
 
 impl World<'_> {
-    /// What a step sends, and where; `None` if it is no command of its own.
+    /// Returns the command of a step and its shard; `None` if the step is not a command.
     pub(super) fn command(&self, step: &Step) -> Option<(Shard, Command)> {
         let (home, route, command) = match step.clone() {
             Step::Place(wish, route) => {
@@ -126,7 +126,7 @@ impl World<'_> {
         ApiKey { expires, terms, ..ApiKey::with_secret(ApiKeyId(id), [1; 32], Scopes::from_bits(scopes)) }
     }
 
-    /// What goes to an account's home.
+    /// Sends the command to the account's home shard.
     fn of_account(&self, step: Step) -> Option<(u64, Route, Command)> {
         Some(match step {
             Step::Group { who, group, act, route } => {
@@ -186,7 +186,7 @@ impl World<'_> {
         })
     }
 
-    /// One that was never proposed, before the first.
+    /// Returns a proposed deposit; before the first one, an id that was never proposed.
     fn proposed(&self, back: usize) -> (ProposalId, AccountId, Credits) {
         let known = self.proposals.iter().rev().nth(back).copied();
         known.unwrap_or((ProposalId::compose(self.shard(0), 1_000_000), AccountId(1), Credits(1)))
@@ -215,7 +215,7 @@ impl World<'_> {
         AccountLimits { live_orders, held }
     }
 
-    /// Who asks, for which order.
+    /// Returns the account that asks and the order that it means.
     fn own(&self, who: u64, which: Which) -> (u64, OrderRef) {
         let Which::Own(at) = which else { return (who, self.meant(who, which, None)) };
         let live = self.model.markets.iter().flat_map(|market| &market.orders);
@@ -243,7 +243,7 @@ impl World<'_> {
         }
     }
 
-    /// A market of this shard.
+    /// Returns a market of this shard.
     fn market_on(&self, shard: Shard, market: usize) -> MarketId {
         let there = |id: &MarketId| self.map.of_market(*id) == shard;
         let all: Vec<_> = (0..MARKETS + 3).map(market_of).filter(there).collect();
@@ -255,8 +255,8 @@ impl World<'_> {
         self.model.markets.iter().find_map(|market| market.order(id))
     }
 
-    /// What a batch on this shard asks. Each request counts on what those before it leave, or let
-    /// go.
+    /// Returns the requests of a batch on this shard. Each request counts on the credits that those
+    /// before it leave or release.
     fn requests(&self, who: u64, shard: Shard, items: &[Item]) -> Vec<BatchRequest> {
         let mut spare = self.available(who);
         let mut request = |item: &Item| match item {
@@ -284,7 +284,7 @@ impl World<'_> {
         items.iter().map(&mut request).collect()
     }
 
-    /// What an amendment asks for.
+    /// Returns the change that an amendment asks for.
     fn changed(&self, order: OrderRef, change: Change, spare: Credits) -> (Option<Price>, Option<Quantity>) {
         let price = change.price.map(price_of);
         let rest = || {
@@ -304,7 +304,7 @@ impl World<'_> {
         Timestamp(self.clock.saturating_add_signed(from_now))
     }
 
-    /// An order of an account that has so much to spend.
+    /// Returns an order of an account that can spend so much.
     pub fn order(&self, wish: &Wish, spare: Credits) -> NewOrder {
         let (price, fee_rate) = (price_of(wish.price), FeeRate::new(wish.rate).unwrap());
         let quantity = quantity_of(match wish.quantity {
@@ -413,12 +413,12 @@ fn price_of(ticks: u16) -> Price {
     Price::new(ticks).unwrap()
 }
 
-/// At most as many as an order may have.
+/// At most the largest quantity of an order.
 fn quantity_of(contracts: u32) -> Quantity {
     Quantity::new(contracts.min(QUANTITY_MAX)).unwrap()
 }
 
-/// As many contracts as there is money for, or as an order may have.
+/// As many contracts as the credits pay for, at most the largest quantity of an order.
 fn payable(credits: Credits, each: Credits) -> u32 {
     u32::try_from((credits.micros() / each.micros()).clamp(0, QUANTITY_MAX.into())).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The comparison of the core and the model.
+//! Compares the core with the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ macro_rules! agree {
     }};
 }
 
-/// Compares the events of a command. Credits to wallets are added up for each order.
+/// Compares the events of a command. Changes of wallets are summed for each order.
 pub fn events(map: ShardMap, core: &[(Shard, Event)], model: &Outcome) -> Result<(), String> {
     let (told, expected) = (normal::normal(map, core), normal::normal(map, &model.events));
     let none = Vec::new();
@@ -40,7 +40,7 @@ pub fn events(map: ShardMap, core: &[(Shard, Event)], model: &Outcome) -> Result
     Ok(())
 }
 
-/// The order in which several are completed is not specified.
+/// The order of several completed mass cancels is not specified.
 fn in_order(mut completed: Vec<Completed>) -> Vec<Completed> {
     completed.sort_by_cached_key(|instruction| format!("{instruction:?}"));
     completed
@@ -81,7 +81,7 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     agree!(admins, model.admins.values().collect::<Vec<_>>(), "admins");
     for state in &core.states {
         next_due(state, model)?;
-        agree!(state.parked().count(), 0, "requests that wait on {}", state.shard());
+        agree!(state.parked().count(), 0, "parked requests on {}", state.shard());
         deposits(state, model)?;
         state.assert_all();
     }
@@ -89,9 +89,10 @@ pub fn states(core: &Shards, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// Besides the timers of the model, purses away from home come to rest.
+/// The core has timers that the model lacks: purses away from home return their free credits when
+/// they are idle.
 fn next_due(state: &ShardState, model: &Model) -> Result<(), String> {
-    // A past time means now.
+    // A time in the past means now.
     let late = |due: Timestamp| due.max(model.now);
     let (due, expected) = (state.next_due().map(late), model.next_due(state.shard()).map(late));
     let rests =
@@ -110,7 +111,7 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
     agree!(purses, model.accounts.values().map(|account| account.purses.len()).sum(), "purses");
     for (id, expected) in &model.accounts {
         let Some(account) = core.states[model.home(*id).index()].account(*id) else {
-            return Err(format!("account {id} is not there"));
+            return Err(format!("account {id} is missing"));
         };
         let settings = (account.frozen, account.limits, account.dead_man_due);
         agree!(settings, (expected.frozen, expected.limits, expected.dead_man), "settings of {id}");
@@ -120,9 +121,9 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
         agree!(purses.iter().map(|(at, _)| *at).collect::<BTreeSet<_>>(), expected.purses.clone(), "purses of {id}");
         agree!(purses.iter().all(|(_, purse)| purse.frozen == expected.frozen), true, "frozen purses of {id}");
         let available = purses.iter().map(|(_, purse)| purse.available).sum::<Credits>();
-        agree!(available, expected.available, "what {id} has available");
+        agree!(available, expected.available, "available credits of {id}");
         let held = purses.iter().map(|(_, purse)| purse.held).sum::<Credits>();
-        agree!(held, model.held(*id), "what {id} holds (I-5)");
+        agree!(held, model.held(*id), "held credits of {id} (I-5)");
         let live = purses.iter().map(|(_, purse)| purse.live_orders as usize).sum::<usize>();
         agree!(live, model.live_orders(*id).len(), "live orders of {id}");
         core.states.iter().try_for_each(|state| pages(state, model, *id))?;
@@ -131,9 +132,8 @@ fn accounts(core: &Shards, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares an account's order groups, as a shard where it has a purse knows them. The filled
-/// contracts of a triggered group are irrelevant.
-/// nobody.
+/// Compares an account's order groups on each shard where it has a purse. The filled contracts of a
+/// triggered group are irrelevant.
 fn groups(state: &ShardState, model: &Model, account: AccountId) -> Result<(), String> {
     let (at, now) = (state.shard(), model.now);
     let found = state.groups(account).into_iter().flat_map(|groups| groups.iter());
@@ -156,16 +156,16 @@ fn groups(state: &ShardState, model: &Model, account: AccountId) -> Result<(), S
     Ok(())
 }
 
-/// Compares deposits that wait for a second admin, and each admin's sole deposits of today.
+/// Compares deposits that wait for a second admin, and today's deposits that each admin made alone.
 fn deposits(state: &ShardState, model: &Model) -> Result<(), String> {
     let at = state.shard();
     let open: Vec<_> =
         state.deposits().open.iter().map(|(id, p)| (*id, p.account, p.amount, p.by, p.expires)).collect();
     let expected: Vec<_> = model.open_at(at).iter().map(|p| (p.id, p.account, p.amount, p.by, p.expires)).collect();
-    agree!(open, expected, "deposits that wait on {at}");
+    agree!(open, expected, "proposed deposits on {at}");
     if state.deposits().day == model.now.0 / DAY_MS {
         for (by, sum) in &state.deposits().alone {
-            agree!(*sum, model.sum_alone(at, *by), "what {by} has deposited alone on {at}");
+            agree!(*sum, model.sum_alone(at, *by), "deposits of {by} alone on {at}");
         }
     }
     Ok(())
@@ -173,7 +173,7 @@ fn deposits(state: &ShardState, model: &Model) -> Result<(), String> {
 
 fn one_market(home: &ShardState, expected: &Market) -> Result<(), String> {
     let id = expected.id();
-    let Some(market) = home.market(id) else { return Err(format!("market {id} is not there")) };
+    let Some(market) = home.market(id) else { return Err(format!("market {id} is missing")) };
     let listed = engine_core::Listed::of(&expected.listing);
     agree!(
         &market.listing,
@@ -232,7 +232,7 @@ fn pages(state: &ShardState, model: &Model, account: AccountId) -> Result<(), St
     Ok(())
 }
 
-/// Compares what is ahead of each order at its price, as far as its account may ask.
+/// Compares the quantity ahead of each order at its price, as far as its account may ask.
 fn queues(home: &ShardState, queue: &[Row]) -> Result<(), String> {
     let mut count = QueueCount::of_at_most(queue.len());
     for (nth, (order, account, _, price, remaining, _)) in queue.iter().enumerate() {
@@ -243,9 +243,9 @@ fn queues(home: &ShardState, queue: &[Row]) -> Result<(), String> {
             ..ahead
         });
         let told = home.queued_order(*account, *order, &mut count).map(|queued| (queued.ahead, queued.remaining));
-        agree!(told, Some((ahead, *remaining)), "what is ahead of {order}");
+        agree!(told, Some((ahead, *remaining)), "quantity ahead of {order}");
         let other = AccountId(account.0 + 1);
-        agree!(home.queued_order(other, *order, &mut count), None, "{order} is nobody else's");
+        agree!(home.queued_order(other, *order, &mut count), None, "{order} is visible to another account");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Corners that random steps hardly reach: the limits of one command, of a wallet and of an
-//! account's keys.
+//! Cases that random steps hardly reach: the limits of one command, of a wallet and of an account's
+//! keys.
 
 use schemas::limits::{
     ACCOUNT_API_KEYS_MAX, ACCOUNT_GROUPS_MAX, ADMINS_MAX, AMOUNT_MAX, BATCH_MAX, DAY_MS, DEPOSIT_ALONE_MAX,
@@ -81,8 +81,8 @@ fn admin(id: u64, roles: u8, lasts: Option<i64>, by: u64) -> Step {
     Step::SetAdmin { admin: SetAdmin { id, secret, roles, lasts }, by, route: Route::Home }
 }
 
-/// As many admins as there may be, and one more in place of one that is revoked. The last that
-/// keeps admins stays.
+/// The largest number of admins, and one more in place of a revoked one. The last admin with the
+/// role `admins` cannot be removed.
 fn many_admins(world: &mut World<'_>) -> Done {
     world.step(&admin(1, 8, Some(1_000), 1))?;
     world.step(&admin(1, 7, None, 1))?;
@@ -94,7 +94,7 @@ fn many_admins(world: &mut World<'_>) -> Done {
     world.step(&admin(most + 1, 15, Some(0), 1))?;
     world.step(&admin(most + 1, 15, Some(1_000), 1))?;
     world.step(&Step::RevokeAdmin { admin: 1, by: most + 1, route: Route::Home })?;
-    // One that is not there has no key to keep; one that is there keeps it.
+    // An unknown admin has no key to keep; a known one keeps its key.
     for id in [2, 4] {
         let kept = SetAdmin { id, secret: None, roles: 3, lasts: None };
         world.step(&Step::SetAdmin { admin: kept, by: 1, route: Route::Home })?;
@@ -115,7 +115,7 @@ fn make(who: u64, group: u16, contracts: u32, seconds: u8) -> Step {
     act(who, group, GroupAct::Make(GroupLimits::new(contracts, seconds).expect("limits")))
 }
 
-/// As many groups as an account may have, and one more; an order in the last.
+/// The largest number of groups of an account, and one more; an order in the last group.
 fn many_groups(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let most = u16::try_from(ACCOUNT_GROUPS_MAX).expect("a number");
@@ -127,8 +127,8 @@ fn many_groups(world: &mut World<'_>) -> Done {
     world.step(&make(3, most + 1, 5, 60))
 }
 
-/// As many orders of a group as may rest on a shard, and one more; then one fill ends them all.
-/// Some of them sell, so that buys that only reduce shrink.
+/// The largest number of orders of a group on a shard, and one more; then one fill cancels all of
+/// them. Some of them sell, so that reduce-only buys shrink.
 fn full_groups(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     world.step(&make(1, 1, 5, 10))?;
@@ -138,7 +138,7 @@ fn full_groups(world: &mut World<'_>) -> Done {
     rest(world, GROUP_ORDERS_MAX - 2, &of_group(plain(1, 0, Entry::BuyYes, 100, 1)))?;
     world.step(&Step::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)), Route::Home))?;
     world.step(&batch(1, 0, true, vec![Item::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)))]))?;
-    // What an order that is cancelled leaves can be used in the same batch.
+    // Credits that a cancel releases can be used in the same batch.
     let moved = vec![Item::Cancel(Which::Own(2)), Item::Place(of_group(plain(1, 0, Entry::BuyYes, 200, 1)))];
     world.step(&batch(1, 0, true, moved))?;
     world.step(&Step::Place(Wish { reduce_only: true, ..plain(1, 0, Entry::BuyNo, 3_000, 4) }, Route::Home))?;
@@ -149,7 +149,7 @@ fn full_groups(world: &mut World<'_>) -> Done {
     world.step(&act(1, 1, GroupAct::Delete))
 }
 
-/// A group whose orders rest everywhere: what fills in all of them together reaches the limit.
+/// A group with orders on every shard: the fills of all shards together reach the limit.
 fn spread_groups(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     world.step(&make(3, 2, 12, 10))?;
@@ -162,7 +162,7 @@ fn spread_groups(world: &mut World<'_>) -> Done {
         world.step(&Step::Wait { milliseconds: 100, late: false })?;
     }
     world.step(&Step::Place(quote(0), Route::Home))?;
-    // What is left of the window is less than what other limits would allow.
+    // The rest of the window is less than other limits would allow.
     world.step(&act(3, 2, GroupAct::Reset))?;
     for market in 0..MARKETS {
         world.step(&Step::Place(quote(market), Route::Home))?;
@@ -173,7 +173,7 @@ fn spread_groups(world: &mut World<'_>) -> Done {
         world.step(&act(3, 2, GroupAct::Change(limits)))?;
         world.step(&Step::Wait { milliseconds: 4_000, late: false })?;
     }
-    // Too late, and of another window.
+    // Too late, and in another window.
     world.step(&act(3, 2, GroupAct::Reset))?;
     for _ in 0..3 {
         world.step(&Step::Place(quote(2), Route::Home))?;
@@ -199,7 +199,7 @@ fn groups_in_batches(world: &mut World<'_>) -> Done {
             world.step(&act(3, 1, GroupAct::Delete))?;
             world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
         }
-        // With itself: a trade between two orders of a group counts once.
+        // A self-trade between two orders of a group counts once.
         world.step(&make(3, 1, 4, 10))?;
         let itself =
             |entry, quantity| of_group(Wish { self_trade: SelfTrade::Allow, ..plain(3, 0, entry, 5_000, quantity) });
@@ -210,7 +210,7 @@ fn groups_in_batches(world: &mut World<'_>) -> Done {
         world.step(&batch(3, 0, all_or_nothing, vec![Item::Place(ungrouped), rests()]))?;
         world.step(&act(3, 1, GroupAct::Delete))?;
     }
-    // Fills whole only if its group, and that of who it meets, leave enough.
+    // An order fills whole only if its group and its counterparties' groups leave enough.
     for (who, contracts) in [(3, 4), (3, 5), (2, 4), (2, 5)] {
         world.step(&make(who, 1, contracts, 10))?;
         let quote = plain(2, 0, Entry::BuyNo, 5_000, 5);
@@ -223,13 +223,13 @@ fn groups_in_batches(world: &mut World<'_>) -> Done {
         world.step(&act(who, 1, GroupAct::Delete))?;
         world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
     }
-    // A key is not replaced for too long.
+    // The grace period of a replaced key has a maximum.
     let (key, grace_ms) = (WantedKey::plain(50), KEY_GRACE_MAX_MS + 1);
     world.step(&Step::RotateKey { who: 1, old: 1, key, grace_ms, by: None, route: Route::Home })
 }
 
-/// A taker meets so many orders before a group that it would trigger that one command cannot end
-/// them all: it stops before, and the next one triggers it.
+/// A taker meets so many orders that the trigger of their group would cancel more than one command
+/// can. The taker stops before it; the next order triggers the group.
 fn group_beyond_a_command(world: &mut World<'_>) -> Done {
     for who in [1, 2, 3] {
         world.step(&Step::Open { who, key: who, route: Route::Home })?;
@@ -260,7 +260,7 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
     for key in 1..=ACCOUNT_API_KEYS_MAX as u64 {
         world.step(&Step::AddKey { who: 1, key: WantedKey::plain(key), by: None, route: Route::Home })?;
     }
-    // With all its keys an account can still replace one, and not two at once.
+    // With the largest number of keys an account can still replace one, but not two at once.
     for (old, new) in [(1, 50), (2, 51)] {
         let (key, grace_ms) = (WantedKey::plain(new), KEY_GRACE_MAX_MS);
         world.step(&Step::RotateKey { who: 1, old, key, grace_ms, by: Some(3), route: Route::Home })?;
@@ -268,7 +268,7 @@ fn wallet_and_keys(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// So many that one command cannot fill, cancel or sweep them all.
+/// More orders than one command can fill, cancel or sweep.
 fn many_orders(world: &mut World<'_>) -> Done {
     for who in [1, 2] {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
@@ -286,7 +286,7 @@ fn many_orders(world: &mut World<'_>) -> Done {
     world.step(&change(Transition::Resume))?;
     rest(world, 2 * SWEEP_MAX + BATCH_MAX, &plain(2, 0, Entry::BuyNo, 4_000, 1))?;
     world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
-    // Before the first is through.
+    // Before the first sweep has ended.
     world.step(&Step::Wait { milliseconds: 0, late: true })?;
     world.step(&Step::MassCancel { who: 2, market: None, route: Route::Home })?;
     world.step(&Step::Wait { milliseconds: 1, late: false })?;
@@ -307,8 +307,8 @@ fn batch(who: u64, market: usize, all_or_nothing: bool, items: Vec<Item>) -> Ste
     Step::Batch { who, market, all_or_nothing, items, route: Route::Home }
 }
 
-/// Requests of a batch that wait for credits, while others pass that free some, or that speak of
-/// them.
+/// Requests of a batch that wait for credits, while later ones pass them that free credits or refer
+/// to them.
 fn waiting_in_a_batch(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     for market in 0..MARKETS {
@@ -322,7 +322,7 @@ fn waiting_in_a_batch(world: &mut World<'_>) -> Done {
             vec![named(2), Item::Cancel(Which::Named(2, market))],
             vec![named(3), named(3), Item::Place(Wish { name: Some(3), ..buy(Size::Exactly(1)) })],
         ] {
-            // All credits are elsewhere, but for those of one order and some more.
+            // All credits are on another shard, except those of one order and a few more.
             world.step(&Step::Place(Wish { market: (market + 1) % MARKETS, ..buy(Size::Rest(0)) }, Route::Home))?;
             world.step(&Step::MassCancel { who: 3, market: None, route: Route::Home })?;
             world.step(&Step::Place(plain(3, market, Entry::BuyYes, 4_000, 10), Route::Home))?;
@@ -333,7 +333,7 @@ fn waiting_in_a_batch(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Free credits go home when nothing changes a purse, and what a market pays out at once.
+/// Free credits return home when the purse is idle; payouts of a market return at once.
 fn purses_at_rest(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     for market in 0..MARKETS {
@@ -341,7 +341,7 @@ fn purses_at_rest(world: &mut World<'_>) -> Done {
         let (answer, by) = (ResolutionAnswer::Value(YesValue::YES), 2);
         world.step(&Step::Finish { market, answer, seen: answer, by })?;
     }
-    // Who has traded was paid out; the orders of the third account were cancelled.
+    // The accounts that traded were paid out; the orders of the third account were cancelled.
     has_nothing_away(world, 1..=2)?;
     world.step(&Step::Wait { milliseconds: 2 * PURSE_REST_MS, late: false })?;
     has_nothing_away(world, 1..=3)
@@ -358,7 +358,8 @@ fn has_nothing_away(world: &World<'_>, mut accounts: std::ops::RangeInclusive<u6
     }
 }
 
-/// An amendment holds what it asks for, though its order goes where it holds less.
+/// An amendment holds the credits of the new order, even if the order trades at a better price and
+/// needs less.
 fn amended_elsewhere(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let (who, free) = (3, Wish { rate: 0, post_only: PostOnly::Reprice, ..plain(3, 0, Entry::BuyYes, 4_000, 10) });
@@ -373,8 +374,8 @@ fn amended_elsewhere(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Room that orders leave when limits are lower than what there is; room that was used on another
-/// shard.
+/// Room that orders release when limits are below the current use, and room that was used on
+/// another shard.
 fn lowered_limits(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let (who, route) = (3, Route::Home);
@@ -397,7 +398,7 @@ fn lowered_limits(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// The same is said of it at its home and elsewhere.
+/// An unknown account has the same answer on its home shard and on others.
 fn unknown_account(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let buy = |market, quantity| Item::Place(plain(ACCOUNTS + 1, market, Entry::BuyYes, 4_000, quantity));
@@ -407,8 +408,8 @@ fn unknown_account(world: &mut World<'_>) -> Done {
     })
 }
 
-/// YES that an amendment lets go for a moment, and as many NO at least, cannot be promised; more NO
-/// can.
+/// YES that an amendment releases only for a moment cannot be promised if as many NO are promised;
+/// more NO can.
 fn sells_in_one_batch(world: &mut World<'_>) -> Done {
     world.furnish(&[LISTING; MARKETS])?;
     let place = |who, entry, price, quantity| Step::Place(plain(who, 0, entry, price, quantity), Route::Home);
@@ -425,8 +426,8 @@ fn sells_in_one_batch(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Names are forgotten after a day, but for those of orders that rest, and for a day those of
-/// orders that did.
+/// Client ids are forgotten after a day, except those of resting orders; those of orders that
+/// rested are kept for a day after their end.
 fn old_names(world: &mut World<'_>) -> Done {
     const HOUR: u64 = 60 * 60 * 1_000;
     let route = Route::Home;
@@ -448,7 +449,7 @@ fn old_names(world: &mut World<'_>) -> Done {
             wait(world, hours)?;
             again(world)?;
         }
-        // One is filled, one is cancelled; both had rested for days.
+        // One order is filled, one is cancelled; both have rested for days.
         wait(world, 60)?;
         world.step(&Step::Place(plain(1, market, Entry::BuyNo, 5_900, 5), route))?;
         world.step(&cancel(1))?;
@@ -463,8 +464,8 @@ fn old_names(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// More orders whose time has come than one command may take off, before any of them was swept:
-/// nobody sees behind them.
+/// More expired orders than one command may remove, before a sweep removes them: orders behind them
+/// are not reached.
 fn behind_many_expired(world: &mut World<'_>) -> Done {
     for who in [1, 2] {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
@@ -489,7 +490,8 @@ fn behind_many_expired(world: &mut World<'_>) -> Done {
     Ok(())
 }
 
-/// Proposed deposits: under a name, confirmed, dropped, forgotten by all, and as many as may wait.
+/// Proposed deposits: with a client id, confirmed, dropped, forgotten, and the largest number that
+/// may wait.
 fn two_admins(world: &mut World<'_>) -> Done {
     let (who, amount, route) = (1, DEPOSIT_ALONE_MAX + 1, Route::Home);
     let propose = |name| Step::Deposit { who, amount, name, by: 1, route };
@@ -513,7 +515,7 @@ fn two_admins(world: &mut World<'_>) -> Done {
     world.step(&propose(Some(2)))?;
     world.step(&Step::DropDeposit { back: 0, by: 3, route })?;
     world.step(&propose(Some(2)))?;
-    // Its time comes; before and after `AdvanceTime` it is as good as gone.
+    // The proposal expires; both before and after `AdvanceTime` it counts as gone.
     world.step(&Step::Wait { milliseconds: DEPOSIT_PROPOSAL_MS, late: true })?;
     world.step(&confirm(as_proposed, 2))?;
     world.step(&confirm(as_proposed, 2))?;
@@ -523,8 +525,8 @@ fn two_admins(world: &mut World<'_>) -> Done {
     world.step(&confirm(as_proposed, 2))
 }
 
-/// The limit of a day counts what an admin has deposited alone, in whatever parts; each admin has
-/// one, and each day, up to so many admins.
+/// The daily limit counts an admin's deposits alone, however they are split; each admin has its own
+/// limit, per day, up to the largest number of admins.
 fn splitting(world: &mut World<'_>) -> Done {
     let route = Route::Home;
     let deposit = |who, amount, by| Step::Deposit { who, amount, name: None, by, route };
@@ -541,8 +543,8 @@ fn splitting(world: &mut World<'_>) -> Done {
     (1..=2).try_for_each(|by| world.step(&deposit(1, DEPOSIT_ALONE_MAX, by)))
 }
 
-/// Markets that were paid out leave, their tickers are never listed again, and others come to their
-/// places.
+/// Paid-out markets are archived, their tickers are never listed again, and other markets take
+/// their slots.
 fn archived(world: &mut World<'_>) -> Done {
     let (route, who) = (Route::Home, 3);
     let listing = Listed { fees: (10_000, 20_000), expiry: (2 * MARKET_KEPT_MS).cast_signed(), ..LISTING };
@@ -569,7 +571,8 @@ fn archived(world: &mut World<'_>) -> Done {
         world.step(&Step::Wait { milliseconds: 1_000, late: market > 0 })?;
         about(market, 3).iter().try_for_each(|step| world.step(step))?;
         about(market, 2).iter().try_for_each(|step| world.step(step))?;
-        // Orders in all markets that there are, the one at the place of another among them.
+        // Late cancels in all markets, among them one of a market whose slot another market has
+        // taken.
         let listing = Listed { expiry: (2 * MARKET_KEPT_MS).cast_signed(), ..listing };
         world.step(&Step::Create { market: MARKETS + market, listing, route })?;
         world.step(&Step::Change { market: MARKETS + market, by: 1, transition: Transition::Open, route })?;
@@ -589,7 +592,8 @@ fn too_late_to_cancel(world: &mut World<'_>) -> Done {
     world.step(&Step::Cancel { who: 1, which: Which::Own(0), route: Route::Home })
 }
 
-/// As many buys that only reduce as may rest, in front of the limit of what one order may meet.
+/// The largest number of resting reduce-only buys, in front of the limit of orders that one order
+/// may meet.
 fn many_that_reduce(world: &mut World<'_>) -> Done {
     for who in 1..=3 {
         world.step(&Step::Open { who, key: 1, route: Route::Home })?;
@@ -606,20 +610,21 @@ fn many_that_reduce(world: &mut World<'_>) -> Done {
         world.step(&batch(1, 0, all_or_nothing, items))?;
     }
     world.step(&place(reducing(Entry::SellYes, 9_000, 1)))?;
-    // The makers before leave room for its order and all of those that shrink for it but one.
+    // The makers before leave room for the order and for all orders that shrink for it, except one.
     rest(world, ORDER_FILLS_MAX - REDUCE_ONLY_MAX, &plain(2, 0, Entry::BuyNo, 5_000, 1))?;
     world.step(&place(plain(1, 0, Entry::BuyNo, 5_000, 10)))?;
     let all = u32::try_from(ORDER_FILLS_MAX).unwrap();
     let kill = Wish { wait: Wait::Fok, ..plain(3, 0, Entry::BuyYes, 5_000, all - 19) };
     world.step(&place(kill))?;
     world.step(&place(plain(3, 0, Entry::BuyYes, 5_000, 20_000)))?;
-    // Now there is room, for that and for those behind.
+    // Now there is room for that order and for those behind it.
     world.step(&place(plain(3, 0, Entry::BuyYes, 6_000, 200)))?;
     world.step(&Step::MassCancel { who: 1, market: None, route: Route::Home })
 }
 
-/// The YES of an exclusive event goes from market to market, and once one is paid out with it, to
-/// no other. A name that could be an id, and times of which no reader could show the text.
+/// The YES claim of an exclusive event moves from market to market; once a market is paid out as
+/// YES, no other can claim it. Also a name that looks like an id, and times that no reader can
+/// format.
 fn odd_names_and_times(world: &mut World<'_>) -> Done {
     const MILLENNIA: i64 = 10_000 * 366 * 24 * 60 * 60 * 1_000;
     let route = Route::Home;
@@ -667,7 +672,7 @@ fn one_yes(world: &mut World<'_>) -> Done {
     steps.iter().try_for_each(|step| world.step(step))
 }
 
-/// As many texts as a market may have, and its times up to the last moment.
+/// The largest number of texts of a market, and its times up to the latest moment.
 fn many_texts(world: &mut World<'_>) -> Done {
     let (route, market) = (Route::Home, 0);
     let opens = Listed { opens: Some(1_000), tags: Names { first: 0, count: 3 }, ..LISTING };
@@ -696,7 +701,7 @@ fn many_texts(world: &mut World<'_>) -> Done {
         world.step(&Step::Edit { market, edit, route })?;
     }
     world.step(&Step::Add { market, addition: tags(1, 1), route })?;
-    // It opens, and closes, by itself; both at once if nobody looks in between.
+    // The market opens and closes by itself; at one moment if no command comes in between.
     world.step(&Step::Create { market: 1, listing: Listed { expiry: 2_000, ..opens }, route })?;
     world.step(&Step::Wait { milliseconds: 2_990, late: true })?;
     world.step(&Step::Edit { market, edit: Edited { opens: Some(None), ..same }, route })?;

@@ -1,4 +1,4 @@
-//! What a run has seen. A law that is never tried is not tested.
+//! Counts what a run has reached. A rule that is never reached is not tested.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use super::law::Standing;
 use super::preview::Seen;
 use crate::kinds::{KINDS, kind};
 
-/// The leading process tells it now and then; it is no answer to a command.
+/// The leading process writes these from time to time; they answer no command.
 const NOT_DECIDED: &str = "StateHashed";
 
-/// Of the command's record, which the law does not see.
+/// Rejections of the command's record, before the core sees the command.
 const OF_RECORDS: &str = "CameWith";
 
-/// What is written, and by whom it is read: see `tests/vocabulary.rs`.
+/// Announcements of components and the vocabulary: see `tests/vocabulary.rs`.
 const VOCABULARY: [&str; 3] = ["PartAnnounced", "PartLeft", "VocabularyRaised"];
 const VOCABULARY_REFUSED: [Rejection; 3] =
     [Rejection::VocabularyNotHigher, Rejection::VocabularyUnread, Rejection::PartsLimit];
 
-/// What only messages that are not delivered lead to, or more requests than one command, or one
-/// run, brings; or what two admins say beside the law.
+/// Needs undelivered messages, more requests than one command or one run has, or acts of two admins
+/// that the model does not know.
 const NOT_DELIVERED: [Rejection; 7] = [
     Rejection::FundingTimeout,
     Rejection::ParkedLimit,
@@ -32,7 +32,7 @@ const NOT_DELIVERED: [Rejection; 7] = [
     Rejection::YesPending,
 ];
 
-/// What a request that waited may come to.
+/// Events that may answer a parked request.
 const ANSWERS: [&str; 10] = [
     "OrderPlaced",
     "OrderRejected",
@@ -46,19 +46,19 @@ const ANSWERS: [&str; 10] = [
     "InstructionCompleted",
 ];
 
-/// How often what was seen.
+/// Counts occurrences by name.
 #[derive(Default, Debug)]
 pub struct Coverage {
     pub commands: u64,
     kinds: BTreeMap<&'static str, u64>,
-    /// What followed a `Resumed`.
+    /// Events that followed a `Resumed`.
     answers: BTreeMap<&'static str, u64>,
     rejections: BTreeMap<Rejection, u64>,
     cancels: BTreeMap<CancelReason, u64>,
-    /// Names of movements that were used again: on one shard or on several, how the movement stood,
-    /// and whether it was the same.
+    /// Repeated client ids of movements: on one shard or on several, the movement's state, and
+    /// whether the request was the same.
     repeats: BTreeMap<(bool, Standing, bool), u64>,
-    /// What orders' previews said.
+    /// Results of order previews.
     pub previews: Seen,
 }
 
@@ -103,7 +103,7 @@ impl Coverage {
         }
     }
 
-    /// What was never seen.
+    /// Returns the names that never occurred.
     pub fn missing(&self) -> Vec<String> {
         let kinds = KINDS.iter().filter(|kind| ![NOT_DECIDED, OF_RECORDS].contains(kind));
         let kinds = kinds.filter(|kind| !VOCABULARY.contains(kind));
@@ -119,9 +119,8 @@ impl Coverage {
         // On one shard everything arrives at once.
         let repeats = repeats.filter(|(alone, standing, _)| !(*alone && *standing == Standing::UnderWay));
         let repeats = repeats.filter(|repeat| !self.repeats.contains_key(repeat));
-        let repeats = repeats.map(|(alone, standing, same)| {
-            format!("{standing:?} under its name again (one shard: {alone}, the same: {same})")
-        });
+        let repeats = repeats
+            .map(|(alone, standing, same)| format!("{standing:?} repeated (one shard: {alone}, the same: {same})"));
         let kinds = kinds.map(|kind| (*kind).to_owned());
         let answers = answers.map(|kind| format!("{kind} after a wait"));
         kinds

@@ -1,5 +1,5 @@
-//! What the core tells, in the form in which the model tells it: without purses, waiting and
-//! traffic, shard by shard.
+//! The core's events in the model's form: without purses, waiting and messages between shards,
+//! shard by shard.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use schemas::{AccountId, CommandId, Event, GroupId, MarketId, Parked, ParkedRequ
 
 use super::law::Decided;
 
-/// Events shard by shard, each shard's in the order in which they happened.
+/// Events by shard, in the order in which they happened.
 pub type Told = BTreeMap<Shard, Vec<Event>>;
 
-/// A request of a batch that waited is told where it is decided, as if its turn had come only then.
+/// A parked request of a batch appears where it is decided, as if it had come only then.
 pub fn normal(map: ShardMap, events: &[(Shard, Event)]) -> Told {
     let events = &without_what_homes_say(map, events);
     let (mut told, mut waiting) = (Told::new(), Waiting::new());
@@ -40,10 +40,10 @@ pub fn normal(map: ShardMap, events: &[(Shard, Event)]) -> Told {
     told
 }
 
-/// The command and the place in its batch of what waits, by shard and ticket.
+/// The command of each parked request and its index in the batch, by shard and ticket.
 type Waiting = BTreeMap<(Shard, u64), (CommandId, Option<u16>)>;
 
-/// A purse that asks is no command, so it does not count.
+/// A purse's ask is not a command, so it does not count.
 fn park(waiting: &mut Waiting, at: Shard, parked: &Parked, told: &mut Vec<Event>) {
     if matches!(parked.request, ParkedRequest::Fund { .. }) {
         return;
@@ -55,15 +55,15 @@ fn park(waiting: &mut Waiting, at: Shard, parked: &Parked, told: &mut Vec<Event>
     }
 }
 
-/// No word says whose position is paid out first.
+/// The order of payouts of positions is not specified.
 fn sort_payouts(events: &mut [Event]) {
     for payouts in events.chunk_by_mut(|a, b| payout(a).is_some() && payout(b).is_some()) {
         payouts.sort_by_key(payout);
     }
 }
 
-/// The requests of a batch in the order in which they were decided, and groups of which the shard
-/// has heard that they were triggered.
+/// Returns the requests of the batch in the order of their decisions, and the triggers of groups
+/// that the shard received.
 pub fn decided(told: &Told, at: Shard) -> Vec<Decided> {
     let items = told.get(&at).into_iter().flatten().filter_map(|event| match event {
         Event::BatchItem { index } => Some(Decided::Request(*index)),
@@ -75,8 +75,8 @@ pub fn decided(told: &Told, at: Shard) -> Vec<Decided> {
     items.collect()
 }
 
-/// What a shard other than the home hears of a group's limits is compared as a state. With them it
-/// may hear that the group is triggered.
+/// Messages of limits of groups to shards other than the home shard are compared as states. They
+/// may contain the trigger of the group.
 fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shard, Event)> {
     let (mut left, mut set, mut reported) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for (at, event) in events {
@@ -86,7 +86,7 @@ fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shar
             }
             Event::GroupTriggered { account, group, cause: TriggerCause::Elsewhere }
                 if set.remove(at) == Some((*account, *group)) => {}
-            // A home adds up what others say: that is compared as a state, too.
+            // The home shard's sums of other shards' fills are compared as states, too.
             Event::GroupFilled { reported_by: Some(_), account, group, .. } => {
                 set.remove(at);
                 reported.insert(*at, (*account, *group));
@@ -106,12 +106,11 @@ fn without_what_homes_say(map: ShardMap, events: &[(Shard, Event)]) -> Vec<(Shar
     left
 }
 
-/// What belongs together: the trigger of a group that another shard tells of, or none, and what
-/// follows.
+/// Events that belong together: the trigger of a group by a message of another shard, or none, and
+/// its results.
 type Block = (Option<(AccountId, GroupId)>, Vec<Event>);
 
-/// No word says which of several groups is triggered first that the homes of different accounts
-/// tell of.
+/// The order of triggers by messages of different accounts' home shards is not specified.
 fn sort_triggers(events: &mut Vec<Event>) {
     let mut blocks: Vec<Block> = Vec::new();
     for event in events.drain(..) {
@@ -162,7 +161,7 @@ fn is_hidden(event: &Event) -> bool {
     )
 }
 
-/// Without the names of commands and instructions, which the model does not know.
+/// Removes the ids of commands and instructions, which the model does not know.
 fn anonymous(event: Event) -> Event {
     match event {
         Event::MassCancelOpened { account, market, reason, up_to, .. } => {

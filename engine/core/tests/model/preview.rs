@@ -1,5 +1,5 @@
-//! What the core says that an order would do, beside what becomes of it: the preview of every order
-//! that is placed alone, made before it, against the events that it leads to on all shards.
+//! Compares previews with results. For every order that is placed alone, the preview made before it
+//! must agree with its events on all shards.
 
 use engine_core::{Lending, Preview, PriceFill, ShardState};
 use schemas::event::FirstOutcome;
@@ -10,7 +10,7 @@ use schemas::{
 
 use super::shards::Shards;
 
-/// How often what was seen of previews.
+/// Occurrences of each kind of preview.
 #[derive(Default, Debug)]
 pub struct Seen {
     pub repeats: u64,
@@ -27,7 +27,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What was never seen.
+    /// Returns the kinds that never occurred.
     pub fn missing(&self) -> Vec<String> {
         let all = [
             ("a repeat", self.repeats),
@@ -38,27 +38,28 @@ impl Seen {
             ("redeemed pairs", self.redeemed),
             ("credits from home", self.funded),
             ("credits from other purses", self.funded_by_recall),
-            ("credits that nobody has", self.not_funded),
+            ("credits that the account does not have", self.not_funded),
         ];
-        all.iter().filter(|(_, times)| *times == 0).map(|(what, _)| format!("a preview that says {what}")).collect()
+        all.iter().filter(|(_, times)| *times == 0).map(|(what, _)| format!("a preview that reports {what}")).collect()
     }
 }
 
-/// What is said before an order is sent.
+/// The preview, made before the order is sent.
 pub struct Said {
     preview: Preview,
-    /// What the account's home says, if the purse lacks something.
+    /// The answer of the account's home shard, if the purse lacks something.
     home: Option<Result<Lending, Rejection>>,
-    /// Names may be forgotten with the command itself.
+    /// The command itself may make the shard forget client ids.
     forgets: bool,
-    /// Its account has no purse where it goes, so nobody there knows what its group may still fill.
+    /// The account has no purse on the market's shard, so the shard does not know what its group
+    /// may still fill.
     groups_unknown: bool,
 }
 
 pub fn before(core: &Shards, at: Shard, time: Timestamp, order: &NewOrder) -> Said {
     let state = &core.states[at.index()];
     let preview = state.preview(order, time);
-    assert_eq!(state.preview(order, time), preview, "asking changes nothing");
+    assert_eq!(state.preview(order, time), preview, "a preview changes nothing");
     let asks = preview.does.is_some() && !preview.lacks.is_nothing();
     let home = asks.then(|| home(core, at, order, &preview));
     let forgets = time.0 / CLIENT_ID_GENERATION_MS > state.time().0 / CLIENT_ID_GENERATION_MS;
@@ -89,7 +90,7 @@ fn lending(core: &Shards, from: Shard, account: AccountId, preview: &Preview) ->
     }
 }
 
-/// What became of it.
+/// The result of the order.
 pub fn after(
     said: &Said,
     order: &NewOrder,
@@ -121,7 +122,9 @@ pub fn after(
         return Ok(());
     }
     if told != expected {
-        return Err(format!("preview of {order:?}\n  said: {expected:?} ({preview:?}, {funding:?})\n  done: {told:?}"));
+        return Err(format!(
+            "preview of {order:?}\n  preview: {expected:?} ({preview:?}, {funding:?})\n  result: {told:?}"
+        ));
     }
     seen.see(preview, funding.as_ref());
     if told == Told::Placed && !groups_unknown { placed(preview, order, home, &here) } else { Ok(()) }
@@ -134,15 +137,15 @@ enum Told {
     Placed,
 }
 
-/// The order's own events, each figure from another place than the preview has it.
+/// The figures of the order's own events, each from another source than the preview's.
 fn placed(preview: &Preview, order: &NewOrder, home: &ShardState, events: &[&Event]) -> Result<(), String> {
-    let does = preview.does.as_ref().expect("what breaks no rule does something");
+    let does = preview.does.as_ref().expect("an order that breaks no rule is accepted");
     let differs = |what: &str, said: &dyn std::fmt::Debug, done: &dyn std::fmt::Debug| {
-        Err(format!("preview of {order:?}: {what}\n  said: {said:?}\n  done: {done:?}"))
+        Err(format!("preview of {order:?}: {what}\n  preview: {said:?}\n  result: {done:?}"))
     };
     let from = events.iter().position(|event| matches!(event, Event::OrderPlaced(placed) if placed.order == *order));
     let events = &events[from.expect("it was placed")..];
-    let Event::OrderPlaced(placed) = events[0] else { unreachable!("found as such") };
+    let Event::OrderPlaced(placed) = events[0] else { unreachable!("the event is an OrderPlaced") };
     if does.placed != *placed {
         return differs("the order", &does.placed, placed);
     }
@@ -178,8 +181,7 @@ fn placed(preview: &Preview, order: &NewOrder, home: &ShardState, events: &[&Eve
         return differs("whether it triggers a group", &does.triggers_group, &triggered(true));
     }
     if triggered(false) {
-        // Other orders end, here by its own trades or since its home has added up what others have
-        // filled.
+        // Other orders end, by its own trades or by fills that its home shard has added up.
         return Ok(());
     }
     let (mut spent, mut received) = (Credits::ZERO, Credits::ZERO);
@@ -219,7 +221,7 @@ fn placed(preview: &Preview, order: &NewOrder, home: &ShardState, events: &[&Eve
     if paid != cash {
         return differs("notional and fee", &paid, &cash);
     }
-    let market = home.market(order.market).ok_or("its market is there")?;
+    let market = home.market(order.market).ok_or("the market is missing")?;
     let resting = market.orders(order.entry.book_side()).find(|(id, ..)| *id == placed.id);
     let holds = resting.map_or(Credits::ZERO, |(.., holds)| holds);
     if does.held != holds { differs("held", &does.held, &holds) } else { Ok(()) }

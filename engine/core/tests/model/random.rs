@@ -1,5 +1,5 @@
-//! Random steps: few accounts, markets and prices, so that orders meet; most of them sensible, some
-//! not.
+//! Random steps. Accounts, markets and prices are few, so that orders meet; most steps are
+//! sensible, some are not.
 
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -12,10 +12,10 @@ use super::steps::{
     Size, Step, Wait, WantedKey, Which, Wish,
 };
 
-/// Accounts 1 to this are opened at the start; the next two never are, unless by a step.
+/// Accounts 1 to this are opened at the start; the next two are opened only by a step, if at all.
 pub const ACCOUNTS: u64 = 4;
-/// Markets 0 to this are listed and opened at the start.
-/// With three shards, two of them share one; with two, three of them.
+/// Markets 0 to this are listed and opened at the start. With three shards, two of them share a
+/// shard; with two shards, three do.
 pub const MARKETS: usize = 4;
 
 fn who() -> impl Strategy<Value = u64> {
@@ -124,7 +124,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     })
 }
 
-/// Few, so that several orders are in each.
+/// Few groups, so that each has several orders.
 fn group() -> impl Strategy<Value = u16> {
     prop_oneof![12 => 1_u16..=3, 1 => Just(u16::MAX)]
 }
@@ -134,7 +134,7 @@ fn group_limits() -> impl Strategy<Value = GroupLimits> {
     (contracts, 1_u8..=3).prop_map(|(contracts, seconds)| GroupLimits::new(contracts, seconds).unwrap())
 }
 
-/// Most of the time there is one, and it takes orders.
+/// Most of the time the group exists and takes orders.
 fn group_act() -> impl Strategy<Value = GroupAct> {
     prop_oneof![
         6 => group_limits().prop_map(GroupAct::Make),
@@ -168,8 +168,7 @@ fn item() -> impl Strategy<Value = Item> {
     ]
 }
 
-/// Nothing special, so that whole batches are carried out: quotes that move, as far as the credits
-/// go.
+/// Ordinary requests, so that whole batches are carried out: quotes that move, within the credits.
 fn quote() -> impl Strategy<Value = Item> {
     let size = prop_oneof![4 => (1_u32..=12).prop_map(Size::Exactly), 1 => (0_u32..=1).prop_map(Size::Rest)];
     let post_only = prop_oneof![1 => Just(PostOnly::Off), 2 => Just(PostOnly::Reprice)];
@@ -215,7 +214,7 @@ fn market_limits() -> impl Strategy<Value = MarketLimits> {
     prop_oneof![3 => Just(MarketLimits::NONE), 1 => low, 3 => some]
 }
 
-/// Few, so that several markets are in each.
+/// Few events, so that each has several markets.
 fn event() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0_usize..2, 1 => Just(2_usize)]
 }
@@ -323,7 +322,7 @@ fn again() -> impl Strategy<Value = Vec<Again>> {
     prop::collection::vec(prop_oneof![Just(Again::Same), prop::sample::select(other)], 0..4)
 }
 
-/// To be taken from an account.
+/// An amount to take from an account.
 fn taken() -> impl Strategy<Value = Amount> {
     prop_oneof![2 => amount().prop_map(Amount::Exactly), 3 => (-1_i64..=1).prop_map(Amount::Rest)]
 }
@@ -397,7 +396,7 @@ fn forgery() -> impl Strategy<Value = Forgery> {
 }
 
 fn time_step() -> impl Strategy<Value = Step> {
-    // The longest, so that purses come to rest.
+    // The longest wait, so that purses become idle.
     let milliseconds = prop_oneof![
         800 => 0_u64..=1_000,
         40 => 0_u64..=60_000,

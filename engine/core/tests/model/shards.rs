@@ -1,11 +1,11 @@
-//! The core itself: one state a shard, and the relays between them.
+//! The real core: one state per shard, and the relays between them.
 //!
-//! After each command every message is delivered, and what that leads to, until nothing is left.
-//! Each shard gets another's messages in the order of their numbers; otherwise any that waits may
-//! be the next, since whatever comes first must come to the same.
+//! After each command all messages are delivered, also those that follow from them, until none is
+//! left. Each shard receives another's messages in the order of their numbers; apart from that, any
+//! waiting message may be next, because the order must not change the result.
 //!
-//! Now and then each shard goes on as its follower, restored from its bytes: nothing may show of
-//! it.
+//! From time to time each shard is replaced by its follower, restored from its bytes; this must
+//! have no effect.
 
 use engine_core::{BooksMax, CommandContext, ShardState, Sums};
 use schemas::shard_map::ShardMap;
@@ -16,14 +16,14 @@ const RESTART_EVERY: u64 = 16;
 
 pub struct Shards {
     pub states: Vec<ShardState>,
-    /// They only make events true that were decided elsewhere.
+    /// These commands only apply events that were decided elsewhere.
     followers: Vec<ShardState>,
     map: ShardMap,
     books_max: BooksMax,
     handled: u64,
     offset: u64,
     waiting: Vec<Waiting>,
-    /// Transfers, and what becomes of them, do not arrive, nor what was sent behind them.
+    /// Transfers and their results are not delivered, nor are messages sent after them.
     pub closed: bool,
     delivered: u64,
     /// All events of the command so far on all shards, in the order in which they happened.
@@ -34,7 +34,7 @@ struct Waiting {
     from: Shard,
     to: Shard,
     number: u64,
-    /// The command that began it.
+    /// The command that caused it.
     origin: CommandId,
     message: Message,
 }
@@ -56,7 +56,7 @@ impl Shards {
         }
     }
 
-    /// Books are full from so many on.
+    /// Number of orders from which on books are full.
     pub fn bound_books(&mut self, most: BooksMax) {
         self.books_max = most;
         for state in self.states.iter_mut().chain(&mut self.followers) {
@@ -75,7 +75,7 @@ impl Shards {
         self.deliver(time)
     }
 
-    /// What did not arrive does.
+    /// Delivers the messages that were held back.
     pub fn open(&mut self, time: Timestamp) -> Vec<(Shard, Event)> {
         self.closed = false;
         self.deliver(time)
@@ -98,7 +98,7 @@ impl Shards {
         std::mem::take(&mut self.told)
     }
 
-    /// The outcome of bytes that are no command.
+    /// Returns the outcome of bytes that are not a command.
     pub fn refuse(&mut self, at: Shard, time: Timestamp, code: Rejection) -> Vec<(Shard, Event)> {
         let (place, mut events) = (self.place(time, CommandId(self.handled.into())), Vec::new());
         self.states[at.index()].refuse(place, code, &mut events);
@@ -106,7 +106,7 @@ impl Shards {
         events.into_iter().map(|event| (at, event)).collect()
     }
 
-    /// The command that began it all, and where the next record is in its log.
+    /// The command that caused everything, and the offset of the next record in its log.
     fn place(&mut self, time: Timestamp, id: CommandId) -> CommandContext {
         self.offset += 1;
         CommandContext { cause: Cause { offset: self.offset, id }, time }
@@ -135,13 +135,13 @@ impl Shards {
             let (shard, bytes) = (state.shard(), follower.to_bytes());
             assert!(state.to_bytes() == bytes, "the follower of {shard} differs");
             *state = ShardState::from_bytes(shard, self.map, &bytes)
-                .expect("a state's bytes are a state")
+                .expect("a state is restored from its bytes")
                 .with_books_max(self.books_max);
         }
     }
 
-    /// Any message that is the oldest of its pair of shards and may arrive; which one, the count of
-    /// records says.
+    /// Returns a message that is the oldest of its pair of shards and may be delivered. The number
+    /// of records chooses which.
     fn next(&self) -> Option<usize> {
         let is_oldest = |at: &usize| {
             let this = &self.waiting[*at];
@@ -154,11 +154,11 @@ impl Shards {
         Some(oldest[any])
     }
 
-    /// A relay may repeat itself; nothing comes of it.
+    /// A relay may repeat a message; the repeat has no effect.
     fn deliver_again(&mut self, to: Shard, time: Timestamp, receive: &Command) {
         let before = (self.told.len(), self.states[to.index()].digest());
         self.one(to, time, CommandId(self.handled.into()), receive);
-        assert!(matches!(self.told[before.0..], [(_, Event::MessageSkipped { .. })]), "a message is taken in once");
+        assert!(matches!(self.told[before.0..], [(_, Event::MessageSkipped { .. })]), "a message is received once");
         assert_eq!(self.states[to.index()].digest(), before.1, "a message that is skipped changes nothing");
     }
 
@@ -170,7 +170,7 @@ impl Shards {
                 kept.filter(|(to, number)| *number <= self.states[to.index()].received_from(from)).collect();
             let last_of = |to| kept.iter().filter(|(other, _)| *other == to).map(|(_, number)| *number).max();
             for to in kept.iter().map(|(to, _)| *to).collect::<std::collections::BTreeSet<_>>() {
-                let number = last_of(to).expect("one is kept");
+                let number = last_of(to).expect("one message is kept");
                 self.one(from, time, CommandId(self.handled.into()), &Command::Acknowledge { to, number });
             }
         }

@@ -1,5 +1,5 @@
-//! A step of a random run. It names times and orders relative to the current state, so that it
-//! stays meaningful when a failing run is shortened.
+//! A step of a random run. Its times and orders are relative to the current state, so that it stays
+//! meaningful when a failing run is shortened.
 
 use schemas::{Entry, GroupAct, MarketLimits, PostOnly, ResolutionAnswer, SelfTrade, Transition};
 
@@ -25,7 +25,7 @@ pub enum Step {
         items: Vec<Item>,
         route: Route,
     },
-    /// A named order again, in an all-or-nothing batch of perhaps another account.
+    /// A named order again, in an all-or-nothing batch, possibly of another account.
     Copy {
         who: u64,
         back: usize,
@@ -108,7 +108,7 @@ pub enum Step {
         by: u64,
         route: Route,
     },
-    /// Of the deposits that were proposed, counted back from the last.
+    /// An index into the proposed deposits, counted back from the last.
     ConfirmDeposit {
         back: usize,
         seen: SeenDeposit,
@@ -177,18 +177,18 @@ pub enum Step {
         seen: ResolutionAnswer,
         by: u64,
     },
-    /// Closed, answered, confirmed, and answered again at about the end of the dispute window.
+    /// Closed, answered, confirmed, and answered again near the end of the dispute window.
     Appeal {
         market: usize,
         answer: ResolutionAnswer,
         milliseconds: u64,
     },
-    /// `AdvanceTime` comes after the next command; otherwise it is never late.
+    /// `AdvanceTime` comes after the next command; in all other steps it is never late.
     Wait {
         milliseconds: u64,
         late: bool,
     },
-    /// The broker's clock goes back for one command.
+    /// The broker's clock steps back for one command.
     Back {
         milliseconds: u64,
     },
@@ -206,14 +206,14 @@ pub enum Step {
 #[derive(Clone, Copy, Debug)]
 pub struct SetAdmin {
     pub id: u64,
-    /// The index of the secret; `None`: the one that the admin has.
+    /// The index of the secret; `None` keeps the admin's key.
     pub secret: Option<u8>,
     pub roles: u8,
     /// Milliseconds from now.
     pub lasts: Option<i64>,
 }
 
-/// What a client id is used for again.
+/// The movement that a client id is repeated for.
 #[derive(Clone, Copy, Debug)]
 pub enum Again {
     Same,
@@ -232,7 +232,7 @@ pub enum Forgery {
     Bytes,
 }
 
-/// Where a command is sent: where it belongs, or to any shard.
+/// The shard that a command is sent to: the right one, or any.
 #[derive(Clone, Copy, Debug)]
 pub enum Route {
     Home,
@@ -244,7 +244,7 @@ pub enum Route {
 pub enum Amount {
     /// Micro-credits.
     Exactly(i64),
-    /// All that the account has available, and so many micro-credits more.
+    /// All available credits of the account, and so many micro-credits more.
     Rest(i64),
 }
 
@@ -256,12 +256,12 @@ pub enum Size {
     Rest(u32),
 }
 
-/// What an account may have.
+/// A limit of an account.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
     None,
     Exactly(i64),
-    /// What it has, and so much more.
+    /// The current amount, and so much more.
     Near(i64),
 }
 
@@ -302,17 +302,17 @@ pub enum Wait {
     Fok,
 }
 
-/// An order that somebody speaks of.
+/// The order that a request means.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
-    /// One of the account's live orders, in a batch one of its shard; if it is asked alone, any
-    /// live order, by its owner.
+    /// One of the account's live orders, in a batch one on its shard; in a request alone, any live
+    /// order, by its owner.
     Own(usize),
-    /// Any order there ever was.
+    /// Any order that ever existed.
     Any(usize),
-    /// By the client's name, in this market.
+    /// The client id, in this market.
     Named(u8, usize),
-    /// One of a shard that does not exist.
+    /// An order of a shard that does not exist.
     Nowhere,
 }
 
@@ -326,9 +326,9 @@ pub struct Change {
 pub enum Item {
     /// In a market of the batch's shard.
     Place(Wish),
-    /// In the market that it says.
+    /// In the given market.
     Stray(Wish),
-    /// In another account's name.
+    /// For another account.
     Foreign(Wish),
     Cancel(Which),
     Amend(Which, Change),
@@ -360,7 +360,7 @@ impl Names {
     pub const NONE: Self = Self { first: 0, count: 0 };
 }
 
-/// What is replaced.
+/// The edited fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Edited {
     pub rules: bool,
@@ -372,7 +372,7 @@ pub struct Edited {
     pub expiry: Option<i64>,
 }
 
-/// What is added.
+/// The kind of addition.
 #[derive(Clone, Copy, Debug)]
 pub struct Added {
     pub clarified: bool,
@@ -380,7 +380,7 @@ pub struct Added {
     pub sources: Names,
 }
 
-/// What an admin saw who confirms a deposit.
+/// The deposit as the confirming admin saw it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SeenDeposit {
     AsProposed,
@@ -388,20 +388,20 @@ pub enum SeenDeposit {
     OtherAmount,
 }
 
-/// A key that somebody asks for.
+/// A requested key.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedKey {
     pub id: u64,
     pub scopes: u8,
-    /// How long it lasts, in milliseconds from the clock.
+    /// Its lifetime in milliseconds from now.
     pub lasts: Option<i64>,
-    /// The markets that it is bound to, a bit for each.
+    /// The markets that it is restricted to, one bit each.
     pub markets: u8,
     pub notional: Option<i64>,
 }
 
 impl WantedKey {
-    /// One that may see and trade everywhere for ever.
+    /// A key that may read and trade everywhere and never expires.
     pub fn plain(id: u64) -> Self {
         Self { id, scopes: 3, lasts: None, markets: 0, notional: None }
     }

@@ -97,7 +97,7 @@ impl<'a> World<'a> {
                 self.late = late;
                 if late { Ok(()) } else { self.timers() }
             }
-            // Several shards have no common time that could go back.
+            // Several shards have no common time that could step back.
             Step::Back { milliseconds } => {
                 self.back = if self.map.shards() == 1 { milliseconds } else { 0 };
                 Ok(())
@@ -126,7 +126,7 @@ impl<'a> World<'a> {
             .try_for_each(|(by, transition)| self.step(&Step::Change { market, by, transition, route: Route::Home })),
             Step::Named { who, to, amount, name, ref before, ref after } => {
                 let first = Step::Transfer { who, to, amount, name: Some(name), route: Route::Home };
-                let (at, first) = self.command(&first).expect("it is one");
+                let (at, first) = self.command(&first).expect("the command is one");
                 self.named(at, &first, before, after)
             }
             Step::Again { back } => match self.log.iter().rev().filter(|(.., c)| may_repeat(c)).nth(back).cloned() {
@@ -154,7 +154,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Meanwhile only messages about this client id are sent to other shards.
+    /// Meanwhile only messages of this client id are sent to other shards.
     fn named(&mut self, at: Shard, first: &Command, before: &[Again], after: &[Again]) -> Done {
         self.timers()?;
         (self.core.closed, self.model.closed) = (true, true);
@@ -224,7 +224,7 @@ impl<'a> World<'a> {
         format!("{difference}\nof {} shards after:\n{}", self.map.shards(), commands.join("\n"))
     }
 
-    /// Commands that no client and no shard sends: refused or skipped, and nothing changes.
+    /// Commands that no client and no shard sends: they are refused or skipped, and change nothing.
     fn forged(&mut self, at: Shard, forgery: Forgery) -> Done {
         let (number, message) = (1_000_000_000, Message::Return(Vec::new()));
         let (time, other) = (Timestamp(self.clock), self.shard(at.index() + 1));

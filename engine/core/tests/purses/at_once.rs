@@ -1,6 +1,6 @@
-//! Credits that an answer frees pay for the very next order: in the next outcome on that shard,
-//! without asking anybody. For each kind of answer 1,000 times, with different amounts, wherever
-//! the account's home and the market are among three shards.
+//! Credits that an answer frees pay for the very next order, in the next outcome on that shard,
+//! without an ask. Each kind of answer runs 1,000 times, with different amounts and with all
+//! combinations of home shards and market shards among three shards.
 
 use schemas::{Credits, Event, FeeRate, Price, Quantity};
 
@@ -10,17 +10,17 @@ const ROUNDS: u32 = 1_000;
 const SHARDS: u32 = 3;
 const CREDIT: i64 = 1_000_000;
 
-/// How credits come to be free.
+/// A way in which credits become free.
 struct Freeing {
-    /// What the account has at first, in micro-credits.
+    /// The account's credits at the start, in micro-credits.
     has: i64,
-    /// Lines after which its purse has just what they freed.
+    /// Lines after which the purse has exactly the freed credits.
     lines: Vec<String>,
     /// In micro-credits.
     freed: i64,
 }
 
-/// What one round is about. There is `b` besides, who has enough.
+/// The amounts of one round. Account `b` has enough credits for the other side.
 struct Amounts {
     /// Contracts, at least two.
     quantity: u32,
@@ -28,7 +28,7 @@ struct Amounts {
     part: u32,
     /// A price in ticks, at least 100.
     price: u16,
-    /// A lower one.
+    /// A lower price.
     lower: u16,
 }
 
@@ -40,22 +40,22 @@ impl Amounts {
         Self { quantity, part, price, lower }
     }
 
-    /// What all contracts cost at the price.
+    /// Returns what all contracts cost at the price.
     fn cost(&self) -> i64 {
         cost(self.quantity, self.price)
     }
 
-    /// The order that holds it.
+    /// Returns the order that holds this amount.
     fn buy(&self) -> String {
         format!("a buy R yes {} @ {}", self.quantity, text(self.price))
     }
 
-    /// Somebody who takes the other side of a buy of YES at this price.
+    /// Returns the line of an account that takes the other side of a buy of YES at this price.
     fn against(&self, quantity: u32, price: u16) -> String {
         format!("b buy R no {quantity} @ {}", text(10_000 - price))
     }
 
-    /// Lines after which `a` has all contracts, and no credits.
+    /// Returns lines after which `a` has all contracts and no credits.
     fn bought(&self) -> Vec<String> {
         vec![self.against(self.quantity, self.price), self.buy()]
     }
@@ -79,8 +79,8 @@ fn check_rounds(freeing: impl Fn(&Amounts) -> Freeing) {
     assert!(late.is_empty(), "{} of {ROUNDS} were not accepted at once: {late:?}", late.len());
 }
 
-/// The homes of both accounts and the market's shard are, round by round, all that three shards can
-/// have.
+/// The home shards of both accounts and the market's shard go through all combinations of three
+/// shards.
 fn is_accepted_at_once(round: u32, freeing: &Freeing) -> bool {
     let (home, market, other_home) = (round % SHARDS, round / SHARDS % SHARDS, round / SHARDS / SHARDS % SHARDS);
     let mut scenario = Scenario::new(3);
@@ -92,7 +92,7 @@ fn is_accepted_at_once(round: u32, freeing: &Freeing) -> bool {
     freeing.lines.iter().for_each(|line| drop(scenario.run(line)));
     let (account, shard) = (scenario.account("a"), shard(&market.to_string()));
     let free = scenario.shards.state(shard).purse(account).map(|purse| purse.available);
-    assert_eq!(free, Some(Credits(freeing.freed)), "what is free in round {round} after {:#?}", freeing.lines);
+    assert_eq!(free, Some(Credits(freeing.freed)), "free credits in round {round} after {:#?}", freeing.lines);
     let said = scenario.run(&next_order(round, freeing.freed));
     scenario.shards.check();
     let parked = said.iter().flat_map(|said| &said.events).any(|event| matches!(event, Event::Parked(_)));
@@ -103,8 +103,8 @@ fn is_accepted_at_once(round: u32, freeing: &Freeing) -> bool {
     said[0].shard == shard && said[0].events.iter().any(mine) && !parked
 }
 
-/// Needs all that was freed: by budget, or as an order that rests if the amount is one of whole
-/// ticks that an order can have.
+/// Returns an order that needs all freed credits: by budget, or as a resting order if the amount is
+/// a multiple of a tick.
 fn next_order(round: u32, freed: i64) -> String {
     let contracts = freed / 100;
     let rests = round.is_multiple_of(2) && freed % 100 == 0 && contracts <= i64::from(schemas::limits::QUANTITY_MAX);
@@ -181,7 +181,7 @@ fn after_a_sale() {
     });
 }
 
-/// The seller was there first.
+/// The seller was the maker.
 #[test]
 fn after_a_makers_sale() {
     check_rounds(|a| {
@@ -203,7 +203,7 @@ fn after_pairs_are_redeemed() {
     });
 }
 
-/// A live order keeps what is paid out on the shard.
+/// A live order keeps the payout on the shard.
 #[test]
 fn after_a_payout() {
     check_rounds(|a| {
@@ -213,7 +213,7 @@ fn after_a_payout() {
     });
 }
 
-/// It would have needed just what the next order needs.
+/// The order would have needed exactly what the next order needs.
 #[test]
 fn after_a_refusal() {
     check_rounds(|a| {
@@ -222,8 +222,8 @@ fn after_a_refusal() {
     });
 }
 
-/// It needed a micro-credit more than there is: it was parked, unless the market is on the
-/// account's home, and refused.
+/// The order needed one micro-credit more than there is. It was parked, unless the market is on the
+/// account's home shard, and then refused.
 #[test]
 fn after_a_refusal_for_lack_of_credits() {
     check_rounds(|a| {
@@ -240,7 +240,7 @@ fn after_an_order_expires() {
     });
 }
 
-/// Two orders, and the line that ends both.
+/// Returns lines with two orders and the line that ends both.
 fn two_orders_end(a: &Amounts, last: &[&str]) -> Freeing {
     let mut lines = vec![a.buy(), format!("a buy R yes {} @ {}", a.part, text(a.lower))];
     lines.extend(last.iter().copied().map(String::from));

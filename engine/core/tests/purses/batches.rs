@@ -1,5 +1,5 @@
-//! Many requests in one command: they use what they free themselves, and what is lacking is asked
-//! for.
+//! Many requests in one command: they use the credits that they free themselves, and ask for what
+//! is lacking.
 
 use expect_test::expect;
 
@@ -59,7 +59,7 @@ fn a_quote_moves_with_the_credits_that_it_had_all_or_nothing() {
     );
 }
 
-/// The order is parked until the cancel behind it has freed what it lacks: no message is needed.
+/// The order is parked until the later cancel has freed what it lacks. No message is needed.
 #[test]
 fn a_quote_moves_with_the_place_before_the_cancel() {
     check(
@@ -129,8 +129,8 @@ fn a_quote_moves_on_the_accounts_home() {
     );
 }
 
-/// The cancel frees 1.00 of the 5.00 that the order needs: the home is asked for the rest, as if
-/// the cancel had come first.
+/// The cancel frees 1.00 of the 5.00 that the order needs. The home shard is asked for the rest, as
+/// if the cancel had come first.
 #[test]
 fn a_cancel_behind_an_order_may_free_too_little() {
     check(
@@ -242,7 +242,7 @@ fn a_parked_batch_is_carried_out_whole() {
     );
 }
 
-/// The second order is to blame. The others, which are small, are refused with it.
+/// The second order is the reason. The other orders, which are small, are refused with it.
 #[test]
 fn a_parked_batch_is_refused_whole() {
     check(
@@ -267,7 +267,7 @@ fn a_parked_batch_is_refused_whole() {
                 0 | a: tells 2: give back 7.90
                 2 | a: sends 4.50 to 0
                 0 | a: has 4.50 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, funds-insufficient
                 1 | a: home refuses, funds-insufficient
@@ -283,9 +283,9 @@ fn a_parked_batch_is_refused_whole() {
     );
 }
 
-/// The order that the batch cancels is gone when its turn comes.
+/// The order that the batch cancels has ended before the batch is decided.
 #[test]
-fn a_parked_batch_is_looked_at_afresh() {
+fn a_parked_batch_is_checked_again_when_it_is_decided() {
     check(
         2,
         "account a home 0 has 10

@@ -1,11 +1,11 @@
-//! What is parked can be cancelled.
+//! Parked requests can be cancelled.
 
 use expect_test::expect;
 
 use crate::script::check;
 
 #[test]
-fn a_parked_order_is_cancelled_by_its_name() {
+fn a_parked_order_is_cancelled_by_its_client_id() {
     check(
         2,
         "account a home 0 has 10
@@ -26,7 +26,7 @@ fn a_parked_order_is_cancelled_by_its_name() {
             > a buy R yes 4 @ 0.5 as 8
                 1 | a: parked
             > a cancel R as 7
-                1 | a: ends what is parked, "a buy R yes 2 @ 0.5 as 7"
+                1 | a: ends parked requests, "a buy R yes 2 @ 0.5 as 7"
                 1 | a: answer to "a buy R yes 2 @ 0.5 as 7"
                 1 | a: order refused, cancelled-while-parked
             > a cancel R as 7
@@ -47,7 +47,7 @@ fn a_parked_order_is_cancelled_by_its_name() {
 }
 
 #[test]
-fn a_parked_batch_is_cancelled_by_the_name_of_one_of_its_orders() {
+fn a_parked_batch_is_cancelled_by_the_client_id_of_one_of_its_orders() {
     check(
         2,
         "account a home 0 has 10
@@ -65,7 +65,7 @@ fn a_parked_batch_is_cancelled_by_the_name_of_one_of_its_orders() {
             > a buy R yes 4 @ 0.5 as 8
                 1 | a: repeats what is parked, "a all buy R yes 2 @ 0.5 as 7 ; buy R yes 4 @ 0.5 as 8"
             > a cancel R as 8
-                1 | a: ends what is parked, "a all buy R yes 2 @ 0.5 as 7 ; buy R yes 4 @ 0.5 as 8"
+                1 | a: ends parked requests, "a all buy R yes 2 @ 0.5 as 7 ; buy R yes 4 @ 0.5 as 8"
                 1 | a: answer to "a all buy R yes 2 @ 0.5 as 7 ; buy R yes 4 @ 0.5 as 8"
                 1 | request 0
                 1 | a: order refused, cancelled-while-parked
@@ -80,7 +80,7 @@ fn a_parked_batch_is_cancelled_by_the_name_of_one_of_its_orders() {
 }
 
 #[test]
-fn a_mass_cancel_in_a_market_ends_what_is_parked_for_it() {
+fn a_mass_cancel_in_a_market_ends_its_parked_requests() {
     check(
         2,
         "account a home 0 has 10
@@ -113,7 +113,7 @@ fn a_mass_cancel_in_a_market_ends_what_is_parked_for_it() {
                 1 | a: asks to cancel all in R
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
-                1 | a: ends what is parked, "a buy R yes 14 @ 0.5"
+                1 | a: ends parked requests, "a buy R yes 14 @ 0.5"
                 1 | a: answer to "a buy R yes 14 @ 0.5"
                 1 | a: order refused, cancelled-while-parked
                 1 | a: answer to "a buy S yes 2 @ 0.5"
@@ -128,9 +128,9 @@ fn a_mass_cancel_in_a_market_ends_what_is_parked_for_it() {
     );
 }
 
-/// The ask for the order that it ends is still on its way. What is lent for it stays in the purse.
+/// The ask for the cancelled order is still in flight. The credits lent for it stay in the purse.
 #[test]
-fn a_mass_cancel_everywhere_ends_what_is_parked() {
+fn a_mass_cancel_in_all_markets_ends_all_parked_requests() {
     check(
         3,
         "account a home 0 has 10
@@ -166,21 +166,21 @@ fn a_mass_cancel_everywhere_ends_what_is_parked() {
                 0 | a: tells 1, 2: cancel all, MASS_CANCEL
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
-                1 | a: ends what is parked, "a buy R yes 14 @ 0.5"
+                1 | a: ends parked requests, "a buy R yes 14 @ 0.5"
                 1 | a: answer to "a buy R yes 14 @ 0.5"
                 1 | a: order refused, cancelled-while-parked
                 2 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 2 | a: gets back 1.00
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > deliver
                 0 | a: the claim of 1 waits, 2.50
                 0 | a: tells 2: give back 0.75
                 2 | a: sends 1.375 to 0
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
                 0 | a: has 1.375 from 2
-                0 | a: 2 has done so, and has more
+                0 | a: 2 has carried it out, and has more
                 0 | a: the claim of 1 is decided
                 0 | a: sends 2.8125 to 1
                 1 | a: has 2.8125 from 0
@@ -189,9 +189,9 @@ fn a_mass_cancel_everywhere_ends_what_is_parked() {
     );
 }
 
-/// The order is parked, and answered, within one command.
+/// The order is parked and answered within one command.
 #[test]
-fn a_batch_cancels_what_it_parked_itself() {
+fn a_batch_cancels_its_own_parked_order() {
     check(
         2,
         "account a home 0 has 10
@@ -202,7 +202,7 @@ fn a_batch_cancels_what_it_parked_itself() {
                 1 | request 0
                 1 | a: parked
                 1 | request 1
-                1 | a: ends what is parked, "a batch buy R yes 2 @ 0.5 as 7 ; cancel R as 7 ; buy R yes 4 @ 0.5"
+                1 | a: ends parked requests, "a batch buy R yes 2 @ 0.5 as 7 ; cancel R as 7 ; buy R yes 4 @ 0.5"
                 1 | request 2
                 1 | a: parked
                 1 | a: answer to "a batch buy R yes 2 @ 0.5 as 7 ; cancel R as 7 ; buy R yes 4 @ 0.5"

@@ -1,4 +1,4 @@
-//! Several claims of one account: which is decided first.
+//! The order in which several claims of one account are decided.
 
 use expect_test::expect;
 
@@ -36,7 +36,7 @@ fn two_shards_that_ask_at_once_are_answered_in_order() {
                 0 | a: tells 2: give back 7.00
                 2 | a: sends 1.00 to 0
                 0 | a: has 1.00 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, funds-insufficient
                 1 | a: home refuses, funds-insufficient
@@ -47,8 +47,8 @@ fn two_shards_that_ask_at_once_are_answered_in_order() {
     );
 }
 
-/// Both claims wait for what shard 3 gives back. The first has what it needs; the purse that it
-/// went to is asked for the second.
+/// Both claims wait for what shard 3 returns. The first claim is paid; the purse that it went to is
+/// then recalled for the second.
 #[test]
 fn claims_wait_in_order() {
     check(
@@ -83,7 +83,7 @@ fn claims_wait_in_order() {
                 0 | a: the claim of 2 waits, 6.00 and room for 1 order, 6.00 held
             > deliver
                 0 | a: has 2.25 from 3
-                0 | a: 3 has done so, and has more
+                0 | a: 3 has carried it out, and has more
                 0 | a: the claim of 1 is decided
                 0 | a: sends 5.00 and all room to 1
                 0 | a: tells 1, 3: give back 4.25
@@ -91,9 +91,9 @@ fn claims_wait_in_order() {
                 1 | a: answer to "a buy R yes 10 @ 0.5"
                 1 | a: order #2 ACTIVE 0/10
                 3 | a: sends 2.25 to 0
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: has 2.25 from 3
-                0 | a: 3 has done so
+                0 | a: 3 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: refuses what 2 asks for, funds-insufficient
                 2 | a: home refuses, funds-insufficient
@@ -104,8 +104,8 @@ fn claims_wait_in_order() {
     );
 }
 
-/// When the recall has taken a second. What it takes is missing to the one that waits: all purses
-/// are recalled again.
+/// The later claim passes once the recall has taken a second. The waiting claim then lacks that
+/// amount: all purses are recalled again.
 #[test]
 fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
     check(
@@ -145,12 +145,12 @@ fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
                 2 | a: order #2 ACTIVE 0/1
             > deliver
                 0 | a: has 4.00 from 3
-                0 | a: 3 has done so, and has more
+                0 | a: 3 has carried it out, and has more
                 0 | a: tells 2, 3: give back 0.50
                 3 | a: sends 0.50 to 0
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: has 0.50 from 3
-                0 | a: 3 has done so
+                0 | a: 3 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: sends 8.50 and all room to 1
                 1 | a: has 8.50 and all room from 0
@@ -161,8 +161,8 @@ fn a_later_claim_that_the_home_can_pay_passes_one_that_is_late() {
     );
 }
 
-/// Both withdrawals need what shard 1 has. The transfer, which the home can pay, does not wait once
-/// the recall has taken a second.
+/// Both withdrawals need the credits of shard 1. The transfer, which the home shard can pay, does
+/// not wait once the recall has taken a second.
 #[test]
 fn movements_that_need_a_recall_wait_for_each_other() {
     check(
@@ -198,17 +198,17 @@ fn movements_that_need_a_recall_wait_for_each_other() {
                 1 | b: has 1.00 from a
             > deliver
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: tells 1: give back 1.00
                 1 | a: sends 1.00 to 0
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 7"
                 0 | a: withdraws 7.00
                 0 | a: tells 1: give back 4.60
                 1 | a: sends 1.00 to 0
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a withdraw 4.6"
                 0 | refused, funds-insufficient
             a: 1.00 on 0 (home); 0.00 + 1.00 held on 1
@@ -217,10 +217,10 @@ fn movements_that_need_a_recall_wait_for_each_other() {
     );
 }
 
-/// What the transfer and the withdrawal take before it is what the first withdrawal lacks in the
+/// The transfer and the second withdrawal take the credits that the first withdrawal lacks in the
 /// end.
 #[test]
-fn a_withdrawal_that_is_late_keeps_nothing_from_later_ones() {
+fn a_late_withdrawal_does_not_block_later_ones() {
     check(
         2,
         "account a home 0 has 10
@@ -254,11 +254,11 @@ fn a_withdrawal_that_is_late_keeps_nothing_from_later_ones() {
                 0 | a: withdraws 1.00
             > deliver
                 0 | a: has 3.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: tells 1: give back 2.00
                 1 | a: sends 1.00 to 0
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a withdraw 8"
                 0 | refused, funds-insufficient
             a: 7.00 on 0 (home); 0.00 + 1.00 held on 1
@@ -299,7 +299,7 @@ fn an_order_and_a_withdrawal_claim_in_order() {
                 0 | a: the withdrawal waits
             > deliver
                 0 | a: has 2.25 from 2
-                0 | a: 2 has done so, and has more
+                0 | a: 2 has carried it out, and has more
                 0 | a: the claim of 1 is decided
                 0 | a: sends 6.00 and all room to 1
                 0 | a: tells 1, 2: give back 4.25
@@ -307,9 +307,9 @@ fn an_order_and_a_withdrawal_claim_in_order() {
                 1 | a: answer to "a buy R yes 12 @ 0.5"
                 1 | a: order #2 ACTIVE 0/12
                 2 | a: sends 2.25 to 0
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: has 2.25 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a withdraw 5"
                 0 | refused, funds-insufficient
             a: 3.00 on 0 (home); 0.00 + 6.00 held on 1; 0.00 + 1.00 held on 2

@@ -1,10 +1,10 @@
-//! What markets and time do to purses: fills, payouts, and what nobody needs where it is.
+//! Effects of markets and time on purses: fills, payouts, and the return of free credits.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// Both homes are elsewhere. Neither hears of the fill.
+/// Both home shards are other shards. Neither receives a message about the fill.
 #[test]
 fn a_fill_is_settled_in_the_purses_of_both_sides_on_the_markets_shard() {
     check(
@@ -44,7 +44,7 @@ fn a_fill_is_settled_in_the_purses_of_both_sides_on_the_markets_shard() {
     );
 }
 
-/// The second order holds 2.50 that came from its home, and gives them back at once.
+/// The second order holds 2.50 that came from the home shard, and returns them at once.
 #[test]
 fn two_orders_of_one_account_meet() {
     check(
@@ -80,7 +80,7 @@ fn two_orders_of_one_account_meet() {
 }
 
 #[test]
-fn what_a_market_pays_out_goes_home_if_no_order_is_live_there() {
+fn a_payout_returns_home_if_no_order_is_live_on_the_shard() {
     check(
         3,
         "account a home 0 has 10
@@ -122,7 +122,7 @@ fn what_a_market_pays_out_goes_home_if_no_order_is_live_there() {
 }
 
 #[test]
-fn what_a_market_pays_out_stays_where_an_order_is_live() {
+fn a_payout_stays_on_a_shard_with_a_live_order() {
     check(
         2,
         "account a home 0 has 10
@@ -167,10 +167,10 @@ fn what_a_market_pays_out_stays_where_an_order_is_live() {
     );
 }
 
-/// When a purse changed last is known to the minute. A live order does not keep free credits from
-/// going home; they come again if they are asked for.
+/// The time of a purse's last change is known to the minute. A live order does not keep free
+/// credits from returning home; they are lent again on demand.
 #[test]
-fn free_credits_of_an_idle_purse_go_home_after_ten_minutes() {
+fn free_credits_of_an_idle_purse_return_home_after_ten_minutes() {
     check(
         2,
         "account a home 0 has 10
@@ -207,9 +207,9 @@ fn free_credits_of_an_idle_purse_go_home_after_ten_minutes() {
     );
 }
 
-/// The cancel after five minutes is a change: ten minutes are counted from there.
+/// The cancel after five minutes is a change: the ten minutes start there.
 #[test]
-fn a_purse_that_changes_does_not_rest() {
+fn a_purse_that_changes_is_not_idle() {
     check(
         2,
         "account a home 0 has 10

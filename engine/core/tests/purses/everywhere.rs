@@ -1,13 +1,13 @@
-//! What an account's home tells every shard where the account has a purse: freezes, mass cancels,
-//! dead-man switches.
+//! Instructions that an account's home shard sends to every shard where the account has a purse:
+//! freezes, mass cancels, dead-man switches.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// Shard 2 is down. The command is answered when it has done so, too.
+/// Shard 2 is down. The command is answered once shard 2 has carried it out, too.
 #[test]
-fn a_mass_cancel_is_answered_when_all_shards_have_done_it() {
+fn a_mass_cancel_is_answered_when_all_shards_have_carried_it_out() {
     check(
         3,
         "account a home 0 has 10
@@ -45,11 +45,11 @@ fn a_mass_cancel_is_answered_when_all_shards_have_done_it() {
                 0 | a: gets back 1.00
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > mend 2
                 2 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 2 | a: gets back 1.00
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 1.75 on 0 (home); 5.50 on 1; 2.75 on 2
@@ -78,10 +78,10 @@ fn a_mass_cancel_of_an_account_with_one_purse_is_answered_at_once() {
     );
 }
 
-/// The claim is not granted yet, so the home does not know of a purse on shard 2. It is told all
-/// the same.
+/// The claim is not granted yet, so the home shard does not know a purse on shard 2. It sends the
+/// instruction there all the same.
 #[test]
-fn a_shard_whose_claim_waits_is_told() {
+fn a_shard_whose_claim_waits_receives_the_instruction() {
     check(
         3,
         "account a home 0 has 10
@@ -112,17 +112,17 @@ fn a_shard_whose_claim_waits_is_told() {
                 0 | a: tells 1, 2: cancel all, MASS_CANCEL
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
-                2 | a: ends what is parked, "a buy S yes 14 @ 0.5"
+                2 | a: ends parked requests, "a buy S yes 14 @ 0.5"
                 2 | a: answer to "a buy S yes 14 @ 0.5"
                 2 | a: order refused, cancelled-while-parked
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > deliver
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 7.00 and all room to 2
                 2 | a: has 7.00 and all room from 0
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 0.00 on 0 (home); 3.00 on 1; 7.00 on 2
@@ -130,9 +130,9 @@ fn a_shard_whose_claim_waits_is_told() {
     );
 }
 
-/// There is no purse yet, and the home has not heard of the order: it is as one that comes later.
+/// There is no purse yet, and the home shard does not know the order: it counts as a later order.
 #[test]
-fn a_shard_whose_first_ask_is_on_its_way_is_not_told() {
+fn a_shard_whose_first_ask_is_in_flight_receives_no_instruction() {
     check(
         2,
         "account a home 0 has 10
@@ -160,7 +160,7 @@ fn a_shard_whose_first_ask_is_on_its_way_is_not_told() {
 }
 
 #[test]
-fn a_dead_mans_switch_fires_everywhere() {
+fn a_dead_man_switch_fires_on_all_shards() {
     check(
         3,
         "account a home 0 has 10
@@ -211,8 +211,8 @@ fn a_dead_mans_switch_fires_everywhere() {
                 1 | a: gets back 1.00
                 2 | a: BUY_YES 2 @ 0.5000 cancelled, DEAD_MAN_SWITCH
                 2 | a: gets back 1.00
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: answer to "tick"
                 0 | a: done everywhere: cancel all, DEAD_MAN_SWITCH
             a: 1.75 on 0 (home); 5.50 on 1; 2.75 on 2
@@ -220,7 +220,7 @@ fn a_dead_mans_switch_fires_everywhere() {
     );
 }
 
-/// Shard 2 is down, and hears of it later.
+/// Shard 2 is down and receives the freeze later.
 #[test]
 fn a_freeze_is_answered_when_all_shards_know() {
     check(
@@ -256,12 +256,12 @@ fn a_freeze_is_answered_when_all_shards_know() {
                 0 | a: frozen
                 0 | a: tells 1, 2: freeze
                 1 | a: purse frozen
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > a buy R yes 1 @ 0.5
                 1 | a: order refused, account-frozen
             > mend 2
                 2 | a: purse frozen
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
             > a unfreeze
@@ -269,8 +269,8 @@ fn a_freeze_is_answered_when_all_shards_know() {
                 0 | a: tells 1, 2: unfreeze
                 1 | a: purse unfrozen
                 2 | a: purse unfrozen
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: answer to "a unfreeze"
                 0 | a: done everywhere: unfreeze
             > a buy R yes 1 @ 0.5
@@ -316,7 +316,7 @@ fn sixteen_instructions_of_admins_and_sixteen_mass_cancels_are_under_way_at_most
                 0 | a: frozen
                 0 | a: tells 1: freeze
                 1 | a: purse frozen
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
             a: 4.50 on 0 (home), frozen; 5.50 on 1, frozen

@@ -1,12 +1,12 @@
-//! A shard that takes nothing in: messages are kept for it up to a bound, and what would send it
-//! more is refused before anything is held, or waits.
+//! A shard that receives nothing. Other shards keep messages for it up to a bound; a request that
+//! would add one is refused before anything is held or parked.
 
 use expect_test::expect;
 
 use crate::script::check;
 
 #[test]
-fn transfers_are_refused_and_what_makes_things_safe_is_told() {
+fn transfers_are_refused_but_freezes_and_cancels_are_sent() {
     check(
         2,
         "account a home 0 has 10
@@ -60,10 +60,10 @@ fn transfers_are_refused_and_what_makes_things_safe_is_told() {
                 1 | a: gets back 1.00
                 0 | a: b has the 1.00
                 0 | a: has all room from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 3 held 5"
                 0 | a: done everywhere: new limits
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             > acknowledge
@@ -77,7 +77,7 @@ fn transfers_are_refused_and_what_makes_things_safe_is_told() {
                 0 | a: frozen
                 0 | a: tells 1: freeze
                 1 | a: purse frozen
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
             a: 1.50 on 0 (home), room for 2 orders, 4.00 held, frozen; 5.50 on 1, room for 1 order, 1.00 held, frozen, sealed
@@ -86,7 +86,7 @@ fn transfers_are_refused_and_what_makes_things_safe_is_told() {
     );
 }
 
-/// The home is not asked: nothing is parked.
+/// The home shard is not asked, and nothing is parked.
 #[test]
 fn orders_that_need_an_ask_are_refused_and_others_are_not() {
     check(
@@ -148,8 +148,8 @@ fn orders_that_need_an_ask_are_refused_and_others_are_not() {
     );
 }
 
-/// A claim that needs what a full shard has is refused; one that came before waits, and goes on
-/// when there is room.
+/// A claim that needs credits of a full shard is refused. An earlier claim waits, and continues
+/// when there is space.
 #[test]
 fn claims_that_need_a_recall_are_refused_or_wait() {
     check(
@@ -203,7 +203,7 @@ fn claims_that_need_a_recall_are_refused_or_wait() {
                 0 | a: tells 1: give back 0.50
                 1 | a: sends 2.25 to 0
                 0 | a: has 2.25 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 4"
                 0 | a: withdraws 4.00
             a: 1.75 on 0 (home); 2.25 + 1.00 held on 1
@@ -212,7 +212,7 @@ fn claims_that_need_a_recall_are_refused_or_wait() {
     );
 }
 
-/// A dead-man switch fires, everywhere else at once.
+/// A dead-man switch fires; on all other shards at once.
 #[test]
 fn switches_fire_for_a_shard_that_is_full() {
     check(
@@ -256,7 +256,7 @@ fn switches_fire_for_a_shard_that_is_full() {
                 1 | b: has 1.00 from a
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, DEAD_MAN_SWITCH
                 1 | a: gets back 1.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "tick"
                 0 | a: done everywhere: cancel all, DEAD_MAN_SWITCH
             > acknowledge
@@ -269,9 +269,9 @@ fn switches_fire_for_a_shard_that_is_full() {
     );
 }
 
-/// What makes things safe is bounded by how much of it may be under way.
+/// Messages of cancels and freezes pass the bound; the number of such acts under way is limited.
 #[test]
-fn a_switch_is_not_set_where_too_many_mass_cancels_are_under_way() {
+fn a_switch_is_not_set_while_too_many_mass_cancels_are_under_way() {
     check(
         2,
         "account a home 0 has 10
@@ -304,52 +304,52 @@ fn a_switch_is_not_set_where_too_many_mass_cancels_are_under_way() {
             > deliver
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             > a switch 5

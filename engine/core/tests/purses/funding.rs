@@ -1,4 +1,4 @@
-//! Where the credits of an order come from: the purse on its market's shard, or the account's home.
+//! The source of an order's credits: the purse on its market's shard, or the account's home shard.
 
 use expect_test::expect;
 
@@ -19,7 +19,7 @@ fn a_purse_on_the_accounts_home_pays_at_once() {
     );
 }
 
-/// Of the 8.00 that the home has beyond the need, half is the float.
+/// The home shard has 8.00 beyond the need; half of it is lent as well, as the float.
 #[test]
 fn the_first_order_on_a_shard_asks_the_home_and_later_ones_are_paid_by_the_float() {
     check(
@@ -43,7 +43,8 @@ fn the_first_order_on_a_shard_asks_the_home_and_later_ones_are_paid_by_the_float
     );
 }
 
-/// The purse lacks 2.00 of the second order. It has a float besides, so the third asks nobody.
+/// The purse lacks 2.00 for the second order. It also gets a float, so the third order needs no
+/// ask.
 #[test]
 fn an_order_asks_for_what_its_purse_lacks() {
     check(
@@ -103,10 +104,10 @@ fn an_id_without_an_account_is_refused_by_its_home() {
     );
 }
 
-/// When the order came, the account had 9.00 of the 10.00 that it needs. A cancel behind it frees
-/// the rest before the refusal arrives: the home is asked for the smaller lack.
+/// When the order came, the account had 9.00 of the 10.00 that it needs. A later cancel frees the
+/// rest before the refusal arrives, so the home shard is asked for the smaller amount.
 #[test]
-fn a_refusal_of_more_than_is_lacking_by_now_does_not_count() {
+fn a_refusal_of_more_than_is_still_lacking_does_not_count() {
     check(
         2,
         "account a home 0 has 10
@@ -187,7 +188,7 @@ fn a_deposit_pays_for_an_order_that_waits() {
                 2 | a: has 7.00 and all room from 0
                 2 | a: answer to "a buy S yes 14 @ 0.5"
                 2 | a: order #2 ACTIVE 0/14
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > a deposit 5
                 0 | a: deposits 5.00
                 0 | a: the claim of 0 is decided
@@ -195,9 +196,9 @@ fn a_deposit_pays_for_an_order_that_waits() {
                 0 | a: order #3 ACTIVE 0/10
             > deliver
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: has 2.00 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             a: 5.00 + 5.00 held on 0 (home); 0.00 + 1.00 held on 1; 0.00 + 7.00 held on 2
         "#]],
     );

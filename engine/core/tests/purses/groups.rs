@@ -1,5 +1,5 @@
-//! Groups of orders that rest on several shards: each counts for itself, the home adds up, and
-//! messages take their time.
+//! Groups with orders on several shards: each shard counts its own fills, the home shard adds them
+//! up, and messages are delayed.
 
 use expect_test::expect;
 
@@ -76,8 +76,8 @@ fn the_home_adds_up_what_fills_on_other_shards() {
                 0 | a: tells 1, 2: group 1 has 10 in 60 s (2)
                 1 | a: group 1 has 10 in 60 s (2)
                 2 | a: group 1 has 10 in 60 s (2)
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: answer to "a group 1 reset"
                 0 | a: done everywhere: group 1 has 10 in 60 s (2)
             > a buy R yes 1 @ 0.5 group 1
@@ -89,7 +89,7 @@ fn the_home_adds_up_what_fills_on_other_shards() {
 }
 
 #[test]
-fn a_group_that_one_shard_fills_ends_on_all() {
+fn a_group_that_one_shard_fills_ends_on_all_shards() {
     check(
         3,
         "account a home 0 has 100
@@ -139,7 +139,7 @@ fn a_group_that_one_shard_fills_ends_on_all() {
     );
 }
 
-/// While messages are on their way.
+/// Messages are in flight.
 #[test]
 fn no_more_than_the_limit_fills_on_each_shard() {
     check(
@@ -212,7 +212,7 @@ fn no_more_than_the_limit_fills_on_each_shard() {
 }
 
 #[test]
-fn what_is_told_of_another_generation_comes_too_late() {
+fn a_message_of_another_generation_has_no_effect() {
     check(
         3,
         "account a home 0 has 100
@@ -268,7 +268,7 @@ fn what_is_told_of_another_generation_comes_too_late() {
                 0 | a: tells 1, 2: group 1 has 10 in 60 s (2)
                 1 | a: group 1 has 10 in 60 s (2)
             > deliver 1 0
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > m buy S no 2 @ 0.5
                 2 | m: parked
                 2 | m: asks home for 1.00 and room for 1 order, 1.00 held
@@ -285,25 +285,25 @@ fn what_is_told_of_another_generation_comes_too_late() {
                 0 | a: group 1 is triggered, REQUESTED
                 0 | a: tells 1, 2: group 1 is triggered
                 1 | a: group 1 is triggered, ELSEWHERE
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > a group 1 reset
                 0 | a: group 1 has 10 in 60 s (3)
                 0 | a: tells 1, 2: group 1 has 10 in 60 s (3)
                 1 | a: group 1 has 10 in 60 s (3)
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > deliver
                 2 | a: group 1 has 10 in 60 s (2)
                 2 | a: group 1 is triggered, ELSEWHERE
                 2 | a: BUY_YES 8 @ 0.5000 cancelled, GROUP
                 2 | a: gets back 4.00
                 2 | a: group 1 has 10 in 60 s (3)
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a group 1 reset"
                 0 | a: done everywhere: group 1 has 10 in 60 s (2)
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a group 1 trigger"
                 0 | a: done everywhere: group 1 is triggered
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a group 1 reset"
                 0 | a: done everywhere: group 1 has 10 in 60 s (3)
             > a buy R yes 1 @ 0.5 group 1
@@ -322,8 +322,8 @@ fn what_is_told_of_another_generation_comes_too_late() {
     );
 }
 
-/// Where an account has no purse, nobody knows its groups: an order waits for them with its
-/// credits.
+/// A shard without a purse of the account does not know its groups: an order waits for them
+/// together with its credits.
 #[test]
 fn a_purse_comes_with_its_groups() {
     check(
@@ -384,7 +384,7 @@ fn a_purse_comes_with_its_groups() {
 }
 
 #[test]
-fn what_waits_ends_with_its_group() {
+fn a_parked_order_ends_with_its_group() {
     check(
         3,
         "account a home 0 has 100
@@ -426,7 +426,7 @@ fn what_waits_ends_with_its_group() {
                 0 | a: tells 2: give back 12.25
                 2 | a: sends 12.25 to 0
                 0 | a: has 12.25 from 2
-                0 | a: 2 has done so, and has more
+                0 | a: 2 has carried it out, and has more
                 0 | a: the claim of 1 is decided
                 0 | a: sends 33.50 to 1
             > a group 1 trigger
@@ -435,7 +435,7 @@ fn what_waits_ends_with_its_group() {
                 2 | a: group 1 is triggered, ELSEWHERE
                 2 | a: BUY_YES 10 @ 0.5000 cancelled, GROUP
                 2 | a: gets back 5.00
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > deliver
                 1 | a: has 33.50 from 0
                 1 | a: answer to "a buy R yes 90 @ 0.9 group 1"
@@ -445,7 +445,7 @@ fn what_waits_ends_with_its_group() {
                 1 | a: BUY_YES 90 @ 0.9000 cancelled, GROUP
                 1 | a: gets back 5.00
                 1 | a: gets back 81.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a group 1 trigger"
                 0 | a: done everywhere: group 1 is triggered
             a: 0.00 on 0 (home); 86.00 on 1; 14.00 on 2
@@ -455,7 +455,7 @@ fn what_waits_ends_with_its_group() {
 }
 
 #[test]
-fn a_home_that_takes_nothing_in_hears_of_it_later() {
+fn a_home_shard_that_is_down_receives_the_trigger_later() {
     check(
         3,
         "account a home 0 has 100
@@ -600,7 +600,7 @@ fn a_shard_that_is_killed_reports_again() {
 }
 
 #[test]
-fn an_account_hears_when_all_shards_know() {
+fn an_act_is_answered_when_all_shards_have_it() {
     check(
         3,
         "account a home 0 has 100
@@ -640,7 +640,7 @@ fn an_account_hears_when_all_shards_know() {
                 0 | a: group 1 has 20 in 30 s (1)
                 0 | a: tells 1, 2: group 1 has 20 in 30 s (1)
                 2 | a: group 1 has 20 in 30 s (1)
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > m buy R no 3 @ 0.5
                 1 | m: order #3 FILLED 3/3
                 1 | m: trades 3 @ 0.5000 with a, MINT
@@ -651,7 +651,7 @@ fn an_account_hears_when_all_shards_know() {
                 0 | a: group 1 fills 3, now 3, says 1
             > deliver
                 1 | a: group 1 has 20 in 30 s (1)
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a group 1 change 20 in 30"
                 0 | a: done everywhere: group 1 has 20 in 30 s (1)
             > a group 1 delete
@@ -663,8 +663,8 @@ fn an_account_hears_when_all_shards_know() {
                 2 | a: group 1 is deleted
                 2 | a: BUY_YES 10 @ 0.5000 cancelled, GROUP
                 2 | a: gets back 5.00
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: answer to "a group 1 delete"
                 0 | a: done everywhere: group 1 is deleted
             a: 21.25 on 0 (home); 51.00 on 1; 26.25 on 2

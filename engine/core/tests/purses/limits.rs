@@ -1,4 +1,4 @@
-//! Limits of an account over all its purses: room is lent as credits are.
+//! Limits of an account over all its purses: room is lent like credits.
 
 use expect_test::expect;
 
@@ -46,17 +46,17 @@ fn live_orders_over_all_shards_are_never_more_than_the_limit() {
                 0 | a: tells 1, 2: give back room for 1 order
                 1 | a: sends room for 1 order to 0
                 0 | a: has room for 1 order from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: answer to "a buy H yes 1 @ 0.1"
                 0 | a: order #3 ACTIVE 0/1
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > a buy R yes 1 @ 0.2
                 1 | a: parked
                 1 | a: asks home for room for 1 order
                 0 | a: the claim of 1 waits, room for 1 order
                 0 | a: tells 2: give back room for 1 order
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, live-order-limit
                 1 | a: home refuses, live-order-limit
@@ -67,7 +67,7 @@ fn live_orders_over_all_shards_are_never_more_than_the_limit() {
                 2 | a: asks home for room for 1 order
                 0 | a: the claim of 2 waits, room for 1 order
                 0 | a: tells 1: give back room for 1 order
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: refuses what 2 asks for, live-order-limit
                 2 | a: home refuses, live-order-limit
@@ -78,8 +78,8 @@ fn live_orders_over_all_shards_are_never_more_than_the_limit() {
                 0 | a: asks home for room for 1 order
                 0 | a: the claim of 0 waits, room for 1 order
                 0 | a: tells 1, 2: give back room for 1 order
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: home refuses, live-order-limit
                 0 | a: answer to "a buy H yes 1 @ 0.2"
@@ -94,7 +94,7 @@ fn live_orders_over_all_shards_are_never_more_than_the_limit() {
                 0 | a: tells 1: give back room for 1 order
                 1 | a: sends room for 1 order to 0
                 0 | a: has room for 1 order from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: sends room for 1 order to 2
                 2 | a: has room for 1 order from 0
@@ -174,7 +174,7 @@ fn held_credits_over_all_shards_are_never_more_than_the_limit() {
                 0 | a: tells 1: give back room for 1.50 held
                 1 | a: sends room for 1.50 held to 0
                 0 | a: has room for 1.50 held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: sends 26.00 and room for any orders, 3.00 held to 2
                 2 | a: has 26.00 and room for any orders, 3.00 held from 0
@@ -185,7 +185,7 @@ fn held_credits_over_all_shards_are_never_more_than_the_limit() {
                 1 | a: asks home for room for 0.01 held
                 0 | a: the claim of 1 waits, room for 0.01 held
                 0 | a: tells 2: give back room for 0.01 held
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, notional-limit
                 1 | a: home refuses, notional-limit
@@ -196,7 +196,7 @@ fn held_credits_over_all_shards_are_never_more_than_the_limit() {
                 1 | a: asks home for room for 0.04 held
                 0 | a: the claim of 1 waits, room for 0.04 held
                 0 | a: tells 2: give back room for 0.04 held
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, notional-limit
                 1 | a: home refuses, notional-limit
@@ -212,7 +212,7 @@ fn held_credits_over_all_shards_are_never_more_than_the_limit() {
                 0 | a: tells 2: give back room for 1.50 held
                 2 | a: sends room for 1.50 held to 0
                 0 | a: has room for 1.50 held from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: sends room for 1.50 held to 1
                 1 | a: has room for 1.50 held from 0
@@ -223,7 +223,7 @@ fn held_credits_over_all_shards_are_never_more_than_the_limit() {
     );
 }
 
-/// A sealed purse gives back with its next ask what has become free in it.
+/// A sealed purse returns what has become free with its next ask.
 #[test]
 fn limits_raised_again_are_lent_again() {
     check(
@@ -258,7 +258,7 @@ fn limits_raised_again_are_lent_again() {
                 0 | a: tells 1: new limits
                 1 | a: purse sealed, gives back room for any held
                 0 | a: has room for any held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 1 held any"
                 0 | a: done everywhere: new limits
             > a buy R yes 1 @ 0.3
@@ -272,7 +272,7 @@ fn limits_raised_again_are_lent_again() {
                 0 | a: is limited to room for 4 orders, any held
                 0 | a: tells 1: new limits
                 1 | a: purse sealed, gives back no room
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 4 held any"
                 0 | a: done everywhere: new limits
             > a cancel #1
@@ -291,7 +291,7 @@ fn limits_raised_again_are_lent_again() {
                 0 | a: tells 1: new limits
                 1 | a: purse sealed, gives back room for 1 order, any held
                 0 | a: has room for 1 order, any held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders any held any"
                 0 | a: done everywhere: new limits
             > a buy R yes 1 @ 0.5

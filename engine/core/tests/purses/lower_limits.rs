@@ -1,13 +1,13 @@
-//! Limits that are lowered below what an account has.
+//! Limits that are lowered below the current use.
 
 use expect_test::expect;
 use schemas::Rejection;
 
 use crate::script::{check, check_refused};
 
-/// Two live orders stay. There is no room for a third on any shard until one is gone.
+/// Two live orders stay. There is no room for a third on any shard until one has ended.
 #[test]
-fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
+fn limits_lowered_below_the_use_end_no_orders() {
     check(
         3,
         "account a home 0 has 100
@@ -45,9 +45,9 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
                 1 | a: purse sealed, gives back all room
                 2 | a: purse sealed, gives back all room
                 0 | a: has all room from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: has all room from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a limit orders 2 held 1"
                 0 | a: done everywhere: new limits
             > a buy R yes 1 @ 0.3
@@ -55,7 +55,7 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
                 1 | a: asks home for room for 1 order, 0.30 held
                 0 | a: the claim of 1 waits, room for 1 order, 0.30 held
                 0 | a: tells 2: give back room for 1 order
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, live-order-limit
                 1 | a: home refuses, live-order-limit
@@ -71,7 +71,7 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
                 0 | a: tells 1: give back room for 1 order
                 1 | a: sends room for 1 order, 0.10 held to 0
                 0 | a: has room for 1 order, 0.10 held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: refuses what 2 asks for, live-order-limit
                 2 | a: home refuses, live-order-limit
@@ -87,7 +87,7 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
                 0 | a: tells 1: give back room for 1 order
                 1 | a: sends room for 1 order, 0.20 held to 0
                 0 | a: has room for 1 order, 0.20 held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: sends room for 1 order, 0.65 held to 2
                 2 | a: has room for 1 order, 0.65 held from 0
@@ -98,10 +98,10 @@ fn limits_lowered_below_what_there_is_leave_it_as_it_is() {
     );
 }
 
-/// The purse on shard 1 is told too late: its order is placed with room that the account does not
-/// have any more.
+/// The purse on shard 1 receives the limits too late: its order is placed with room that the
+/// account no longer has.
 #[test]
-fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
+fn a_purse_that_has_not_received_lower_limits_keeps_the_higher_ones() {
     check(
         2,
         "account a home 0 has 100
@@ -140,10 +140,10 @@ fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
             > deliver
                 1 | a: purse sealed, gives back room for any held
                 0 | a: has room for any held from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 1 held any"
                 0 | a: done everywhere: new limits
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: home refuses, live-order-limit
                 0 | a: answer to "a buy H yes 1 @ 0.3"
@@ -153,7 +153,7 @@ fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
                 0 | a: asks home for room for 1 order
                 0 | a: the claim of 0 waits, room for 1 order
                 0 | a: tells 1: give back room for 1 order
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: home refuses, live-order-limit
                 0 | a: answer to "a buy H yes 1 @ 0.3"
@@ -163,10 +163,10 @@ fn a_purse_that_has_not_heard_of_lower_limits_keeps_to_the_higher_ones() {
     );
 }
 
-/// Two orders are live where one may be. An order that cannot rest asks for held credits alone, and
-/// has them. That does not bring back the room of the order that is cancelled.
+/// Two orders are live where one is allowed. An order that cannot rest asks for held credits only,
+/// and gets them. This does not bring back the room of the cancelled order.
 #[test]
-fn what_becomes_free_beyond_lowered_limits_is_gone() {
+fn room_that_becomes_free_beyond_lowered_limits_is_lost() {
     check_refused(
         2,
         "account a home 0 has 100
@@ -181,7 +181,7 @@ fn what_becomes_free_beyond_lowered_limits_is_gone() {
     );
 }
 
-/// The ask for credits is on its way when the limits are lowered. Its answer brings no room back
+/// The ask for credits is in flight when the limits are lowered. Its answer brings no room back
 /// either.
 #[test]
 fn credits_that_were_asked_for_before_limits_were_lowered_bring_no_room() {
@@ -201,10 +201,10 @@ fn credits_that_were_asked_for_before_limits_were_lowered_bring_no_room() {
     );
 }
 
-/// The same of held credits: 1.40 are held where 1.00 may be. The sell needs room for an order
-/// alone.
+/// The same for held credits: 1.40 are held where 1.00 is allowed. The sell needs room for an order
+/// only.
 #[test]
-fn what_is_held_beyond_lowered_limits_is_not_held_again() {
+fn credits_held_beyond_lowered_limits_cannot_be_held_again() {
     check_refused(
         2,
         "account a home 0 has 100

@@ -1,5 +1,5 @@
-//! An account has a purse on each shard where it trades: every path of ADR 15, told on several
-//! shards. `script/mod.rs` has the words.
+//! An account has a purse (its balance on one shard) on each shard where it trades. These scenarios
+//! run every path of ADR 15 over several shards. `script/mod.rs` describes their language.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

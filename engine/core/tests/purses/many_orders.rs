@@ -4,8 +4,8 @@ use expect_test::expect;
 
 use crate::script::check;
 
-/// 1,205 orders on shard 1: the first thousand end at once, the rest with time. Only then all is
-/// done.
+/// 1,205 orders on shard 1: the first thousand end at once, the rest with time. The mass cancel is
+/// answered only after the last.
 #[test]
 fn a_mass_cancel_of_many_orders_is_answered_when_the_last_is_gone() {
     check(
@@ -27,7 +27,7 @@ fn a_mass_cancel_of_many_orders_is_answered_when_the_last_is_gone() {
                 1 | a: BUY_YES 1 @ 0.0100 cancelled, MASS_CANCEL (205 times)
                 1 | a: gets back 0.01 (205 times)
                 1 | a: no more to cancel
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 49.995 on 0 (home); 50.005 on 1
@@ -56,7 +56,7 @@ fn a_mass_cancel_of_many_orders_on_the_home() {
                 0 | a: BUY_YES 1 @ 0.0100 cancelled, MASS_CANCEL
                 0 | a: gets back 0.01
                 0 | a: no more to cancel
-                0 | a: 0 has done so
+                0 | a: 0 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 100.00 on 0 (home)
@@ -64,7 +64,8 @@ fn a_mass_cancel_of_many_orders_on_the_home() {
     );
 }
 
-/// Both are answered when the last order is gone. An order that came after the second stays.
+/// Both are answered when the last order has ended. An order that came after the second mass cancel
+/// stays.
 #[test]
 fn two_mass_cancels_of_many_orders_are_both_answered() {
     check(
@@ -100,10 +101,10 @@ fn two_mass_cancels_of_many_orders_are_both_answered() {
                 1 | a: BUY_YES 1 @ 0.0200 cancelled, MASS_CANCEL (155 times)
                 1 | a: gets back 0.02 (155 times)
                 1 | a: no more to cancel
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 49.995 on 0 (home); 49.975 + 0.03 held on 1

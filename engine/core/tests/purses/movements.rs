@@ -1,11 +1,11 @@
-//! Withdrawals and transfers take credits from wherever they are.
+//! Withdrawals and transfers take credits from whichever purses have them.
 
 use expect_test::expect;
 
 use crate::script::check;
 
 #[test]
-fn what_the_home_has_is_withdrawn_at_once() {
+fn credits_of_the_home_shard_are_withdrawn_at_once() {
     check(
         2,
         "account a home 0 has 10
@@ -28,7 +28,7 @@ fn what_the_home_has_is_withdrawn_at_once() {
 }
 
 #[test]
-fn a_withdrawal_recalls_what_is_lent() {
+fn a_withdrawal_recalls_lent_credits() {
     check(
         3,
         "account a home 0 has 16
@@ -62,16 +62,16 @@ fn a_withdrawal_recalls_what_is_lent() {
                 1 | a: sends 7.50 to 0
                 2 | a: sends 3.25 to 0
                 0 | a: has 7.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: has 3.25 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a withdraw 10.75"
                 0 | a: withdraws 10.75
             > a withdraw 0.01
                 0 | a: the withdrawal waits
                 0 | a: tells 1, 2: give back 0.01
-                0 | a: 1 has done so
-                0 | a: 2 has done so
+                0 | a: 1 has carried it out
+                0 | a: 2 has carried it out
                 0 | a: answer to "a withdraw 0.01"
                 0 | refused, funds-insufficient
             a: 0.00 on 0 (home); 0.00 + 1.00 held on 1; 0.00 + 1.00 held on 2
@@ -80,7 +80,7 @@ fn a_withdrawal_recalls_what_is_lent() {
 }
 
 #[test]
-fn a_withdrawal_of_more_than_there_is_is_refused_after_the_recall() {
+fn a_withdrawal_of_too_much_is_refused_after_the_recall() {
     check(
         3,
         "account a home 0 has 16
@@ -110,9 +110,9 @@ fn a_withdrawal_of_more_than_there_is_is_refused_after_the_recall() {
                 1 | a: sends 7.50 to 0
                 2 | a: sends 3.25 to 0
                 0 | a: has 7.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: has 3.25 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a withdraw 14.01"
                 0 | refused, funds-insufficient
             a: 14.00 on 0 (home); 0.00 + 1.00 held on 1; 0.00 + 1.00 held on 2
@@ -135,7 +135,7 @@ fn an_account_without_other_purses_is_refused_at_once() {
 }
 
 #[test]
-fn a_transfer_recalls_what_is_lent() {
+fn a_transfer_recalls_lent_credits() {
     check(
         3,
         "account a home 0 has 10
@@ -157,14 +157,14 @@ fn a_transfer_recalls_what_is_lent() {
                 0 | a: tells 1: give back 4.50
                 1 | a: sends 4.50 to 0
                 0 | a: has 4.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a transfer b 9"
                 0 | a: gives 9.00 to b
                 2 | b: has 9.00 from a
             > a transfer b 1
                 0 | a: the transfer waits
                 0 | a: tells 1: give back 1.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a transfer b 1"
                 0 | refused, funds-insufficient
             a: 0.00 on 0 (home); 0.00 + 1.00 held on 1
@@ -174,7 +174,7 @@ fn a_transfer_recalls_what_is_lent() {
 }
 
 #[test]
-fn a_transfer_to_nobody_comes_back() {
+fn a_transfer_to_an_unknown_account_comes_back() {
     check(
         2,
         "account a home 0 has 10
@@ -232,7 +232,7 @@ fn two_hundred_movements_of_an_account_wait_at_most() {
     );
 }
 
-/// What a deposit brings may be what a withdrawal waits for.
+/// A deposit may bring the credits that a withdrawal waits for.
 #[test]
 fn a_deposit_ends_the_wait() {
     check(
@@ -263,7 +263,7 @@ fn a_deposit_ends_the_wait() {
                 0 | a: withdraws 8.00
             > deliver
                 0 | a: has 3.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
             a: 5.00 on 0 (home); 1.00 + 1.00 held on 1
         "#]],
     );

@@ -1,4 +1,4 @@
-//! A client's name for a request: it stands for one that is parked, too.
+//! Client ids of requests: they also refer to parked requests.
 
 use expect_test::expect;
 
@@ -41,7 +41,7 @@ fn a_repeat_of_a_parked_order_has_its_answer() {
 }
 
 #[test]
-fn a_name_stands_for_another_order_in_each_market() {
+fn a_client_id_names_one_order_in_each_market() {
     check(
         2,
         "account a home 0 has 10
@@ -76,7 +76,7 @@ fn a_name_stands_for_another_order_in_each_market() {
 }
 
 #[test]
-fn a_movement_that_waits_has_a_name() {
+fn a_waiting_movement_has_a_client_id() {
     check(
         2,
         "account a home 0 has 10
@@ -111,7 +111,7 @@ fn a_movement_that_waits_has_a_name() {
                 0 | refused, client-id-reused
             > deliver
                 0 | a: has 3.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 8 as 7"
                 0 | a: withdraws 8.00
             > a withdraw 8 as 7

@@ -1,5 +1,5 @@
-//! Requests of one account on one shard are decided in the order in which they came; only what
-//! frees passes a parked one.
+//! Requests of one account on one shard are decided in the order of arrival; only requests that
+//! free credits or room pass a parked one.
 
 use expect_test::expect;
 
@@ -51,8 +51,8 @@ fn orders_behind_a_parked_one_wait_for_it() {
     );
 }
 
-/// A sell needs no credits, and an amendment up needs none of those that the parked order waits
-/// for. Both came later.
+/// A sell needs no credits, and the amendment needs other credits than the parked order waits for.
+/// Both came later.
 #[test]
 fn sells_and_amendments_wait_behind_a_parked_order() {
     check(
@@ -107,9 +107,9 @@ fn sells_and_amendments_wait_behind_a_parked_order() {
     );
 }
 
-/// Nothing that would be refused whatever the purse had is parked.
+/// A request that would be refused whatever the purse had is not parked.
 #[test]
-fn what_is_refused_anyway_does_not_wait() {
+fn a_request_that_is_refused_in_any_case_is_not_parked() {
     check(
         2,
         "account a home 0 has 10
@@ -141,7 +141,7 @@ fn what_is_refused_anyway_does_not_wait() {
 /// The purse has 3.00 free and lacks 2.00 for the parked order. The reduction frees 1.00, the
 /// cancel the rest.
 #[test]
-fn cancels_and_reductions_pass_and_what_they_free_pays_for_the_parked_order() {
+fn cancels_and_reductions_pass_and_pay_for_the_parked_order() {
     check(
         2,
         "account a home 0 has 10
@@ -183,7 +183,7 @@ fn cancels_and_reductions_pass_and_what_they_free_pays_for_the_parked_order() {
     );
 }
 
-/// What b pays for contracts that a sells is what the parked order lacks.
+/// Account b's payment for contracts that a sells is what the parked order lacks.
 #[test]
 fn a_fill_pays_for_a_parked_order() {
     check(

@@ -1,11 +1,11 @@
-//! What a home lacks for a claim, it recalls from the account's other purses.
+//! A home shard recalls from the account's other purses what it lacks for a claim.
 
 use expect_test::expect;
 
 use crate::script::check;
 
 #[test]
-fn a_home_that_is_short_recalls_what_other_purses_have() {
+fn a_home_shard_that_lacks_credits_recalls_them_from_other_purses() {
     check(
         3,
         "account a home 0 has 10
@@ -28,7 +28,7 @@ fn a_home_that_is_short_recalls_what_other_purses_have() {
                 0 | a: tells 1: give back 2.50
                 1 | a: sends 2.50 to 0
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 7.00 and all room to 2
                 2 | a: has 7.00 and all room from 0
@@ -39,8 +39,8 @@ fn a_home_that_is_short_recalls_what_other_purses_have() {
     );
 }
 
-/// The home lacks 0.50 and gets half of the 4.50 that are free, so that it need not recall again
-/// soon.
+/// The home shard lacks 0.50 and gets half of the 4.50 that are free, so that it need not recall
+/// again soon.
 #[test]
 fn a_recalled_purse_gives_at_least_half_of_what_is_free() {
     check(
@@ -65,7 +65,7 @@ fn a_recalled_purse_gives_at_least_half_of_what_is_free() {
                 0 | a: tells 1: give back 0.50
                 1 | a: sends 2.25 to 0
                 0 | a: has 2.25 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 5.875 and all room to 2
                 2 | a: has 5.875 and all room from 0
@@ -77,7 +77,7 @@ fn a_recalled_purse_gives_at_least_half_of_what_is_free() {
 }
 
 #[test]
-fn what_no_purse_has_refuses_the_order_and_nothing_is_held() {
+fn an_order_for_more_than_all_purses_have_is_refused_and_nothing_is_held() {
     check(
         3,
         "account a home 0 has 10
@@ -100,7 +100,7 @@ fn what_no_purse_has_refuses_the_order_and_nothing_is_held() {
                 0 | a: tells 1: give back 5.50
                 1 | a: sends 4.50 to 0
                 0 | a: has 4.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 2 is decided
                 0 | a: refuses what 2 asks for, funds-insufficient
                 2 | a: home refuses, funds-insufficient
@@ -146,14 +146,14 @@ fn an_order_may_need_more_than_any_one_purse_has() {
                 1 | a: sends 4.75 to 0
                 2 | a: sends 2.25 to 0
                 0 | a: has 4.75 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 3 is decided
                 0 | a: sends 7.00 and all room to 3
                 3 | a: has 7.00 and all room from 0
                 3 | a: answer to "a buy T yes 14 @ 0.5"
                 3 | a: order #3 ACTIVE 0/14
                 0 | a: has 2.25 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             a: 2.25 on 0 (home); 0.75 + 1.00 held on 1; 0.00 + 1.00 held on 2; 0.00 + 7.00 held on 3
         "#]],
     );
@@ -184,7 +184,7 @@ fn an_order_on_the_home_recalls_too() {
                 0 | a: tells 1: give back 4.50
                 1 | a: sends 4.50 to 0
                 0 | a: has 4.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: answer to "a buy H yes 18 @ 0.5"
                 0 | a: order #2 ACTIVE 0/18
@@ -193,7 +193,7 @@ fn an_order_on_the_home_recalls_too() {
                 0 | a: asks home for 0.50
                 0 | a: the claim of 0 waits, 0.50
                 0 | a: tells 1: give back 0.50
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: the claim of 0 is decided
                 0 | a: home refuses, funds-insufficient
                 0 | a: answer to "a buy H yes 1 @ 0.5"
@@ -203,8 +203,8 @@ fn an_order_on_the_home_recalls_too() {
     );
 }
 
-/// The answer to the first recall meets a home that has spent 6.00 of what it had: it asks once
-/// more.
+/// When the answer to the first recall arrives, the home shard has spent 6.00 of its credits: it
+/// recalls once more.
 #[test]
 fn a_purse_that_has_more_is_recalled_again() {
     check(
@@ -237,11 +237,11 @@ fn a_purse_that_has_more_is_recalled_again() {
                 0 | a: order #2 ACTIVE 0/12
             > deliver
                 0 | a: has 4.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: tells 1: give back 2.50
                 1 | a: sends 2.50 to 0
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 10.00 and all room to 2
                 2 | a: has 10.00 and all room from 0
@@ -252,10 +252,10 @@ fn a_purse_that_has_more_is_recalled_again() {
     );
 }
 
-/// The purse on shard 3 gave all that it had, but not the one on shard 2: it was lent 0.50 after it
-/// could have been asked.
+/// The purse on shard 3 gave everything; the one on shard 2 did not, because 0.50 were lent to it
+/// after the recall.
 #[test]
-fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
+fn a_purse_that_got_credits_during_the_recall_is_recalled_too() {
     check(
         4,
         "account a home 0 has 10
@@ -297,26 +297,26 @@ fn a_purse_that_was_lent_something_during_the_recall_is_asked_too() {
                 2 | a: gets back 0.50
             > deliver
                 0 | a: has 4.50 from 3
-                0 | a: 3 has done so
+                0 | a: 3 has carried it out
                 0 | a: tells 2, 3: give back 0.50
                 2 | a: sends 0.50 to 0
                 0 | a: has 0.50 from 2
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: sends 9.00 and all room to 1
                 1 | a: has 9.00 and all room from 0
                 1 | a: answer to "a buy R yes 18 @ 0.5"
                 1 | a: order #3 ACTIVE 0/18
-                0 | a: 3 has done so
+                0 | a: 3 has carried it out
             a: 0.00 on 0 (home); 0.00 + 9.00 held on 1; 0.00 on 2; 0.00 + 1.00 held on 3
         "#]],
     );
 }
 
-/// The recall for the order on shard 2 takes 9.75 from the purse on shard 1 after that has asked
-/// for the 1.00 that it lacks. It lacks more when it is answered, and asks again.
+/// The recall for the order on shard 2 takes 9.75 from the purse on shard 1 after that purse has
+/// asked for the 1.00 that it lacks. Once answered, it lacks more and asks again.
 #[test]
-fn a_purse_whose_claim_waits_lends_what_it_has() {
+fn a_purse_whose_claim_waits_returns_its_free_credits() {
     check(
         3,
         "account a home 0 has 40
@@ -351,14 +351,14 @@ fn a_purse_whose_claim_waits_lends_what_it_has() {
             > deliver
                 1 | a: sends 9.75 to 0
                 0 | a: has 9.75 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 5.00 and all room to 2
                 0 | a: tells 2: give back 5.50
                 2 | a: has 5.00 and all room from 0
                 2 | a: answer to "a buy S yes 10 @ 0.5"
                 2 | a: order #2 ACTIVE 0/10
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: the claim of 1 is decided
                 0 | a: refuses what 1 asks for, funds-insufficient
                 1 | a: home refuses, funds-insufficient

@@ -1,11 +1,11 @@
-//! A shard's engine dies between two messages. Another goes on with its log, and sends again what
-//! it keeps; numbers skip what came before.
+//! A shard's engine dies between two messages. Another continues with its log and sends the
+//! unacknowledged messages again; receivers skip the numbers that they have.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// The home has granted, and dies before anybody hears of it.
+/// The home shard has granted a claim and dies before the answer is delivered.
 #[test]
 fn a_home_that_is_killed_sends_its_answer_again() {
     check(
@@ -40,10 +40,10 @@ fn a_home_that_is_killed_sends_its_answer_again() {
     );
 }
 
-/// The home dies while a claim waits for what shard 1 gives back, and while a withdrawal waits
-/// behind it.
+/// The home shard dies while a claim waits for what shard 1 returns, and a withdrawal waits behind
+/// it.
 #[test]
-fn a_home_that_is_killed_goes_on_with_its_claims() {
+fn a_home_that_is_killed_continues_its_claims() {
     check(
         3,
         "account a home 0 has 10
@@ -79,7 +79,7 @@ fn a_home_that_is_killed_goes_on_with_its_claims() {
                 1 | had message 2 from 0 before
             > deliver
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: the claim of 2 is decided
                 0 | a: sends 7.00 and all room to 2
                 0 | a: tells 1, 2: give back 1.00
@@ -88,17 +88,17 @@ fn a_home_that_is_killed_goes_on_with_its_claims() {
                 2 | a: answer to "a buy S yes 14 @ 0.5"
                 2 | a: order #2 ACTIVE 0/14
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 1"
                 0 | a: withdraws 1.00
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             a: 0.00 on 0 (home); 1.00 + 1.00 held on 1; 0.00 + 7.00 held on 2
         "#]],
     );
 }
 
 #[test]
-fn a_market_that_is_killed_goes_on_with_what_is_parked() {
+fn a_market_that_is_killed_keeps_its_parked_requests() {
     check(
         2,
         "account a home 0 has 10
@@ -138,9 +138,9 @@ fn a_market_that_is_killed_goes_on_with_what_is_parked() {
     );
 }
 
-/// No snapshot: the whole log is followed.
+/// Without a snapshot the whole log is followed.
 #[test]
-fn a_home_that_is_killed_goes_on_with_its_instructions() {
+fn a_home_that_is_killed_continues_its_instructions() {
     check(
         3,
         "account a home 0 has 10
@@ -175,14 +175,14 @@ fn a_home_that_is_killed_goes_on_with_its_instructions() {
                 1 | a: gets back 1.00
                 2 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 2 | a: gets back 1.00
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             > kill 0
                 1 | had message 1 from 0 before
                 1 | had message 2 from 0 before
                 2 | had message 1 from 0 before
                 2 | had message 2 from 0 before
             > deliver
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
                 0 | a: answer to "a cancel all"
                 0 | a: done everywhere: cancel all, MASS_CANCEL
             a: 1.75 on 0 (home); 5.50 on 1; 2.75 on 2

@@ -1,11 +1,11 @@
-//! Nothing waits for longer than ten seconds, whoever does not answer.
+//! No request waits longer than ten seconds, whichever shard does not answer.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// The home is down for longer than an order waits. What it lends later stays in the purse and pays
-/// for the next order.
+/// The home shard is down for longer than an order waits. What it lends later stays in the purse
+/// and pays for the next order.
 #[test]
 fn an_order_is_not_parked_for_longer_than_ten_seconds() {
     check(
@@ -41,7 +41,7 @@ fn an_order_is_not_parked_for_longer_than_ten_seconds() {
     );
 }
 
-/// One ask is under way. The next order waits for its answer, too.
+/// One ask is in flight. The next order waits for its answer, too.
 #[test]
 fn the_next_order_is_parked_behind_an_ask_that_is_too_late() {
     check(
@@ -75,8 +75,8 @@ fn the_next_order_is_parked_behind_an_ask_that_is_too_late() {
     );
 }
 
-/// Shard 1 is down with 4.50 that the claim needs. The home refuses the claim in time; the order
-/// was refused just before.
+/// Shard 1 is down with 4.50 that the claim needs. The home shard refuses the claim in time; the
+/// order was refused just before.
 #[test]
 fn a_claim_does_not_wait_for_longer_than_ten_seconds() {
     check(
@@ -120,13 +120,13 @@ fn a_claim_does_not_wait_for_longer_than_ten_seconds() {
             > mend 1
                 1 | a: sends 2.50 to 0
                 0 | a: has 2.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
             > a withdraw 8
                 0 | a: the withdrawal waits
                 0 | a: tells 1: give back 1.00
                 1 | a: sends 1.00 to 0
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 8"
                 0 | a: withdraws 8.00
             a: 0.00 on 0 (home); 1.00 + 1.00 held on 1
@@ -134,8 +134,8 @@ fn a_claim_does_not_wait_for_longer_than_ten_seconds() {
     );
 }
 
-/// The second withdrawal is the oldest when the first is refused: what shard 1 has is recalled for
-/// it.
+/// The second withdrawal is the oldest when the first is refused: the credits of shard 1 are
+/// recalled for it.
 #[test]
 fn a_claim_that_waited_behind_another_has_its_own_ten_seconds() {
     check(
@@ -174,11 +174,11 @@ fn a_claim_that_waited_behind_another_has_its_own_ten_seconds() {
                 1 | a: sends 3.50 to 0
                 1 | a: sends 1.00 to 0
                 0 | a: has 3.50 from 1
-                0 | a: 1 has done so, and has more
+                0 | a: 1 has carried it out, and has more
                 0 | a: answer to "a withdraw 7"
                 0 | a: withdraws 7.00
                 0 | a: has 1.00 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
             a: 2.00 on 0 (home); 0.00 + 1.00 held on 1
         "#]],
     );

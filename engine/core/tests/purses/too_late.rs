@@ -1,13 +1,12 @@
-//! What becomes of a parked request whose time, market or account has come to an end before it is
-//! decided.
+//! Parked requests whose expiry, market or account ends before they are decided.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// The ask is still on its way when the freeze comes. The home refuses it as well.
+/// The ask is still in flight when the freeze comes. The home shard refuses it as well.
 #[test]
-fn a_freeze_refuses_what_is_parked_at_once() {
+fn a_freeze_refuses_parked_requests_at_once() {
     check(
         2,
         "account a home 0 has 10
@@ -42,7 +41,7 @@ fn a_freeze_refuses_what_is_parked_at_once() {
             > deliver
                 0 | a: refuses what 1 asks for, account-frozen
                 1 | a: home refuses, account-frozen
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
             > a buy R yes 1 @ 0.5
@@ -54,7 +53,7 @@ fn a_freeze_refuses_what_is_parked_at_once() {
                 0 | a: unfrozen
                 0 | a: tells 1: unfreeze
                 1 | a: purse unfrozen
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a unfreeze"
                 0 | a: done everywhere: unfreeze
             > a buy R yes 1 @ 0.5
@@ -64,8 +63,8 @@ fn a_freeze_refuses_what_is_parked_at_once() {
     );
 }
 
-/// The shard of the first order is told nothing: there is no purse, and the home has not heard of
-/// it.
+/// The shard of the first order receives no instruction: it has no purse, and the home shard does
+/// not know the order.
 #[test]
 fn a_frozen_account_gets_no_purse() {
     check(
@@ -135,11 +134,11 @@ fn a_freeze_refuses_claims_that_wait_at_home() {
                 2 | a: answer to "a buy S yes 4 @ 0.5"
                 2 | a: order refused, account-frozen
                 2 | a: home refuses, account-frozen
-                0 | a: 2 has done so
+                0 | a: 2 has carried it out
             > deliver
                 0 | a: has 3.50 from 1
-                0 | a: 1 has done so, and has more
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out, and has more
+                0 | a: 1 has carried it out
                 0 | a: answer to "a freeze"
                 0 | a: done everywhere: freeze
             a: 8.00 on 0 (home), frozen; 1.00 + 1.00 held on 1, frozen
@@ -149,7 +148,7 @@ fn a_freeze_refuses_claims_that_wait_at_home() {
 
 /// Credits that arrive for it stay in the purse.
 #[test]
-fn a_market_that_closes_refuses_what_is_parked() {
+fn a_market_that_closes_refuses_its_parked_requests() {
     check(
         2,
         "account a home 0 has 10

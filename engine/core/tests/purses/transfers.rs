@@ -1,12 +1,12 @@
-//! A transfer's name stands for what became of it, wherever its receiver lives. While it is under
-//! way, a repeat has its answer.
+//! A transfer's client id refers to its result, whatever the receiver's home shard. While it is
+//! under way, a repeat has the same answer.
 
 use expect_test::expect;
 
 use crate::script::check;
 
 #[test]
-fn a_repeat_of_a_transfer_that_was_received_is_told_so() {
+fn a_repeat_of_a_received_transfer_is_answered_as_received() {
     check(
         2,
         "account a home 0 has 10
@@ -45,9 +45,9 @@ fn a_repeat_of_a_transfer_that_was_received_is_told_so() {
     );
 }
 
-/// What the receiver's home says comes later than the repeats.
+/// The message of the receiver's home shard arrives after the repeats.
 #[test]
-fn a_transfer_is_under_way_until_its_senders_home_knows_its_end() {
+fn a_transfer_is_under_way_until_its_senders_home_shard_knows_its_end() {
     check(
         2,
         "account a home 0 has 10
@@ -81,7 +81,7 @@ fn a_transfer_is_under_way_until_its_senders_home_knows_its_end() {
 }
 
 #[test]
-fn a_repeat_of_a_transfer_that_came_back_is_told_why() {
+fn a_repeat_of_a_transfer_that_came_back_is_answered_with_the_reason() {
     check(
         2,
         "account a home 0 has 10
@@ -122,7 +122,7 @@ fn a_repeat_of_a_transfer_that_came_back_is_told_why() {
 }
 
 #[test]
-fn the_same_is_said_if_both_have_one_home() {
+fn the_answers_are_the_same_on_one_home_shard() {
     check(
         1,
         "account a home 0 has 10
@@ -159,9 +159,9 @@ fn the_same_is_said_if_both_have_one_home() {
     );
 }
 
-/// Nothing was done: the name may be used again, for the same or for anything else.
+/// Nothing was moved: the client id may be used again for any request.
 #[test]
-fn the_name_of_a_transfer_that_cannot_be_sent_is_free() {
+fn the_client_id_of_a_transfer_that_cannot_be_sent_is_free() {
     check(
         2,
         "account a home 0 has 10
@@ -198,7 +198,8 @@ fn the_name_of_a_transfer_that_cannot_be_sent_is_free() {
     );
 }
 
-/// What waits for a recall and then comes back: one answer for all who ask under the name.
+/// A transfer that waits for a recall and then comes back: all requests with its client id have one
+/// answer.
 #[test]
 fn a_transfer_that_waits_and_then_comes_back_has_one_answer() {
     check(
@@ -233,7 +234,7 @@ fn a_transfer_that_waits_and_then_comes_back_has_one_answer() {
             > hold 2 0
             > deliver 1 0
                 0 | a: has 4.50 from 1
-                0 | a: 1 has done so
+                0 | a: 1 has carried it out
                 0 | a: answer to "a transfer b 9 as 7"
                 0 | a: gives 9.00 to b
             > a transfer b 9 as 7
@@ -249,7 +250,7 @@ fn a_transfer_that_waits_and_then_comes_back_has_one_answer() {
 }
 
 #[test]
-fn a_transfer_without_a_name_says_nothing_of_its_success() {
+fn a_transfer_without_a_client_id_gets_no_notice_of_receipt() {
     check(
         2,
         "account a home 0 has 10
@@ -313,9 +314,9 @@ fn two_hundred_movements_of_an_account_are_under_way_at_most() {
     );
 }
 
-/// It may not move anything, and hears what became of what it moved.
+/// A frozen account cannot move credits, but gets the result of an earlier transfer.
 #[test]
-fn a_frozen_account_hears_the_answer_to_a_repeat() {
+fn a_frozen_account_gets_the_answer_to_a_repeat() {
     check(
         2,
         "account a home 0 has 10
@@ -348,9 +349,9 @@ fn a_frozen_account_hears_the_answer_to_a_repeat() {
     );
 }
 
-/// Neither the sender's home nor what it remembers is lost with its engine.
+/// The state of the sender's home shard, with its client ids, survives its engine.
 #[test]
-fn a_home_that_is_killed_knows_what_is_under_way() {
+fn a_home_that_is_killed_knows_the_transfers_under_way() {
     check(
         2,
         "account a home 0 has 10

@@ -1,10 +1,11 @@
-//! Which market of an exclusive market event is YES: its home says, wherever the markets live.
+//! Which market of an exclusive market event is YES. The event's home shard decides, whatever the
+//! markets' shards.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// Two markets on different shards, neither the event's home.
+/// Two markets on different shards; neither is the event's home shard.
 const TWO: &str = "event E on 0
     market R on 1 in E
     market S on 2 in E
@@ -101,9 +102,9 @@ fn nothing_is_confirmed_before_the_home_has_answered() {
     );
 }
 
-/// An answer that is amended within its dispute window gives another market its turn.
+/// An answer that is amended within its dispute window lets another market claim YES.
 #[test]
-fn what_is_not_yes_any_more_lets_another_be_it() {
+fn a_market_that_is_no_longer_yes_lets_another_be_yes() {
     check_two(
         "propose R yes by 1
          confirm R yes by 2
@@ -132,7 +133,7 @@ fn what_is_not_yes_any_more_lets_another_be_it() {
                 2 | S: YES is taken by R
             > propose R no by 1
                 1 | R: RESOLVING
-                1 | R: lets YES go
+                1 | R: releases YES
                 0 | nobody holds YES
             > confirm S yes by 2
                 2 | refused, yes-taken
@@ -153,9 +154,9 @@ fn what_is_not_yes_any_more_lets_another_be_it() {
     );
 }
 
-/// The answer to a claim that was released, and claimed again, is not the answer to the second.
+/// The answer to a claim that was released and then claimed again does not answer the second claim.
 #[test]
-fn a_late_answer_is_no_answer_to_the_next_claim() {
+fn a_late_answer_does_not_answer_the_next_claim() {
     check_two(
         "hold 0 1
          propose R yes by 1
@@ -178,7 +179,7 @@ fn a_late_answer_is_no_answer_to_the_next_claim() {
                 0 | R holds YES
             > propose R void by 1
                 1 | R: RESOLVING
-                1 | R: lets YES go
+                1 | R: releases YES
                 0 | nobody holds YES
             > propose S yes by 1
                 2 | S: RESOLVING
@@ -235,7 +236,7 @@ fn a_proposal_is_refused_while_the_events_home_is_full() {
                 1 | Acknowledged { to: Shard(0), number: 1 }
             > propose R no by 1
                 1 | R: RESOLVING
-                1 | R: lets YES go
+                1 | R: releases YES
                 0 | nobody holds YES
         "#]],
     );

@@ -1,5 +1,5 @@
-//! A small exchange from its first account to its last payout: nearly every kind of event, with as
-//! few commands as it takes.
+//! A small exchange from its first account to its last payout, with nearly every kind of event and
+//! few commands.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const ACCOUNTS: usize = 6;
 /// Markets, two on each shard.
 const MARKETS: usize = 6;
 
-/// A name that its account has not used.
+/// A client id that its account has not used.
 type Named = Option<ClientId>;
 
 pub struct Life {
@@ -42,7 +42,7 @@ impl Life {
         Self { accounts, markets, random: 17, names: 100 }
     }
 
-    /// Accounts with credits, markets, and orders between them.
+    /// Opens accounts with credits, lists markets, and places orders between them.
     pub fn begin(&mut self, run: &mut Run) {
         let build = Build { major: 0, minor: 0, patch: 1 };
         let part = |id, reads| PartInfo { id: PartId(id), kind: PartKind::Gateway, reads, build };
@@ -91,7 +91,7 @@ impl Life {
         self.trade(run, 90);
     }
 
-    /// All that is done with accounts and orders, then the end of each market.
+    /// Runs all acts of accounts and on orders, then ends each market.
     pub fn go_on(&mut self, run: &mut Run) {
         self.trade(run, 45);
         self.movements(run);
@@ -103,12 +103,12 @@ impl Life {
         }
         run.settle_messages();
         run.wait(DEPOSIT_PROPOSAL_MS + PURSE_REST_MS);
-        // Markets that were paid out are archived.
+        // Paid-out markets are archived.
         run.wait(MARKET_KEPT_MS);
         run.settle_messages();
     }
 
-    /// A deposit that is confirmed, one that is dropped, one that nobody answers.
+    /// Proposes a deposit that is confirmed, one that is dropped, and one that expires.
     fn proposals(&mut self, run: &mut Run) {
         let (account, amount) = (self.accounts[0], Credits(DEPOSIT_ALONE_MAX + 1));
         let shard = run.cluster.map.of_account(account);
@@ -151,7 +151,7 @@ impl Life {
         }
     }
 
-    /// Something about an order that was placed lately.
+    /// A request about an order that was placed recently.
     fn own(&mut self, run: &mut Run, what: impl FnOnce(AccountId, OrderId) -> Command) {
         let back = self.pick(8);
         if let Some((account, order)) = run.placed.iter().rev().nth(back).copied() {
@@ -172,7 +172,7 @@ impl Life {
         run.ask(Command::Batch { account: first.account, all_or_nothing, requests });
     }
 
-    /// An account's own orders take as much from each other.
+    /// An account's orders reduce each other by the same quantity.
     fn meets_itself(&mut self, run: &mut Run) {
         let market = self.markets[1];
         let order = NewOrder { account: self.accounts[0], ..self.order(market) };
@@ -215,7 +215,7 @@ impl Life {
         run.ask(Command::RevokeAdmin { admin: ADMIN, by: ADMIN });
     }
 
-    /// One that fills, is reset, changed, triggered and deleted.
+    /// A group that fills, is reset, changed, triggered and deleted.
     fn groups(&mut self, run: &mut Run) {
         let (account, group) = (self.accounts[0], GroupId::new(1).unwrap());
         let limits = GroupLimits::new(5, 30).unwrap();
@@ -246,8 +246,8 @@ impl Life {
     }
 
     fn cancels(&mut self, run: &mut Run) {
-        // What can be parked is called back while it waits for credits, in a market that limits
-        // nobody.
+        // Cancels each kind of parked request while it waits for credits, in a market without
+        // limits.
         let market = self.markets[1];
         for account in self.accounts.clone() {
             let (client_id, quantity) = (self.name(), Quantity::new(400).unwrap());
@@ -330,7 +330,7 @@ fn limit(price: Price, quantity: Quantity) -> Terms {
     Terms::Limit { price, quantity, time_in_force: TimeInForce::Gtc, post_only: PostOnly::Off }
 }
 
-/// Every kind of answer, after a pause or none.
+/// Gives every kind of answer, with and without a pause.
 fn settle(run: &mut Run, market: MarketId, index: usize) {
     let quarter = ResolutionAnswer::Value(YesValue::new(2_500).unwrap());
     let answer = [ResolutionAnswer::Value(YesValue::YES), ResolutionAnswer::Void, quarter][index % 3];
@@ -341,7 +341,7 @@ fn settle(run: &mut Run, market: MarketId, index: usize) {
     }
     change(ADMIN, Transition::Close);
     change(ADMIN, Transition::Resolve { answer });
-    // The event's home answers; of two markets that would be YES it lets one.
+    // The event's home shard answers; of two markets that claim YES it lets one have it.
     run.settle_messages();
     let mut change = |by, transition| run.ask(Command::ChangeMarket { market, by, transition });
     change(OTHER_ADMIN, Transition::Confirm { answer });

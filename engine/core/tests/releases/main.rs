@@ -1,5 +1,5 @@
-//! Today's engine over what engines of each release wrote: it reads the whole log, goes on from
-//! each snapshot, and arrives at the same state.
+//! Runs the current engine over the logs and snapshots of each release: it reads the whole log,
+//! continues from each snapshot, and arrives at the same state.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,13 +26,13 @@ use files::Release;
 use schemas::shard_map::ShardMap;
 use schemas::{Event, Shard};
 
-/// Kinds that none of these events is of.
+/// Returns the kinds that none of these events has.
 fn missing<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<&'static str> {
     let reached: BTreeSet<_> = events.map(kinds::kind).collect();
     kinds::KINDS.iter().copied().filter(|kind| !reached.contains(kind)).collect()
 }
 
-/// Reads what is left of the log.
+/// Reads the rest of the log.
 fn read_on(release: &Release, mut replica: Replica, log: &[Vec<u8>]) -> Replica {
     while let Some(record) = usize::try_from(replica.next_offset()).ok().and_then(|offset| log.get(offset)) {
         let offset = replica.next_offset();
@@ -50,7 +50,7 @@ fn read_on(release: &Release, mut replica: Replica, log: &[Vec<u8>]) -> Replica 
     replica
 }
 
-/// What a shard's line says.
+/// Formats the result of one shard.
 fn line(replica: &mut Replica) -> String {
     let (shard, position) = (replica.state().shard(), *replica.position());
     let hash = replica.state_hash();
@@ -62,9 +62,9 @@ fn restore(release: &Release, shard: Shard, map: ShardMap, file: &str) -> Replic
     match Replica::restore(shard, map, &bytes) {
         Ok(replica) => replica,
         Err(SnapshotError::Foreign) => panic!(
-            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since that \
-             release: keep its reader, in `engine/core/src/snapshot/`, and name it in `READERS` (docs/upgrades.md). If it \
-             is `unreleased`: make it anew with UPDATE_EXPECT=1",
+            "{}/{file} has the layout {}, for which `snapshot.rs` has no reader. If the layout has changed since \
+             that release: keep its reader, in `engine/core/src/snapshot/`, and name it in `READERS` \
+             (docs/upgrades.md). If it is `unreleased`: make it again with UPDATE_EXPECT=1",
             release.name,
             bytes[..8.min(bytes.len())].escape_ascii(),
         ),
@@ -83,22 +83,22 @@ fn every_release_is_read_to_the_same_state() {
             let (log, expected) = (release.log(shard), &lines[shard.index()]);
             let mut whole = read_on(&release, Replica::new(shard, map), &log);
             assert_eq!(&line(&mut whole), expected, "{}: the whole log", release.name);
-            assert_eq!(whole.unchecked_hashes(), 0, "{}: a way of hashing is gone", release.name);
+            assert_eq!(whole.unchecked_hashes(), 0, "{}: a hash version is missing", release.name);
             whole.state().assert_all();
             for file in [format!("middle-{shard}.snapshot"), format!("end-{shard}.snapshot")] {
                 let restored = restore(&release, shard, map, &file);
                 let mut restored = read_on(&release, restored, &log);
-                assert_eq!(&line(&mut restored), expected, "{}/{file} and the log behind it", release.name);
+                assert_eq!(&line(&mut restored), expected, "{}/{file} and the log after it", release.name);
                 assert_eq!(restored.state().digest(), whole.state().digest(), "{}/{file}", release.name);
             }
         }
     }
 }
 
-/// Otherwise a release keeps little.
+/// A release keeps only a small run.
 #[test]
 fn the_run_reaches_all_kinds_of_events_that_take_few_commands() {
     let (run, _) = run::Run::whole();
-    // A mass cancel goes on only where more than a thousand orders rest.
+    // A mass cancel continues with time only where more than a thousand orders rest.
     assert_eq!(missing(run.cluster.events()), ["MassCancelOpened", "MassCancelClosed"]);
 }

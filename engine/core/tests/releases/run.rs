@@ -1,4 +1,4 @@
-//! What an engine of this build writes for a release: a run over a few shards that does a little of
+//! Writes a release's log as an engine of this build does: a run over a few shards with a little of
 //! everything.
 
 use engine_core::Replica;
@@ -9,17 +9,17 @@ use super::files::Release;
 use super::life::Life;
 use super::targets;
 
-/// Often enough that each log says it some times.
+/// Small enough that each log has several hashes.
 const HASH_EVERY: u64 = 50;
 
 pub struct Run {
     pub cluster: Cluster,
-    /// Orders that were taken in so far.
+    /// Orders that were accepted so far.
     pub placed: Vec<(AccountId, OrderId)>,
 }
 
 impl Run {
-    /// The whole run, and a snapshot of each shard from its middle, where messages are under way.
+    /// The whole run, and a snapshot of each shard from its middle, while messages are in flight.
     pub fn whole() -> (Self, Vec<Vec<u8>>) {
         let (_, map) = targets::shard();
         let mut run = Self { cluster: Cluster::with_hash_every(map.shards(), HASH_EVERY), placed: Vec::new() };
@@ -37,7 +37,7 @@ impl Run {
         self.cluster.wait(milliseconds);
     }
 
-    /// Asks the shard that decides it.
+    /// Sends a command to the shard that decides it.
     pub fn ask(&mut self, command: Command) {
         self.at(targets::home(self.cluster.map, &command), command);
     }
@@ -47,7 +47,7 @@ impl Run {
         self.handle(shard);
     }
 
-    /// All others take in what one has sent.
+    /// All other shards receive the messages of one.
     pub fn deliver(&mut self, from: Shard) {
         for to in self.cluster.shards().filter(|to| *to != from) {
             while self.cluster.relay(from, to, false) {}
@@ -55,7 +55,7 @@ impl Run {
         }
     }
 
-    /// Messages arrive and are acknowledged, and what is due is done, until there is nothing left.
+    /// Delivers and acknowledges messages, and runs what is due, until nothing is left.
     pub fn settle_messages(&mut self) {
         self.cluster.drain();
         for from in self.cluster.shards() {
@@ -87,7 +87,7 @@ impl Run {
     }
 }
 
-/// Writes all but the tables.
+/// Writes all files except the tables.
 pub fn write(release: &Release) {
     let (mut run, middle) = Run::whole();
     let ends = run.snapshots();

@@ -1,4 +1,5 @@
-//! What a market is: changed before the first trade, added to afterwards, and opened by itself.
+//! Descriptions of markets: edited before the first trade, extended afterwards; and markets that
+//! open by themselves.
 
 use expect_test::expect;
 use schemas::limits::MARKET_EVENTS_MAX;
@@ -7,7 +8,7 @@ use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId, Rejection};
 use crate::script::{Scenario, check};
 
 #[test]
-fn before_the_first_trade_anything_is_replaced_and_then_only_added_to() {
+fn a_description_is_edited_before_the_first_trade_and_then_only_extended() {
     check(
         "deposit alice 10
          deposit bob 10
@@ -173,10 +174,10 @@ fn an_opening_time_lies_between_now_and_the_closing_time() {
     );
 }
 
-/// An admin opens it earlier; when its time comes, nothing happens. Nobody looked at another until
-/// it was over.
+/// An admin opens the market early; at its opening time nothing happens. The other market has
+/// passed both times before any command came.
 #[test]
-fn what_an_admin_opened_or_time_has_closed_does_not_open() {
+fn a_market_that_is_open_or_past_its_expiry_does_not_open_by_time() {
     check(
         "market opens 5000
          open
@@ -208,7 +209,7 @@ fn what_an_admin_opened_or_time_has_closed_does_not_open() {
 }
 
 #[test]
-fn a_market_event_is_created_once_and_under_its_name() {
+fn a_market_event_is_created_once_by_its_name() {
     let mut scenario = Scenario::new();
     let event = |id: MarketEventId, name: &str| {
         let event = MarketEvent { id, name: name.parse().unwrap(), title: "Who?".parse().unwrap(), exclusive: true };
@@ -222,7 +223,7 @@ fn a_market_event_is_created_once_and_under_its_name() {
 }
 
 #[test]
-fn a_shard_has_as_many_market_events_as_it_may() {
+fn a_shard_has_a_limit_of_market_events() {
     let mut scenario = Scenario::new();
     let mut create = |number: usize| {
         let name: schemas::text::Label = format!("event-{number}").parse().unwrap();

@@ -1,4 +1,4 @@
-//! Who is an admin: the first comes from the configuration, the last that keeps admins stays.
+//! Admins: the first comes from the configuration, and the last one with the role `admins` stays.
 
 use schemas::{Admin, AdminId, AdminRoles, Command, Event, KeyProof, Rejection, Timestamp, WantedAdmin};
 
@@ -14,7 +14,7 @@ fn set(admin: &Admin, by: u64) -> Command {
     Command::SetAdmin { admin, by: AdminId(by) }
 }
 
-/// Other roles, and the proof that it has.
+/// Other roles, with the same key.
 fn keep(id: u64, roles: AdminRoles, by: u64) -> Command {
     let admin = Box::new(WantedAdmin { id: AdminId(id), proof: None, roles, expires: None, name: None });
     Command::SetAdmin { admin, by: AdminId(by) }
@@ -24,7 +24,7 @@ fn revoke(admin: u64, by: u64) -> Command {
     Command::RevokeAdmin { admin: AdminId(admin), by: AdminId(by) }
 }
 
-/// `None` if it was done.
+/// `None` if it succeeded.
 fn refused(scenario: &mut Scenario, command: &Command) -> Option<Rejection> {
     match &scenario.handle(command)[..] {
         [Event::Rejected { code }] => Some(*code),
@@ -34,7 +34,7 @@ fn refused(scenario: &mut Scenario, command: &Command) -> Option<Rejection> {
 }
 
 #[test]
-fn whoever_comes_first_keeps_admins_and_then_only_admins_say_who_is_one() {
+fn the_first_admin_has_the_role_admins_and_then_only_admins_set_admins() {
     let mut scenario = Scenario::new();
     let soon = Some(Timestamp(scenario.state.time().0 + 1_000));
     for first in [admin(1, AdminRoles::MONEY, None), admin(1, AdminRoles::ALL, soon)] {
@@ -49,13 +49,13 @@ fn whoever_comes_first_keeps_admins_and_then_only_admins_say_who_is_one() {
     assert_eq!(refused(&mut scenario, &revoke(1, 2)), Some(Rejection::AdminsNotAllowed));
     let alike = Admin { proof: second.proof, ..admin(3, AdminRoles::AUDITOR, None) };
     assert_eq!(refused(&mut scenario, &set(&alike, 1)), Some(Rejection::AdminProofTaken));
-    // Its own proof is nobody else's.
+    // No other admin may have its key.
     assert_eq!(refused(&mut scenario, &set(&Admin { roles: AdminRoles::MONEY, ..second }, 1)), None);
     assert_eq!(refused(&mut scenario, &revoke(7, 1)), Some(Rejection::AdminUnknown));
 }
 
 #[test]
-fn the_last_that_keeps_admins_is_neither_revoked_nor_given_less() {
+fn the_last_admin_with_the_role_admins_cannot_be_revoked_or_lose_it() {
     let mut scenario = Scenario::new();
     let end = Timestamp(scenario.state.time().0 + 1_000);
     refused(&mut scenario, &set(&admin(1, AdminRoles::ALL, None), 1));
@@ -77,17 +77,17 @@ fn the_last_that_keeps_admins_is_neither_revoked_nor_given_less() {
 }
 
 #[test]
-fn an_expiry_is_still_to_come() {
+fn an_admins_expiry_lies_in_the_future() {
     let mut scenario = Scenario::new();
     refused(&mut scenario, &set(&admin(1, AdminRoles::ALL, None), 1));
     let late = admin(2, AdminRoles::MONEY, Some(scenario.state.time()));
     assert_eq!(refused(&mut scenario, &set(&late, 1)), Some(Rejection::KeyExpiryInPast));
 }
 
-/// Whatever the one who asks knew of it: between a new key and other roles nothing of before comes
-/// back.
+/// Fields that a request omits keep their value at the time of the decision, whatever the requester
+/// knew: a role change after a key change does not restore the earlier key.
 #[test]
-fn what_is_not_given_stays_as_it_is_when_it_is_decided() {
+fn omitted_fields_keep_their_value_at_the_decision() {
     let mut scenario = Scenario::new();
     refused(&mut scenario, &set(&admin(1, AdminRoles::ALL, None), 1));
     refused(&mut scenario, &set(&admin(2, AdminRoles::MONEY, None), 1));

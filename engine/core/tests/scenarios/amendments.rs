@@ -5,7 +5,7 @@ use expect_test::expect;
 use crate::script::check;
 
 #[test]
-fn quantity_down_keeps_the_place() {
+fn a_smaller_quantity_keeps_the_queue_priority() {
     check(
         "deposit a 10
          deposit b 10
@@ -35,7 +35,7 @@ fn quantity_down_keeps_the_place() {
 }
 
 #[test]
-fn quantity_up_and_a_new_price_lose_the_place() {
+fn a_larger_quantity_or_a_new_price_loses_the_queue_priority() {
     check(
         "deposit a 10
          deposit b 10
@@ -72,7 +72,7 @@ fn quantity_up_and_a_new_price_lose_the_place() {
 }
 
 #[test]
-fn an_amendment_counts_what_is_filled_already() {
+fn an_amended_quantity_includes_filled_contracts() {
     check(
         "deposit a 10
          deposit t 10
@@ -171,7 +171,7 @@ fn an_amendment_that_fails_leaves_the_order_as_it_was() {
 }
 
 #[test]
-fn an_amendment_uses_what_its_order_holds() {
+fn an_amendment_uses_the_credits_that_its_order_holds() {
     check(
         "deposit a 5.2
          a buy yes 10 @ 0.5
@@ -224,7 +224,7 @@ fn an_amended_sell_reserves_what_it_now_needs() {
 }
 
 #[test]
-fn an_amended_post_only_order_stays_one() {
+fn an_amended_post_only_order_stays_post_only() {
     check(
         "deposit a 10
          deposit t 10

@@ -109,7 +109,7 @@ fn all_or_nothing_requotes() {
 }
 
 #[test]
-fn all_or_nothing_refuses_what_depends_on_itself() {
+fn all_or_nothing_refuses_requests_that_depend_on_the_batch_itself() {
     check(
         "deposit a 10
          deposit b 10
@@ -237,7 +237,7 @@ fn all_or_nothing_moves_a_sell() {
 }
 
 #[test]
-fn all_or_nothing_meets_limits_that_were_lowered_since() {
+fn all_or_nothing_is_checked_against_lowered_limits() {
     check(
         "deposit a 10
          deposit b 10
@@ -270,7 +270,7 @@ fn all_or_nothing_meets_limits_that_were_lowered_since() {
 }
 
 #[test]
-fn all_or_nothing_counts_a_budget_as_all_that_it_may_buy() {
+fn all_or_nothing_counts_a_budget_as_the_most_that_it_may_buy() {
     check(
         "deposit a 10
          deposit b 10
@@ -294,9 +294,10 @@ fn all_or_nothing_counts_a_budget_as_all_that_it_may_buy() {
     );
 }
 
-/// The same order under one name twice is one order; two orders under one name cannot be.
+/// The same order twice with one client id is one order; two different orders with one client id
+/// are refused.
 #[test]
-fn a_name_twice_in_a_batch_is_answered_alike_in_both_modes() {
+fn a_client_id_twice_in_a_batch_has_the_same_answers_in_both_modes() {
     check(
         "deposit a 10
          a batch buy yes 2 @ 0.4 as x ; buy yes 2 @ 0.4 as x ; buy yes 1 @ 0.3 as y

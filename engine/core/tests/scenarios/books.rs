@@ -1,4 +1,4 @@
-//! A shard's books: what they hold at most, and what is left of those of archived markets.
+//! A shard's books: their limits, and what archived markets leave.
 
 use engine_core::{BooksMax, ShardState};
 use schemas::limits::{MARKET_KEPT_MS, SWEEP_MAX};
@@ -44,7 +44,7 @@ fn code(events: &[Event]) -> Option<Rejection> {
 }
 
 #[test]
-fn full_books_take_no_more_orders_that_rest_and_all_else_goes_on() {
+fn full_books_refuse_resting_orders_and_nothing_else() {
     let mut scenario = Scenario::new();
     let (market, who) = (scenario.market(), fund(&mut scenario, "alice"));
     scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 2, markets: 9 });
@@ -66,7 +66,7 @@ fn full_books_take_no_more_orders_that_rest_and_all_else_goes_on() {
     assert!(matches!(cancelled[..], [Event::OrderCancelled { .. }, ..]), "{cancelled:?}");
 }
 
-/// Two orders of a batch need two places, or none of its orders comes.
+/// Two orders of a batch need two free places; otherwise the batch is refused.
 #[test]
 fn a_batch_that_does_not_fit_into_the_books_is_refused_whole() {
     let mut scenario = Scenario::new();
@@ -91,7 +91,7 @@ fn a_batch_that_does_not_fit_into_the_books_is_refused_whole() {
 }
 
 #[test]
-fn a_shard_with_as_many_markets_as_may_be_lists_no_more() {
+fn a_shard_has_a_limit_of_markets() {
     let mut scenario = Scenario::new();
     let market = scenario.market();
     scenario.state = scenario.state.clone().with_books_max(BooksMax { orders: 9, markets: 2 });
@@ -104,7 +104,7 @@ fn a_shard_with_as_many_markets_as_may_be_lists_no_more() {
     assert_eq!(code(&scenario.handle(&third)), None);
 }
 
-/// A market is voided, paid out, and leaves the state.
+/// Voids a market and pays it out, so that it leaves the state.
 fn archive(scenario: &mut Scenario, market: MarketId) {
     let change = |by, transition| Command::ChangeMarket { market, by: AdminId(by), transition };
     if scenario.state.market(market).unwrap().state == schemas::MarketState::Created {
@@ -122,7 +122,7 @@ fn archive(scenario: &mut Scenario, market: MarketId) {
     assert!(scenario.state.market(market).is_none());
 }
 
-/// Market after market uses its whole range of prices and goes: what is left of each is its id.
+/// Many markets use their whole range of prices and are archived: each leaves only its id.
 #[test]
 fn a_market_that_is_archived_leaves_only_its_id_in_a_snapshot() {
     let mut scenario = Scenario::new();
@@ -144,7 +144,7 @@ fn a_market_that_is_archived_leaves_only_its_id_in_a_snapshot() {
         bytes.push(scenario.state.to_bytes().len());
     }
     let grown: Vec<_> = bytes.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Its id (8), and how each of its 20 orders ended (24): account, id, status.
+    // Its id (8 bytes), and the end of each of its 20 orders (24 bytes): account, id, status.
     let [each, ..] = grown[..] else { unreachable!("three of them") };
     assert!(grown.iter().all(|grown| *grown == each) && each < 8 + 20 * 24, "{grown:?}");
     assert!(scenario.state.market(first).is_some());

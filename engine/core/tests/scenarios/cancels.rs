@@ -1,4 +1,4 @@
-//! Ending orders: by a name, all at once, by a switch.
+//! Ending orders: by client id, by mass cancel, by dead-man switch.
 
 use expect_test::expect;
 
@@ -8,7 +8,7 @@ use schemas::{AdminId, Command, Credits, Entry, Event};
 use crate::script::{Scenario, check, limit_order};
 
 #[test]
-fn an_order_is_cancelled_by_its_clients_name() {
+fn an_order_is_cancelled_by_its_client_id() {
     check(
         "deposit a 10
          a buy yes 2 @ 0.4 as mine
@@ -113,10 +113,10 @@ fn a_dead_man_switch_fires_unless_it_is_set_again() {
     );
 }
 
-/// A mass cancel of more orders than one command may end goes on with time, and leaves alone what
-/// came later.
+/// A mass cancel of more orders than one command may end continues with time, and spares orders
+/// that came later.
 #[test]
-fn a_mass_cancel_goes_on_with_time_and_spares_later_orders() {
+fn a_mass_cancel_continues_with_time_and_spares_later_orders() {
     let mut scenario = Scenario::new();
     let (alice, market) = (scenario.account("alice"), scenario.market());
     scenario.handle(&Command::Deposit {
@@ -138,7 +138,7 @@ fn a_mass_cancel_goes_on_with_time_and_spares_later_orders() {
 }
 
 #[test]
-fn who_comes_too_late_hears_how_the_order_ended_and_others_hear_nothing() {
+fn a_late_cancel_gets_the_orders_end_and_other_accounts_get_nothing() {
     check(
         "deposit a 10
          deposit b 10

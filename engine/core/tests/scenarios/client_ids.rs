@@ -1,4 +1,4 @@
-//! How many client ids an account may use in an hour, and what is refused beyond.
+//! The number of client ids that an account may use in an hour, and what is refused beyond it.
 
 use engine_core::{CommandContext, ShardState};
 use schemas::limits::{CLIENT_ID_GENERATION_MS, CLIENT_IDS_AN_HOUR_MAX};
@@ -11,7 +11,7 @@ use schemas::{
 
 const ACCOUNT: AccountId = AccountId(1);
 
-/// Refused, since there is no such market: its name stands for that.
+/// Refused because the market does not exist: the client id refers to this refusal.
 fn order(name: Option<u32>) -> NewOrder {
     let terms = Terms::Limit {
         price: Price::new(5_000).unwrap(),
@@ -54,7 +54,7 @@ impl Shell {
 }
 
 #[test]
-fn beyond_its_client_ids_of_an_hour_an_account_is_refused_and_nothing_is_kept() {
+fn an_account_beyond_its_hourly_client_ids_is_refused_and_nothing_is_kept() {
     let state = ShardState::new(Shard::new(0).unwrap(), ShardMap::new(1).unwrap());
     let mut shell = Shell { state, offset: 0, time: Timestamp(CLIENT_ID_GENERATION_MS) };
     let key = ApiKey::with_secret(ApiKeyId(1), [0; 32], Scopes::READ_TRADE);

@@ -1,12 +1,12 @@
-//! Groups of orders on one shard: what fills in a window, and what ends then.
+//! Order groups on one shard: fills in a window, and the trigger of a group.
 
 use expect_test::expect;
 
 use crate::script::check;
 
-/// The taker goes on behind the group's orders.
+/// The taker continues with the orders behind the group's.
 #[test]
-fn a_fill_takes_what_the_window_leaves_and_ends_the_group() {
+fn a_fill_takes_the_rest_of_the_window_and_ends_the_group() {
     check(
         "deposit a 100
          deposit b 100
@@ -104,7 +104,7 @@ fn a_taker_stops_where_its_group_ends() {
     );
 }
 
-/// A part of 5 s is 100 ms: what has filled counts for 5 s, and for less than 100 ms more.
+/// A part of 5 s is 100 ms: a fill counts for 5 s, and for less than 100 ms more.
 #[test]
 fn a_window_rolls() {
     check(
@@ -217,9 +217,9 @@ fn a_trade_between_orders_of_a_group_counts_once() {
     );
 }
 
-/// Self-trade prevention, cancels, and what only reduces shrinks by.
+/// Self-trade prevention, cancels, and the shrinking of reduce-only orders.
 #[test]
-fn what_is_no_fill_does_not_count() {
+fn removed_contracts_do_not_count_as_fills() {
     check(
         "deposit a 100
          deposit b 100
@@ -255,7 +255,7 @@ fn what_is_no_fill_does_not_count() {
 }
 
 #[test]
-fn an_account_asks() {
+fn an_account_triggers_resets_and_deletes_its_group() {
     check(
         "deposit a 100
          deposit b 100
@@ -314,9 +314,9 @@ fn an_account_asks() {
     );
 }
 
-/// With another window, what has filled counts as if it had filled now.
+/// With another window, earlier fills count as if they were made now.
 #[test]
-fn a_lower_limit_triggers_what_has_filled_more() {
+fn a_limit_below_the_fills_triggers_the_group() {
     check(
         "deposit a 100
          deposit b 100
@@ -354,7 +354,7 @@ fn a_lower_limit_triggers_what_has_filled_more() {
 }
 
 #[test]
-fn all_or_nothing_is_nothing_where_a_group_could_come_between() {
+fn all_or_nothing_is_refused_if_a_group_could_be_triggered_within() {
     check(
         "deposit a 100
          deposit b 100

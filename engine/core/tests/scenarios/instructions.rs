@@ -1,4 +1,4 @@
-//! What an order may ask for besides its price and quantity.
+//! Options of an order besides its price and quantity.
 
 use expect_test::expect;
 
@@ -123,7 +123,7 @@ fn an_order_good_till_a_date_expires_by_itself_and_never_trades_after() {
 }
 
 #[test]
-fn an_order_expires_without_anybody_meeting_it() {
+fn an_order_expires_without_meeting_another() {
     check(
         "deposit a 10
          a buy no 3 @ 0.5 gtd 1000
@@ -142,7 +142,7 @@ fn an_order_expires_without_anybody_meeting_it() {
 }
 
 #[test]
-fn a_post_only_order_is_not_in_the_way_of_one_whose_time_has_come() {
+fn an_expired_order_does_not_block_a_post_only_order() {
     check(
         "deposit a 10
          deposit t 10
@@ -387,10 +387,10 @@ fn a_budget_that_loses_to_its_own_order_does_not_pass_over_it() {
     );
 }
 
-/// There would be enough, if the orders that it meets were not its own account's; and there would
-/// not be.
+/// In one case there would be enough without the account's own orders; in the other there would
+/// not.
 #[test]
-fn a_fill_or_kill_says_if_only_its_own_orders_stop_it() {
+fn a_fill_or_kill_reports_if_only_own_orders_prevent_it() {
     check(
         "deposit a 10
          deposit b 10

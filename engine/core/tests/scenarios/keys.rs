@@ -1,5 +1,5 @@
-//! Keys that ask for keys: they give what they have, end by the log's time, and are replaced
-//! without a gap.
+//! API keys that manage keys: they give only their own rights, end by the log's time, and are
+//! replaced without a gap.
 
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, KEY_GRACE_MAX_MS};
 use schemas::{
@@ -14,7 +14,7 @@ fn key(id: u64, scopes: Scopes, expires: Option<Timestamp>) -> ApiKey {
     ApiKey { expires, ..ApiKey::with_secret(ApiKeyId(id), [9; 32], scopes) }
 }
 
-/// An account whose first key may do everything, for ever.
+/// An account whose first key may do everything and never expires.
 fn open(scenario: &mut Scenario) -> AccountId {
     let account = AccountId(77);
     let opened = scenario.handle(&Command::OpenAccount { account, key: key(FIRST.0, Scopes::ALL, None) });
@@ -34,7 +34,7 @@ fn keys(scenario: &Scenario, account: AccountId) -> Vec<(u64, Option<Timestamp>)
 }
 
 #[test]
-fn a_key_gives_no_right_that_it_has_not_and_none_for_longer() {
+fn a_key_gives_only_its_own_rights_and_not_for_longer() {
     let mut scenario = Scenario::new();
     let account = open(&mut scenario);
     let end = Timestamp(scenario.state.time().0 + 10_000);
@@ -65,9 +65,9 @@ fn a_key_gives_no_right_that_it_has_not_and_none_for_longer() {
     assert_eq!(keys(&scenario, account), [(FIRST.0, None)]);
 }
 
-/// Between a key's time and the event that tells of it, it is as good as gone.
+/// Between its expiry and the event of it, a key counts as expired.
 #[test]
-fn a_key_whose_time_has_come_neither_asks_nor_is_asked_about() {
+fn an_expired_key_neither_makes_nor_changes_keys() {
     let mut scenario = Scenario::new();
     let account = open(&mut scenario);
     let end = Timestamp(scenario.state.time().0 + 1_000);
@@ -109,7 +109,7 @@ fn a_rotation_leaves_no_gap_and_prolongs_nothing() {
     assert!(matches!(ended[..], [Event::ApiKeyAdded { .. }, Event::ApiKeyRevoked { .. }]), "{ended:?}");
 }
 
-/// Who has as many keys as may be replaces one all the same.
+/// An account with the largest number of keys can still replace one.
 #[test]
 fn a_full_account_replaces_a_key_and_adds_none() {
     let mut scenario = Scenario::new();

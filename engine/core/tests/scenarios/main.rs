@@ -1,5 +1,5 @@
-//! What the law says, case by case. Names follow `docs/invariants.md` and the list of what books
-//! get wrong.
+//! The core's rules, case by case. Names follow `docs/invariants.md` and the list of common faults
+//! in order books.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

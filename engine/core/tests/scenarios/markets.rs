@@ -1,4 +1,4 @@
-//! How markets live and end.
+//! The phases of markets, and their ends.
 
 use expect_test::expect;
 use schemas::limits::MARKET_KEPT_MS;
@@ -11,7 +11,7 @@ use schemas::{
 use crate::script::{Scenario, check, limit_order};
 
 #[test]
-fn a_pause_keeps_orders_and_their_places() {
+fn a_pause_keeps_orders_and_their_queue_priority() {
     check(
         "deposit alice 10
          alice buy yes 1 @ 0.5
@@ -188,7 +188,7 @@ fn a_market_closes_by_itself_at_its_expiry() {
         time: schemas::Timestamp(1_000_000),
     };
     let mut events = Vec::new();
-    // The clock of the log decides, not the timer: an order in the same millisecond is too late.
+    // The log's time decides, not the timer: an order in the same millisecond is too late.
     scenario.state.handle(place, &command, &mut events);
     assert!(matches!(events[0], Event::OrderRejected { code: schemas::Rejection::MarketNotOpen, .. }), "{events:?}");
     events.clear();
@@ -303,8 +303,8 @@ fn orders_that_ask_for_it_are_cancelled_by_a_pause() {
     );
 }
 
-/// A pause lets go of more orders than one command may end: trading resumes only when all of them
-/// are gone.
+/// A pause releases more orders than one command may end: trading resumes only when all of them
+/// have ended.
 #[test]
 fn a_market_does_not_resume_while_orders_wait_for_their_cancel() {
     let mut scenario = Scenario::new();
@@ -336,7 +336,7 @@ fn ends(events: &[Event]) -> usize {
     events.iter().filter(|event| matches!(event, Event::OrderCancelled { .. })).count()
 }
 
-/// A week after its last payout; what is left of it are its fees and that its ticker was used.
+/// A week after its last payout; its fees, and the use of its ticker, remain.
 #[test]
 fn a_market_that_was_paid_out_long_ago_is_archived() {
     let mut scenario = Scenario::new();

@@ -1,4 +1,4 @@
-//! How orders meet.
+//! Matching of orders.
 
 use expect_test::expect;
 use schemas::{AdminId, Command, Credits, Entry, Event};
@@ -90,7 +90,7 @@ fn contracts_move_between_buyer_and_seller() {
 }
 
 #[test]
-fn a_trade_prints_at_the_makers_price_and_the_improvement_is_released() {
+fn a_trade_is_at_the_makers_price_and_the_improvement_is_released() {
     check(
         "deposit alice 10
          deposit bob 10
@@ -110,7 +110,7 @@ fn a_trade_prints_at_the_makers_price_and_the_improvement_is_released() {
 }
 
 #[test]
-fn a_sweep_takes_best_prices_first_then_first_come_and_the_rest_rests_at_its_limit() {
+fn a_sweep_takes_the_best_price_then_the_oldest_and_rests_at_its_limit() {
     check(
         "deposit a 10
          deposit b 10
@@ -170,7 +170,7 @@ fn an_ioc_never_rests() {
 }
 
 #[test]
-fn a_budget_buys_what_it_can_with_fees_and_gives_the_rest_back() {
+fn a_budget_buys_the_most_with_fees_and_releases_the_rest() {
     check(
         "market tick 1 maker 0 taker 70000
          deposit a 10
@@ -195,7 +195,7 @@ fn a_budget_buys_what_it_can_with_fees_and_gives_the_rest_back() {
 }
 
 #[test]
-fn a_market_order_sells_what_finds_a_buyer() {
+fn a_market_order_sells_as_much_as_buyers_want() {
     check(
         "deposit a 10
          deposit b 10
@@ -286,7 +286,7 @@ fn reserved_contracts_wait_for_their_order_before_they_are_redeemed() {
 }
 
 #[test]
-fn fees_are_held_at_their_worst_and_collected_once_a_fill() {
+fn fees_are_held_at_their_maximum_and_collected_per_fill() {
     check(
         "market tick 1 maker 35000 taker 70000
          deposit alice 10
@@ -308,7 +308,7 @@ fn fees_are_held_at_their_worst_and_collected_once_a_fill() {
 }
 
 #[test]
-fn an_account_may_meet_itself_if_it_says_so() {
+fn an_account_may_trade_with_itself_if_it_allows_it() {
     check(
         "deposit alice 10
          alice buy yes 4 @ 0.5

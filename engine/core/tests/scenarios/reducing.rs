@@ -1,4 +1,4 @@
-//! Orders that only reduce. In all of these, `a` has bought YES from `m`, who has the NO.
+//! Reduce-only orders. In all scenarios, `a` has bought YES from `m`, who has the NO.
 
 use expect_test::expect;
 
@@ -12,12 +12,12 @@ const BOUGHT: &str = "deposit a 100
 
 #[track_caller]
 fn check_from(script: &str, expected: expect_test::Expect) {
-    // What is done before is told as well; the same each time.
+    // The events before are compared as well; they are the same each time.
     check(&format!("{BOUGHT}\n{script}"), expected);
 }
 
 #[test]
-fn a_sale_is_cut_to_what_is_held_and_refused_with_nothing() {
+fn a_sell_is_cut_to_the_position_and_refused_without_one() {
     check_from(
         "a sell yes 15 @ 0.7 reducing
          a sell yes 1 @ 0.7 reducing
@@ -50,7 +50,7 @@ fn a_sale_is_cut_to_what_is_held_and_refused_with_nothing() {
 }
 
 #[test]
-fn a_buy_of_the_other_contract_is_cut_and_holds_what_it_may_need() {
+fn a_buy_of_the_other_contract_is_cut_to_the_position() {
     check_from(
         "a buy no 1000 @ 0.4 reducing
          a sell yes 5 @ 0.7 reducing
@@ -82,7 +82,7 @@ fn a_buy_of_the_other_contract_is_cut_and_holds_what_it_may_need() {
 }
 
 #[test]
-fn what_is_beyond_at_once_is_cancelled_with_its_own_reason() {
+fn contracts_beyond_the_position_are_cancelled_with_their_own_reason() {
     check_from(
         "t buy yes 20 @ 0.6
          a buy no 15 @ 0.4 reducing ioc
@@ -166,7 +166,7 @@ fn a_budget_buys_no_more_than_reduces() {
 }
 
 #[test]
-fn the_youngest_shrinks_when_another_order_sells() {
+fn the_youngest_order_shrinks_when_another_order_sells() {
     check_from(
         "a buy no 4 @ 0.4 reducing
          a buy no 4 @ 0.3 reducing
@@ -208,7 +208,7 @@ fn the_youngest_shrinks_when_another_order_sells() {
 }
 
 #[test]
-fn it_shrinks_when_pairs_are_redeemed() {
+fn an_order_shrinks_when_pairs_are_redeemed() {
     check_from(
         "a buy no 9 @ 0.4 reducing
          a buy no 3 @ 0.45
@@ -249,7 +249,7 @@ fn it_shrinks_when_pairs_are_redeemed() {
 }
 
 #[test]
-fn it_shrinks_when_a_sell_of_the_other_contract_ends() {
+fn an_order_shrinks_when_a_sell_of_the_other_contract_ends() {
     check_from(
         "a sell yes 10 @ 0.9
          a buy no 4 @ 0.5
@@ -293,7 +293,7 @@ fn it_shrinks_when_a_sell_of_the_other_contract_ends() {
 }
 
 #[test]
-fn who_meets_both_fills_no_more_than_there_is() {
+fn a_taker_of_both_orders_fills_at_most_the_position() {
     check_from(
         "a buy no 8 @ 0.4 reducing
          a buy no 6 @ 0.45
@@ -365,7 +365,7 @@ fn an_amendment_is_cut_like_an_order() {
 }
 
 #[test]
-fn what_meets_its_own_sell_of_what_it_buys_has_less_to_reduce() {
+fn a_buy_that_ends_an_own_sell_has_less_to_reduce() {
     check_from(
         "a sell yes 10 @ 0.9
          a buy no 4 @ 0.5
@@ -408,7 +408,7 @@ fn what_meets_its_own_sell_of_what_it_buys_has_less_to_reduce() {
 }
 
 #[test]
-fn orders_of_a_market_that_ends_just_end() {
+fn orders_of_a_market_that_ends_do_not_shrink_first() {
     check_from(
         "a buy no 9 @ 0.4 reducing
          a sell yes 1 @ 0.9

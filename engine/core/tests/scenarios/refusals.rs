@@ -1,4 +1,4 @@
-//! What is refused changes nothing.
+//! A refused command changes nothing.
 
 use expect_test::expect;
 use schemas::{AdminId, Command, Credits, Event};
@@ -91,7 +91,7 @@ fn a_name_needs_a_letter_and_a_time_ends_with_the_year_9999() {
 }
 
 #[test]
-fn deposits_beyond_what_a_wallet_or_a_shard_may_have_are_refused() {
+fn deposits_beyond_the_limit_of_a_wallet_or_a_shard_are_refused() {
     use schemas::limits::{AMOUNT_MAX, SHARD_CREDITS_MAX, WALLET_MAX};
     let mut scenario = Scenario::new();
     let mut deposit = |name: &str| {

@@ -1,4 +1,4 @@
-//! Credits and what an account may do with them.
+//! Credits and an account's limits.
 
 use expect_test::expect;
 
@@ -164,7 +164,7 @@ fn each_account_is_limited_in_a_market() {
 }
 
 #[test]
-fn a_budget_buys_no_more_than_a_position_may_be() {
+fn a_budget_buys_no_more_than_the_position_limit() {
     check(
         "deposit a 10
          deposit b 10

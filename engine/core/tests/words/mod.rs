@@ -1,9 +1,8 @@
-//! Words that scenarios on one shard and on several have in common.
+//! Script commands that scenarios on one shard and on several have in common.
 
 use schemas::{GroupAct, GroupLimits};
 
-/// What an account asks about a group: `make 10 in 5`, `change 10 in 5`, `trigger`, `reset`,
-/// `delete`.
+/// Parses an act on a group: `make 10 in 5`, `change 10 in 5`, `trigger`, `reset`, `delete`.
 pub fn group_act(words: &[&str]) -> GroupAct {
     let limits = |contracts: &str, s: &str| GroupLimits::new(contracts.parse().unwrap(), s.parse().unwrap()).unwrap();
     match *words {

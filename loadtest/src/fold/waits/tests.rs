@@ -77,16 +77,16 @@ fn obeyed(by: u16) -> Event {
 }
 
 #[test]
-fn a_recall_waits_for_every_shard_that_is_told() {
+fn a_recall_waits_for_every_instructed_shard() {
     let recall = || instructed(PurseInstruction::Recall(Need::NOTHING));
     assert_eq!(waits(home(vec![recall(), obeyed(2)])), (1, 0));
     assert_eq!(waits(home(vec![recall(), obeyed(2), obeyed(0)])), (0, 0));
-    assert_eq!(waits(home(vec![recall(), obeyed(1)])), (1, 1), "not told to");
+    assert_eq!(waits(home(vec![recall(), obeyed(1)])), (1, 1), "not instructed");
     assert_eq!(waits(home(vec![obeyed(1)])), (0, 1), "nothing waits");
 }
 
 #[test]
-fn any_other_instruction_waits_for_its_answer_besides() {
+fn any_other_instruction_waits_for_its_answer_as_well() {
     let cancel = || instructed(PurseInstruction::MassCancel(schemas::event::CancelReason::MassCancel));
     assert_eq!(waits(home(vec![cancel(), obeyed(2), obeyed(0)])), (1, 0));
     assert_eq!(waits(home(vec![cancel(), obeyed(2), obeyed(0), resumed(3, COMMAND)])), (0, 0));

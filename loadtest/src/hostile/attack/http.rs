@@ -1,4 +1,4 @@
-//! HTTP/1.1 as no honest client speaks it: by hand, on plain sockets.
+//! Misuses HTTP/1.1 by hand, on plain sockets.
 
 use std::io;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Attacker;
 
-/// How long a connection is held at most, if it is not cut.
+/// The maximum time that a connection is held, if the server does not cut it.
 const HOLD: Duration = Duration::from_secs(3_600);
 
-/// Requests that are written without reading an answer.
+/// Number of requests that are written without reading an answer.
 const UNREAD: usize = 500;
 
-/// Sends some bytes and then nothing, until the connection is cut.
+/// Sends some bytes and then nothing, until the server cuts the connection.
 pub async fn hold(attacker: &Attacker, bytes: &[u8]) -> io::Result<()> {
     let mut stream = attacker.connect().await?;
     stream.write_all(bytes).await?;
@@ -29,7 +29,7 @@ async fn until_cut(stream: &mut tokio::net::TcpStream) -> io::Result<()> {
     tokio::time::timeout(HOLD, read).await.unwrap_or(Ok(()))
 }
 
-/// A request whose body comes a byte at a time.
+/// Sends a request whose body arrives one byte at a time.
 pub async fn drip(attacker: &Attacker) -> io::Result<()> {
     let mut stream = attacker.connect().await?;
     let head =
@@ -47,7 +47,7 @@ fn get(attacker: &Attacker, path: &str, with_key: bool) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{key}\r\n")
 }
 
-/// Asks again as soon as it is answered.
+/// Sends the same request again as soon as it is answered.
 pub async fn ask_on(attacker: &Attacker, path: &str, with_key: bool) -> io::Result<()> {
     let (mut stream, request) = (attacker.connect().await?, get(attacker, path, with_key));
     let mut buffer = vec![0; 256 * 1_024];
@@ -65,7 +65,7 @@ pub async fn ask_on(attacker: &Attacker, path: &str, with_key: bool) -> io::Resu
     }
 }
 
-/// Bytes of an answer, head and body, once its head is there.
+/// Returns the length of an answer, head and body, once its head has arrived.
 fn length(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&received[..head]).to_ascii_lowercase();
@@ -73,13 +73,13 @@ fn length(received: &[u8]) -> Option<usize> {
     Some(head + 4 + body)
 }
 
-/// Asks many times, and reads nothing.
+/// Sends many requests and reads no answer.
 pub async fn never_read(attacker: &Attacker, path: &str) -> io::Result<()> {
     let (mut stream, request) = (attacker.connect().await?, get(attacker, path, false));
     for _ in 0..UNREAD {
         stream.write_all(request.as_bytes()).await?;
     }
-    // Whether it was cut shows in writing alone.
+    // Only a write shows that the connection was cut.
     let mut pause = tokio::time::interval(Duration::from_secs(1));
     loop {
         pause.tick().await;
@@ -87,7 +87,7 @@ pub async fn never_read(attacker: &Attacker, path: &str) -> io::Result<()> {
     }
 }
 
-/// Asks, and is gone before the answer.
+/// Sends a request and closes the connection before the answer.
 pub async fn hang_up(attacker: &Attacker, path: &str) -> io::Result<()> {
     for _ in 0..50 {
         let mut stream = attacker.connect().await?;

@@ -1,5 +1,5 @@
-//! HTTP/2 as no honest client speaks it: frames by hand. It answers settings and pings, so that it
-//! counts as alive.
+//! Misuses HTTP/2 with frames made by hand. It acknowledges settings and pings, so that the server
+//! considers the connection alive.
 //!
 //! Source: RFC 9113 (frames), RFC 7541 (the static table of headers).
 
@@ -21,10 +21,10 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Nothing may be sent on a stream: `SETTINGS_INITIAL_WINDOW_SIZE` = 0.
+/// `SETTINGS_INITIAL_WINDOW_SIZE` = 0: the server may send nothing on a stream.
 const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
 
-/// Largest frame that is read.
+/// The largest frame that is read, in bytes.
 const FRAME_MAX: usize = 1 << 20;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A request's headers, all from the static table but path and authority.
+/// Returns a request's headers, all from the static table except path and authority.
 fn request(method_index: u8, path: &str) -> Vec<u8> {
     // :scheme http
     let mut block = vec![0x80 | method_index, 0x86];
@@ -48,7 +48,7 @@ fn request(method_index: u8, path: &str) -> Vec<u8> {
     block
 }
 
-/// Requests with a body that never comes.
+/// Opens requests whose body never arrives.
 pub async fn unfinished(attacker: &Attacker, streams: u32) -> io::Result<()> {
     const POST: u8 = 3;
     let (reads, mut writes) = open(attacker, &[]).await?;
@@ -59,7 +59,7 @@ pub async fn unfinished(attacker: &Attacker, streams: u32) -> io::Result<()> {
     stay(reads, writes).await
 }
 
-/// Requests whose answers may not be sent.
+/// Opens requests whose answers the server may not send.
 pub async fn without_window(attacker: &Attacker, path: &str, streams: u32) -> io::Result<()> {
     const GET: u8 = 2;
     let (reads, mut writes) = open(attacker, NO_WINDOW).await?;
@@ -77,7 +77,7 @@ async fn open(attacker: &Attacker, settings: &[u8]) -> io::Result<(OwnedReadHalf
     Ok(stream.into_split())
 }
 
-/// Answers what keeps a connection alive, until it is cut.
+/// Answers the frames that keep a connection alive, until the server cuts it.
 async fn stay(mut reads: OwnedReadHalf, mut writes: OwnedWriteHalf) -> io::Result<()> {
     loop {
         let mut head = [0; 9];

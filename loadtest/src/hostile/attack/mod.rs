@@ -1,4 +1,4 @@
-//! What an attacker does. Each attack is cheap for one client; all are bounded by their time.
+//! The attacks. Each is cheap for one client, and each ends after its time.
 
 mod http;
 mod http2;
@@ -12,48 +12,48 @@ use tokio::task::JoinSet;
 
 use crate::error::Error;
 
-/// Where attackers come from: an address that the victim does not have.
+/// The source address of the attackers, which differs from the victim's.
 const ADDRESS: &str = "127.0.0.66:0";
 
 /// An attack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Attack {
-    /// Connections that say nothing.
+    /// Connections that send nothing.
     SilentConnections,
-    /// Connections that begin to speak HTTP/2 and stop.
+    /// Connections that begin HTTP/2 and then stop.
     HalfPrefaces,
-    /// Requests whose body comes a byte at a time.
+    /// Requests whose body arrives one byte at a time.
     SlowBodies,
     /// HTTP/2 connections full of requests whose body does not end.
     UnfinishedStreams,
-    /// Reads that wait for a position that never comes.
+    /// Reads that wait for a log position that is never reached.
     FarPositions,
-    /// HTTP/1 answers that nobody reads.
+    /// HTTP/1 answers that the client never reads.
     UnreadAnswers,
-    /// HTTP/2 answers for which there is no window.
+    /// HTTP/2 answers without a window to send them in.
     ZeroWindows,
-    /// Sockets that subscribe again and again to a deep book.
+    /// WebSockets that subscribe repeatedly to a deep book.
     DeepSubscriptions,
-    /// Reads of the best price of a deep book.
+    /// Reads of the best prices of a deep book.
     DeepReads,
-    /// A socket that subscribes again and again to its many orders.
+    /// A WebSocket that subscribes repeatedly to its many orders.
     OrderSubscriptions,
     /// Lists of markets by state.
     MarketLists,
     /// Lists of refused orders.
     RefusedOrders,
-    /// Reads whose client hangs up.
+    /// Reads whose client closes the connection before the answer.
     HangUps,
 }
 
 impl Attack {
-    /// As it is called on the command line.
+    /// Returns the name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
-/// What an attacker knows of its target.
+/// The target of an attack.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
     /// The gateway, `http://host:port`.
@@ -67,19 +67,19 @@ pub struct Target {
     pub key: String,
 }
 
-/// `loadtest attack`: for `hostile` alone.
+/// `loadtest attack`: used by `hostile` only.
 #[derive(Clone, Debug, Args)]
 pub struct AttackArgs {
-    /// Which.
+    /// The attack.
     attack: Attack,
     #[command(flatten)]
     target: Target,
-    /// Seconds.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
 }
 
-/// One of an attack's clients: where, and with what.
+/// One client of an attack, with its target.
 #[derive(Clone)]
 pub struct Attacker {
     authority: String,
@@ -87,7 +87,7 @@ pub struct Attacker {
 }
 
 impl Attacker {
-    /// A connection from the attackers' address.
+    /// Opens a connection from the attackers' address.
     async fn connect(&self) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(ADDRESS.parse().map_err(std::io::Error::other)?)?;
@@ -99,10 +99,10 @@ impl Attacker {
     }
 }
 
-/// After a connection that was refused or cut, before the next.
+/// Pause after a refused or cut connection before the next.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Attacks for so long. What the target does to the attackers is no error.
+/// Attacks for the given time. A refusal or a cut connection is not an error.
 pub async fn run(args: &AttackArgs) -> Result<bool, Error> {
     let authority = args.target.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let attacker = Attacker { authority, target: args.target.clone() };
@@ -111,7 +111,7 @@ pub async fn run(args: &AttackArgs) -> Result<bool, Error> {
         let (attacker, attack) = (attacker.clone(), args.attack);
         clients.spawn(async move {
             loop {
-                // Refused, cut or finished: it comes again.
+                // The connection was refused, was cut or has ended: connect again.
                 let _ended = once(attack, &attacker, number).await;
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
@@ -135,7 +135,7 @@ fn clients_of(attack: Attack) -> usize {
     }
 }
 
-/// What one client does on one connection.
+/// Runs one client of the attack on one connection.
 async fn once(attack: Attack, attacker: &Attacker, number: usize) -> std::io::Result<()> {
     let Target { deep, .. } = &attacker.target;
     match attack {

@@ -1,4 +1,4 @@
-//! WebSockets that ask for more than they read.
+//! WebSockets that request more than they read.
 
 use std::io;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::Attacker;
 
-/// Between two messages: a hundred a second.
+/// Pause between two messages: 10 ms, a hundred messages a second.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Sends a message a hundred times a second and reads what comes.
+/// Sends a message a hundred times a second and reads the answers.
 pub async fn subscribe_on(attacker: &Attacker, message: &str) -> io::Result<()> {
     let stream = attacker.connect().await?;
     let url = format!("ws://{}/v1/ws", attacker.authority);

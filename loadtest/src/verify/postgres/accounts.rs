@@ -54,7 +54,7 @@ pub async fn accounts(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadMo
         Ok((AccountId(natural(row, "id")?), account))
     })
     .await?;
-    Ok(exactly("Postgres: what accounts may do", &fold.accounts, &found))
+    Ok(exactly("Postgres: limits and freezes of accounts", &fold.accounts, &found))
 }
 
 pub async fn ledger(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {

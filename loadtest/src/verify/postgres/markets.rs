@@ -56,7 +56,7 @@ pub async fn about(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModel
         ORDER BY c.sequence) AS clarifications FROM markets m";
     let found = table(tx, SQL, |row| Ok((MarketId(natural(row, "id")?), DescriptionTexts::read(row)?))).await?;
     let expected = fold.markets.iter().map(|(id, market)| (*id, DescriptionTexts::of(&market.about))).collect();
-    Ok(exactly("Postgres: what markets are", &expected, &found))
+    Ok(exactly("Postgres: descriptions of markets", &expected, &found))
 }
 
 /// Checks every market event, and the market that holds its YES.

@@ -27,7 +27,7 @@ fn everything_holds_for_a_sound_log() {
 }
 
 #[test]
-fn credits_between_purses_are_in_flight_until_they_come_in() {
+fn credits_between_purses_are_in_flight_until_they_arrive() {
     let mut story = matched();
     story.push(funded(ALICE, Credits::whole(1), 3));
     fails(story.clone(), &[UNDER_WAY]);
@@ -39,14 +39,14 @@ fn credits_between_purses_are_in_flight_until_they_come_in() {
 }
 
 #[test]
-fn credits_that_come_in_elsewhere_are_missed_on_both_sides() {
+fn credits_that_arrive_on_another_shard_are_missing_on_both_sides() {
     let mut story = matched();
     story.push(funded(ALICE, Credits(50), 3));
     let (_, mut events) = received(ALICE, Credits(50), 3);
     let Event::PurseReceived { from, .. } = &mut events[1] else { unreachable!() };
     *from = Shard::new(THERE).unwrap();
     story.push((THERE, events));
-    fails(story, &["each purse's sent and received", "every fact is told by its home"]);
+    fails(story, &["each purse's sent and received", "every fact is recorded by its home shard"]);
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn nothing_of_a_purse_is_negative() {
 }
 
 #[test]
-fn account_facts_are_told_at_home() {
+fn account_facts_are_recorded_by_the_home_shard() {
     let mut story = matched();
     story.push((THERE, vec![Event::DeadManSwitchSet { account: ALICE, due: None }]));
-    fails(story, &["every fact is told by its home"]);
+    fails(story, &["every fact is recorded by its home shard"]);
 }
 
 fn refused(order: NewOrder) -> (u16, Vec<Event>) {
@@ -88,7 +88,7 @@ fn pause(seconds: usize) -> Story {
 }
 
 #[test]
-fn a_refusal_for_lack_of_credits_is_looked_at() {
+fn a_refusal_for_lack_of_credits_is_checked() {
     let dear = order(ALICE, Entry::BuyYes, 9_000, 12);
     let cheap = order(ALICE, Entry::BuyYes, 9_000, 11);
     // Ten credits: two on the home shard and eight on the market's shard.
@@ -98,7 +98,7 @@ fn a_refusal_for_lack_of_credits_is_looked_at() {
 }
 
 #[test]
-fn what_was_taken_while_it_waited_did_not_lie_idle() {
+fn credits_taken_while_an_order_waited_were_not_unused() {
     let changes = |pairs: &[(u64, i64)]| -> Vec<(Timestamp, Credits)> {
         pairs.iter().map(|(second, credits)| (Timestamp(1_000 * second), Credits(*credits))).collect()
     };
@@ -106,8 +106,8 @@ fn what_was_taken_while_it_waited_did_not_lie_idle() {
     let idle = Idle::new(&changes(&[(1, 10), (25, -4), (24, 4), (40, -1)]));
     let around = |second: u64| idle.around(Timestamp(1_000 * second)).0;
     assert_eq!(around(0), 0);
-    assert_eq!(around(14), 10, "it was there a while");
-    assert_eq!(around(24), 6, "what went a moment later may have been meant for it");
-    assert_eq!(around(36), 6, "what came meanwhile may have come too late");
+    assert_eq!(around(14), 10, "the credits were there for a while");
+    assert_eq!(around(24), 6, "credits spent a moment later may have been reserved for it");
+    assert_eq!(around(36), 6, "credits received meanwhile may have come too late");
     assert_eq!(around(39), 9);
 }

@@ -136,9 +136,9 @@ impl Found {
             kept().map(|(id, market)| (*id, market.trades.iter().rev().take(RECENT_TRADES).copied().collect()));
         vec![
             exactly("Redis: every level of every book", &books.collect(), &self.books),
-            exactly("Redis: live orders, where they rest and what they filled", &orders.collect(), &self.orders),
+            exactly("Redis: live orders, with price and filled quantity", &orders.collect(), &self.orders),
             exactly("Redis: purses", &fold.purses, &self.purses),
-            exactly("Redis: what accounts may do", &accounts.collect(), &self.accounts),
+            exactly("Redis: limits and freezes of accounts", &accounts.collect(), &self.accounts),
             with_defaults("Redis: positions", &fold.positions, &self.positions),
             exactly("Redis: markets and their tickers", &markets.collect(), &self.markets),
             with_defaults("Redis: the last trades of each market", &recent.collect(), &self.trades),

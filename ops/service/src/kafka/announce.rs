@@ -1,8 +1,9 @@
-//! A process says on the log of every shard that it reads it, and which vocabulary it can read.
+//! Announces a process on the log of every shard: it reads the log, and which vocabulary it can
+//! read.
 //!
-//! With a producer of its own: whoever writes nothing else, as projections, announces itself all
-//! the same, and a producer that must not leave gaps has nothing to do with it. It is made for each
-//! announcement, since these are minutes apart.
+//! It has its own producer: processes that write nothing else, such as projections, announce
+//! themselves too, and a producer that must not leave gaps is not used for it. It is created for
+//! each announcement, since these are minutes apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,19 +22,19 @@ use crate::{LogArgs, Shutdown};
 /// An announcement that is not acknowledged within this time is made again.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// How long the end of a process waits for its last words. Without them it counts for some minutes
-/// more. Its producer has to connect first.
+/// How long the end of a process waits for its last announcement, for which a producer has to
+/// connect first. Without it the process counts for some minutes more.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Who has decided nothing for long may be dead, or have nothing to decide. An announcement tells
-/// which, as it is always answered.
+/// A leader that has decided nothing for long may be dead, or idle. An announcement shows which,
+/// because it is always answered.
 static ASKED: Mutex<Asked> = Mutex::new(Asked { wanted: BTreeSet::new(), since: BTreeMap::new() });
 static WAKE: Notify = Notify::const_new();
 
 struct Asked {
-    /// Shards to which this process is to be announced without delay.
+    /// Shards to which this process must be announced at once.
     wanted: BTreeSet<Shard>,
-    /// When the last announcement was made that reached the log.
+    /// The time of the last announcement that reached the log.
     since: BTreeMap<Shard, Clock>,
 }
 
@@ -41,21 +42,21 @@ fn asked() -> MutexGuard<'static, Asked> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Announces this process to a shard now, not in some minutes, so that whoever leads it decides
-/// something.
+/// Announces this process to a shard now instead of in some minutes, so that the shard's leader
+/// decides something.
 pub fn ask(shard: Shard) {
     if asked().wanted.insert(shard) {
         WAKE.notify_one();
     }
 }
 
-/// When this process made its last announcement to a shard that is on the log for certain.
+/// Returns when this process made its last announcement to a shard that is certainly on the log.
 pub fn asked_at(shard: Shard) -> Option<Clock> {
     asked().since.get(&shard).copied()
 }
 
-/// Announces `part` to all shards until the shutdown, and then that it ends. Never fails: a part
-/// that cannot announce itself can do nothing else on the log either.
+/// Announces `part` to all shards until the shutdown, and then its end. Never fails: a component
+/// that cannot announce itself cannot write to the log at all.
 pub async fn announce(log: LogArgs, part: PartInfo, shutdown: Shutdown) {
     let begin = Instant::now();
     let mut shards: Vec<_> = Shard::all(log.shards).map(|shard| (shard, Announcements::new(part))).collect();
@@ -81,11 +82,13 @@ pub async fn announce(log: LogArgs, part: PartInfo, shutdown: Shutdown) {
     }
     let last = shards.iter().map(|(shard, announcements)| (*shard, announcements.leave())).collect();
     if timeout(FAREWELL, tell(&log, last)).await.is_err() {
-        tracing::info!("the log was not told of the end; this part counts until it was silent for long enough");
+        tracing::info!(
+            "the end was not announced on the log; this part counts until it has been silent for long enough"
+        );
     }
 }
 
-/// Writes these commands; the shards where that failed.
+/// Writes these commands. Returns the shards where that failed.
 async fn tell(log: &LogArgs, commands: Vec<(Shard, Command)>) -> Vec<Shard> {
     if commands.is_empty() {
         return Vec::new();
@@ -114,11 +117,11 @@ async fn tell(log: &LogArgs, commands: Vec<(Shard, Command)>) -> Vec<Shard> {
             Err(error) => Err(error),
         };
         if let Err(error) = delivered {
-            tracing::warn!(%shard, %error, "the log was not told of this part; it will be again");
+            tracing::warn!(%shard, %error, "this part could not be announced on the log; it will be tried again");
             failed.push(shard);
         }
     }
-    // Its end waits for its thread.
+    // Dropping it waits for its thread.
     tokio::task::spawn_blocking(move || drop(producer));
     failed
 }

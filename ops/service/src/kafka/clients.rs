@@ -1,5 +1,5 @@
-//! Client configurations. Each function says what it is for; the comments say why a setting differs
-//! from its default.
+//! Client configurations. Each function describes the use; the comments give the reason where a
+//! setting differs from its default.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use schemas::limits::RECORD_BYTES_MAX;
 
 use crate::config::KafkaArgs;
 
-/// How long a record waits for others to go with it in one request, in milliseconds. Most of what
-/// an order costs is requests, so this halves the cost at some hundred orders a second
-/// (`docs/benchmarks.md`); two records, a command and its outcome, wait for each answer.
+/// How long a record waits for others to share its request, in milliseconds. Requests are most of
+/// an order's cost, so this halves the cost at some hundred orders a second (`docs/benchmarks.md`);
+/// two records, a command and its outcome, are on the path of each answer.
 const LINGER_MS: &str = "1";
 
-/// What surrounds one record of the largest size in a request.
+/// Bytes around one record of the largest size in a request.
 const REQUEST_OVERHEAD: usize = 1024 * 1024;
 
-/// What a consumer is tuned for.
+/// The use that a consumer is tuned for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConsumerProfile {
-    /// The head of the log: a record is wanted the moment it is there.
+    /// The head of the log: each record as soon as it is available.
     Live,
-    /// The head of the log, but a few milliseconds may pass if the broker can then answer once
-    /// instead of for every record. It answers so often also when there is nothing: see
+    /// The head of the log, with a few milliseconds of delay if the broker can then answer once
+    /// instead of once per record. It answers as often when there is nothing: see
     /// [`super::EventsTail`].
     Gathered {
-        /// How long the broker may wait for more.
+        /// How long the broker may wait for more records.
         wait: Duration,
     },
-    /// All of the log, as fast as it can be had.
+    /// The whole log, as fast as possible.
     Bulk,
 }
 
-/// How a consumer group agrees on who has what.
+/// How a consumer group assigns partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum GroupProtocol {
-    /// KIP-848: the broker decides; session and heartbeat times are the broker's.
+    /// KIP-848: the broker assigns; session and heartbeat times are the broker's.
     #[default]
     Consumer,
-    /// The protocol before it, cooperative, with a short session of our own.
+    /// The earlier protocol, cooperative, with a short session time of our own.
     Classic,
 }
 
@@ -48,11 +48,10 @@ fn base(kafka: &KafkaArgs) -> ClientConfig {
         .set("bootstrap.servers", &kafka.brokers)
         .set("client.id", concat!("lfg-", env!("CARGO_PKG_VERSION")))
         .set("message.max.bytes", (RECORD_BYTES_MAX + REQUEST_OVERHEAD).to_string())
-        // A broker that restarts is back within seconds: do not wait up to the default 10 s to see
-        // it.
+        // A restarting broker is back within seconds; the default would notice it up to 10 s late.
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "60000")
-        // Idle connections are closed by brokers as a matter of routine; that is no news.
+        // Brokers close idle connections routinely; that is not worth a log line.
         .set("log.connection.close", "false");
     for (name, value) in &kafka.properties {
         config.set(name, value);
@@ -60,16 +59,16 @@ fn base(kafka: &KafkaArgs) -> ClientConfig {
     config
 }
 
-/// For the admin client.
+/// Returns the configuration of the admin client.
 pub fn admin_config(kafka: &KafkaArgs) -> ClientConfig {
     base(kafka)
 }
 
-/// A producer for single records that must neither wait for long nor double: idempotent, all
-/// replicas.
+/// Returns the configuration of a producer for single records that must be neither delayed nor
+/// duplicated: idempotent, all replicas.
 ///
-/// A record that cannot be delivered within `timeout` fails; whether it was written is then
-/// unknown.
+/// A record that cannot be delivered within `timeout` fails; it is then unknown whether it was
+/// written.
 pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
     let mut config = base(kafka);
     config
@@ -83,18 +82,18 @@ pub fn producer_config(kafka: &KafkaArgs, timeout: Duration) -> ClientConfig {
     config
 }
 
-/// The engine's producer: as [`producer_config`], but a partition's records are a prefix of what
-/// was handed over, never with a gap: nothing times out, and an error that would leave a gap is
-/// fatal to the producer.
+/// Returns the configuration of the engine's producer: like [`producer_config`], but a partition's
+/// records are always a gapless prefix of those handed over. Nothing times out, and an error that
+/// would leave a gap is fatal to the producer.
 pub fn outcome_producer_config(kafka: &KafkaArgs) -> ClientConfig {
     let mut config = producer_config(kafka, Duration::ZERO);
     config.set("enable.gapless.guarantee", "true");
     config
 }
 
-/// A consumer for partitions that are assigned by hand, at offsets the caller keeps. `group` is a
-/// name only: nothing is committed under it. An offset that the log does not have is an error,
-/// never a silent jump.
+/// Returns the configuration of a consumer for partitions that are assigned by hand, at offsets
+/// that the caller keeps. `group` is only a name: nothing is committed under it. An offset that the
+/// log does not have is an error, never a silent jump.
 pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile) -> ClientConfig {
     let mut config = base(kafka);
     config
@@ -102,16 +101,16 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
-        // The log has no transactions: terms say what counts. (The default would only cost.)
+        // The log uses no transactions: terms decide what counts. (The default would only cost.)
         .set("isolation.level", "read_uncommitted")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
-        // A record is answered at once, and a quiet log costs two requests a second. A partition
-        // that is assigned waits for the request that is under way.
+        // A record is delivered at once, and an idle log costs two requests a second. A newly
+        // assigned partition waits for the request under way.
         .set("fetch.wait.max.ms", "500");
     match reading {
         ConsumerProfile::Live => config.set("queued.max.messages.kbytes", "32768"),
-        // More than comes in that time, so that it is the time that counts.
+        // More than arrives in that time, so that the time is the limit.
         ConsumerProfile::Gathered { wait } => config
             .set("fetch.min.bytes", RECORD_BYTES_MAX.to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
@@ -124,7 +123,7 @@ pub fn consumer_config(kafka: &KafkaArgs, group: &str, reading: ConsumerProfile)
     config
 }
 
-/// A member of a consumer group that shares the partitions of a topic.
+/// Returns the configuration of a member of a consumer group that shares the partitions of a topic.
 pub fn member_config(kafka: &KafkaArgs, group: &str, protocol: GroupProtocol) -> ClientConfig {
     let mut config = consumer_config(kafka, group, ConsumerProfile::Live);
     config.set("auto.offset.reset", "earliest");

@@ -1,12 +1,13 @@
-//! When our clients last heard from the brokers: what probes and gauges say while a broker is gone.
+//! When our clients last had an answer from the brokers, for probes and gauges while a broker is
+//! unavailable.
 //!
-//! | metric                                        | meaning                                                        |
-//! |-----------------------------------------------|----------------------------------------------------------------|
-//! | `lfg_kafka_fetch_age_seconds`                 | since the partition's broker last answered; NaN: never         |
-//! | `lfg_kafka_lag_records`                       | records up to the log's end as far as is known; NaN: unknown   |
+//! | metric                        | meaning                                                     |
+//! |-------------------------------|-------------------------------------------------------------|
+//! | `lfg_kafka_fetch_age_seconds` | seconds since the partition's broker answered; NaN: never   |
+//! | `lfg_kafka_lag_records`       | records up to the log's end, as last reported; NaN: unknown |
 //!
-//! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics:
-//! the broker is not asked more for them.
+//! Both have the labels `client`, `topic` and `partition`. They come from librdkafka's statistics
+//! and cost no requests to the broker.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +18,14 @@ use metrics::{describe_gauge, gauge};
 use rdkafka::Statistics;
 use rdkafka::statistics::{Broker, Partition};
 
-/// Since when the broker of a partition last answered.
+/// Seconds since the broker of a partition last answered.
 pub const FETCH_AGE: &str = "lfg_kafka_fetch_age_seconds";
 
-/// How far a reader is behind the end of the log.
+/// Number of records from a reader to the end of the log.
 pub const LAG: &str = "lfg_kafka_lag_records";
 
-/// A fetch is answered twice a second at least, records or none. After so long without, the broker
-/// is as good as gone.
+/// A fetch is answered twice a second at least, with or without records. A broker that has not
+/// answered for this long counts as unavailable.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// The clients of this process that read partitions, by a number of their own.
@@ -35,20 +36,20 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone, Debug)]
 struct Heard {
     client: &'static str,
-    /// Of each partition that is read: how old its last answer was when that was told; `None`: none
-    /// ever came.
+    /// For each partition that is read: the age of its last answer, and when it was reported;
+    /// `None`: there was no answer.
     ages: BTreeMap<(String, i32), Option<Duration>>,
     told: Instant,
 }
 
 impl Heard {
-    /// Of the partition that was answered longest ago.
+    /// Returns the age of the oldest answer.
     fn oldest(&self) -> Option<Duration> {
         self.ages.values().copied().reduce(|one, other| Some(one?.max(other?))).flatten()
     }
 }
 
-/// One client's word on when it heard from its brokers, for as long as the client is there.
+/// One client's contact with its brokers, as long as the client exists.
 #[derive(Debug)]
 pub struct Contact {
     client: &'static str,
@@ -62,7 +63,7 @@ impl Contact {
         Self { client, number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// The client's statistics, once a second.
+    /// Records the client's statistics, once a second.
     pub(super) fn note(&self, statistics: &Statistics) {
         let mut ages = BTreeMap::new();
         for (topic, told) in &statistics.topics {
@@ -80,7 +81,7 @@ impl Contact {
         }
         let mut readers = readers();
         if ages.is_empty() {
-            // It reads nothing now.
+            // Records that the client reads nothing.
             readers.remove(&self.number);
         } else {
             readers.insert(self.number, Heard { client: self.client, ages, told: Instant::now() });
@@ -94,8 +95,8 @@ impl Drop for Contact {
     }
 }
 
-/// What reads the log and has not heard from its broker for [`SILENT_AFTER`] or longer, and how
-/// long.
+/// Returns the readers of the log that have had no answer from their broker for [`SILENT_AFTER`] or
+/// longer, and for how long.
 pub fn silent() -> BTreeMap<String, String> {
     let now = Instant::now();
     let mut silent: BTreeMap<String, String> = BTreeMap::new();
@@ -106,8 +107,8 @@ pub fn silent() -> BTreeMap<String, String> {
     silent
 }
 
-/// True if this process reads the partition and none of its clients has heard from the broker for
-/// [`SILENT_AFTER`].
+/// True if this process reads the partition and none of its clients has had an answer from the
+/// broker for [`SILENT_AFTER`].
 pub fn is_silent(topic: &str, partition: i32) -> bool {
     is_silent_to(readers().values(), &(topic.to_owned(), partition), Instant::now())
 }
@@ -137,7 +138,7 @@ fn is_read(partition: &Partition) -> bool {
     partition.partition >= 0 && partition.fetch_state == "active"
 }
 
-/// Since the partition's broker last answered; while it has none, since any did.
+/// Time since the partition's broker last answered; without a leader, since any broker did.
 fn age<'a>(partition: &Partition, brokers: impl Iterator<Item = &'a Broker>) -> Option<Duration> {
     let known = brokers.filter(|broker| broker.nodeid >= 0 && broker.rxidle >= 0);
     let ages = known.map(|broker| (broker.nodeid == partition.broker, broker.rxidle.unsigned_abs()));
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lag_that_is_not_known_is_not_0() {
+    fn an_unknown_lag_is_not_0() {
         let second = Some(Duration::from_secs(1));
         assert!((lag(&partition(1, 7), second) - 7.0).abs() < f64::EPSILON);
         for unknown in [lag(&partition(1, -1), second), lag(&partition(1, 0), Some(SILENT_AFTER))] {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_told_also_when_the_client_says_nothing_any_more() {
+    fn silence_is_reported_also_without_statistics_of_the_client() {
         let now = Instant::now();
         let heard = |age| Heard { client: "tail", ages: BTreeMap::from([(("t".to_owned(), 0), age)]), told: now };
         assert_eq!(complaint(&heard(Some(Duration::from_secs(1))), now), None);
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_silent_when_no_client_has_heard_of_it() {
+    fn a_partition_is_silent_when_no_client_has_had_an_answer() {
         let (now, of) = (Instant::now(), |number| ("t".to_owned(), number));
         let heard =
             |age| Heard { client: "tail", ages: BTreeMap::from([(of(3), Some(Duration::from_secs(age)))]), told: now };
@@ -221,11 +222,14 @@ mod tests {
         assert!(!is_silent_to([].into_iter(), &of(3), now), "it is not read");
         assert!(is_silent_to([&old].into_iter(), &of(3), now) && !is_silent_to([&old].into_iter(), &of(4), now));
         assert!(!is_silent_to([&old, &fresh].into_iter(), &of(3), now));
-        assert!(is_silent_to([&old, &fresh].into_iter(), &of(3), now + SILENT_AFTER), "both say nothing any more");
+        assert!(
+            is_silent_to([&old, &fresh].into_iter(), &of(3), now + SILENT_AFTER),
+            "neither client reports any more"
+        );
     }
 
     #[test]
-    fn a_client_that_ends_or_reads_nothing_is_silent_no_more() {
+    fn a_client_that_ends_or_reads_nothing_is_not_silent() {
         let contact = Contact::of("a test");
         let read = |state: &str| {
             let partition = Partition { fetch_state: state.to_owned(), ..partition(1, 0) };

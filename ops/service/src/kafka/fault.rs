@@ -1,32 +1,32 @@
-//! What can go wrong with Kafka, from the caller's side: may I retry?
+//! Errors of Kafka from the caller's side: may I retry?
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-/// Kafka did not do what was asked.
+/// Kafka did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaFault {
-    /// The cluster cannot be reached or is busy with itself. Retry.
+    /// The cluster is unreachable or busy with itself. Retry.
     #[error("Kafka is not available now: {0}")]
     Unavailable(KafkaError),
     /// Kafka refused, or the client is broken. Repeating will not help.
     #[error("Kafka refused: {0}")]
     Refused(KafkaError),
-    /// A topic is not there. Create it: `engine topics`.
+    /// A topic does not exist. Create it: `engine topics`.
     #[error("topic {topic} does not exist; `engine topics` creates it")]
     TopicMissing {
-        /// Its name.
+        /// The topic's name.
         topic: String,
     },
-    /// A topic is not what the log needs. An operator must look; never retry.
+    /// A topic lacks the required configuration. An operator must act; never retry.
     #[error("topic {topic} has {property} = {found}, the log needs {wanted}")]
     TopicDiffers {
-        /// Its name.
+        /// The topic's name.
         topic: String,
-        /// What differs.
+        /// The property that differs.
         property: String,
-        /// What Kafka says.
+        /// The value in Kafka.
         found: String,
-        /// What the log needs.
+        /// The value that the log needs.
         wanted: String,
     },
 }
@@ -37,7 +37,7 @@ impl KafkaFault {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// True if a log does not have the offset that its reader wants: it was cut, or made anew.
+    /// True if a log lacks the offset that its reader wants: it was cut or created again.
     pub fn is_lost_log(&self) -> bool {
         let lost = |error: &KafkaError| {
             matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
@@ -52,8 +52,7 @@ impl From<KafkaError> for KafkaFault {
     }
 }
 
-/// True if the same call may succeed later: what brokers and networks do when they restart, move or
-/// are slow.
+/// True if the same call may succeed later, as when brokers and networks restart, move or are slow.
 pub fn may_retry(error: &KafkaError) -> bool {
     !matches!(error, KafkaError::MessageConsumptionFatal(_)) && error.rdkafka_error_code().is_some_and(is_transient)
 }
@@ -86,7 +85,7 @@ fn is_transient(code: Code) -> bool {
             | Code::FencedLeaderEpoch
             | Code::UnknownLeaderEpoch
             | Code::KafkaStorageError
-            // Just created or just moved: the cluster's word spreads within a moment.
+            // Just created or just moved: the cluster's metadata spreads within a moment.
             | Code::UnknownTopicOrPartition
             | Code::UnknownPartition
             | Code::UnknownTopic

@@ -1,5 +1,5 @@
-//! Kafka as the platform uses it: clients configured for low latency and no surprises, the topics,
-//! the tail of the log.
+//! Kafka as the platform uses it: client configurations for low latency, the topics, and the tail
+//! of the log.
 //!
 //! Facts behind the settings (librdkafka 2.12): `linger.ms=0` acknowledges in well under a
 //! millisecond where the default waits 5 ms; `fetch.queue.backoff.ms` defaults to a second's pause

@@ -1,8 +1,8 @@
-//! A producer with a thread of its own that handles what Kafka reports.
+//! A producer with its own thread that handles Kafka's reports.
 //!
-//! As rdkafka's `ThreadedProducer`, but quiet while nothing happens. That one waits in slices of
-//! 100 ms and spins through the last millisecond of each, which is a hundredth of a core for each
-//! producer of an idle process.
+//! Like rdkafka's `ThreadedProducer`, but idle while nothing happens. That one waits in slices of
+//! 100 ms and spins through the last millisecond of each, which costs a hundredth of a core for
+//! each producer of an idle process.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,18 +15,19 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext, PurgeConfi
 
 use super::reconnect::{Reconnecting, reconnect};
 
-/// How long the thread waits at most before it looks whether its producer is still wanted. What
-/// Kafka reports wakes it at once.
+/// The longest wait of the thread before it checks whether its producer still exists. A report from
+/// Kafka wakes it at once.
 const SLICE: Duration = Duration::from_secs(2);
 
-/// A producer. What it has not written when it is dropped fails.
+/// A producer. Records that are unwritten when it is dropped fail.
 pub struct Polled<C: ProducerContext + 'static> {
     producer: Arc<BaseProducer<C>>,
     unwanted: Arc<AtomicBool>,
 }
 
 impl<C: ProducerContext + Reconnecting + 'static> Polled<C> {
-    /// Makes the producer and its thread. `context` hears of deliveries and errors, in that thread.
+    /// Creates the producer and its thread. `context` receives deliveries and errors in that
+    /// thread.
     pub fn new(config: &ClientConfig, context: C) -> Result<Self, KafkaError> {
         let producer: Arc<BaseProducer<C>> = Arc::new(config.create_with_context(context)?);
         let unwanted = Arc::new(AtomicBool::new(false));

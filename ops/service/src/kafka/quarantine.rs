@@ -1,5 +1,5 @@
-//! Whether two admins have put a record of the events aside. A reader that halts at one asks before
-//! it does.
+//! Finds out whether two admins have quarantined a record of the events. A reader that would halt
+//! at a record checks this first.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::config::LogArgs;
 
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// So many looks in a row without a record, and there is none, or Kafka is out of reach.
+/// After so many polls in a row without a record, there is no quarantine, or Kafka is unreachable.
 const LOOKS_MAX: u32 = 100;
 
-/// The quarantine of the record at `offset`, if there is one: it stands behind that record, which
-/// nobody could read on from, so there is little to look through. Blocks.
+/// Returns the quarantine of the record at `offset`, if there is one. It comes after that record,
+/// behind which no reader could continue, so few records need to be searched. Blocks.
 pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quarantine>, KafkaFault> {
     let mut next = offset + 1;
     let tail = EventsTail::open(&log.kafka, &log.topics(), ConsumerProfile::Bulk, [(shard, next)])?;
@@ -26,8 +26,8 @@ pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quar
             if looks < LOOKS_MAX {
                 continue;
             }
-            // The broker answers, and has no more for us: at the end is a record of its own (of a
-            // transaction).
+            // The broker answers and has no more records for us: the last offset is a control
+            // record of a transaction.
             tail.end(shard)?;
             break;
         };
@@ -41,7 +41,7 @@ pub fn of_record(log: &LogArgs, shard: Shard, offset: u64) -> Result<Option<Quar
     Ok(None)
 }
 
-/// The quarantine in a record, if it is one that counts.
+/// Returns the quarantine in a record, if it counts.
 pub fn quarantine(bytes: &[u8], shard: Shard) -> Option<Quarantine> {
     match Record::decode(bytes) {
         Ok(Record::Quarantine(found)) if found.counts(shard) => Some(found),

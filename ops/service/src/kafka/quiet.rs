@@ -1,10 +1,10 @@
-//! Gathers records while they come, and asks next to nothing while none comes.
+//! Gathers records while they arrive, and sends almost no requests while none arrives.
 //!
-//! A consumer that gathers has the broker answer once in `wait`, also when there is nothing: a
-//! hundred requests a second from a process that has nothing to do. How long the broker waits is
-//! fixed when a consumer is made. So there are two: one gathers, and after a quiet second its
-//! partitions go to the other one, which the broker answers when a record is there. That record
-//! takes them back.
+//! A consumer that gathers makes the broker answer once per `wait`, even when there is nothing: a
+//! hundred requests a second from an idle process. The broker's wait is fixed when a consumer is
+//! created. So there are two consumers: one gathers, and after a quiet second its partitions move
+//! to the other one, which the broker answers as soon as there is a record. That record moves them
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,14 +18,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::reconnect::reconnect;
 use super::requests::Requests;
 
-/// So long without a record, and the partitions change over.
+/// Time without a record after which the partitions move to the other consumer.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 
-/// A client that reads nothing still tells once a second what it has asked, and keeps that until it
-/// is polled.
+/// A client that reads nothing still reports its requests once a second, and keeps the reports
+/// until it is polled.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 
-/// The two consumers. Partitions are read by one of them.
+/// The two consumers. One of them reads the partitions.
 pub struct Quiet {
     topic: String,
     gathering: BaseConsumer<Requests>,
@@ -34,14 +34,14 @@ pub struct Quiet {
 }
 
 struct State {
-    /// Which of the two reads.
+    /// The consumer that reads.
     reads: QuietReads,
     /// The next offset of each partition that is read.
     next: BTreeMap<i32, i64>,
     paused: BTreeSet<i32>,
-    /// When the last record came.
+    /// When the last record arrived.
     last: Instant,
-    /// When the one that does not read was polled.
+    /// When the consumer that does not read was polled last.
     served: Instant,
 }
 
@@ -49,24 +49,24 @@ struct State {
 enum QuietReads {
     Gathering,
     Waiting,
-    /// A record came to the one that waits: the partitions go back before the next.
+    /// A record arrived at the waiting consumer: the partitions move back before the next record.
     Woken,
 }
 
 impl Quiet {
-    /// Nothing is read yet.
+    /// Creates both consumers; nothing is read yet.
     pub fn new(topic: String, gathering: BaseConsumer<Requests>, waiting: BaseConsumer<Requests>) -> Self {
         let (now, reads) = (Instant::now(), QuietReads::Gathering);
         let state = State { reads, next: BTreeMap::new(), paused: BTreeSet::new(), last: now, served: now };
         Self { topic, gathering, waiting, state: Mutex::new(state) }
     }
 
-    /// For questions to the broker.
+    /// Returns a client for queries to the broker.
     pub fn client(&self) -> &BaseConsumer<Requests> {
         &self.gathering
     }
 
-    /// The next record or fault; `None` after `timeout`.
+    /// Returns the next record or fault; `None` after `timeout`.
     pub fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
         let mut state = self.state();
         if let Err(error) = self.change_over(&mut state) {
@@ -86,7 +86,7 @@ impl Quiet {
         }
         if now.duration_since(state.served) >= SERVE_EVERY {
             state.served = now;
-            // It has no partitions; what troubles its connections, the client logs.
+            // It has no partitions; the client logs faults of its connections.
             drop(other.poll(Duration::ZERO));
             reconnect(other.client());
         }
@@ -103,7 +103,7 @@ impl Quiet {
     fn change_over(&self, state: &mut State) -> Result<(), KafkaError> {
         let next = match state.reads {
             QuietReads::Woken => QuietReads::Gathering,
-            // A partition that is paused has records that nobody takes.
+            // A paused partition has records that are not taken.
             QuietReads::Gathering if state.last.elapsed() >= QUIET_AFTER && state.paused.is_empty() => {
                 QuietReads::Waiting
             }
@@ -115,7 +115,7 @@ impl Quiet {
             all.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
         let paused = self.list(state.paused.iter().copied());
-        // A partition keeps that it is paused, also when it is assigned again.
+        // A partition stays paused when it is assigned again.
         from.resume(&paused)?;
         from.unassign()?;
         to.assign(&all)?;
@@ -124,7 +124,7 @@ impl Quiet {
         Ok(())
     }
 
-    /// Reads a partition, too, from `offset` on.
+    /// Starts to read a partition from `offset` on.
     pub fn enter(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
         let mut state = self.state();
         let mut entered = TopicPartitionList::new();
@@ -135,21 +135,21 @@ impl Quiet {
         Ok(())
     }
 
-    /// Reads no more of a partition.
+    /// Stops reading a partition.
     pub fn leave(&self, partition: i32) -> Result<(), KafkaError> {
         let mut state = self.state();
         state.next.remove(&partition);
         self.reader(state.reads).0.incremental_unassign(&self.list([partition]))
     }
 
-    /// Fetches no more of a partition until [`Quiet::resume`].
+    /// Stops fetching a partition until [`Quiet::resume`].
     pub fn pause(&self, partition: i32) -> Result<(), KafkaError> {
         let mut state = self.state();
         state.paused.insert(partition);
         self.reader(state.reads).0.pause(&self.list([partition]))
     }
 
-    /// Goes on with a partition.
+    /// Resumes a partition.
     pub fn resume(&self, partition: i32) -> Result<(), KafkaError> {
         let mut state = self.state();
         state.paused.remove(&partition);
@@ -164,8 +164,8 @@ impl Quiet {
         list
     }
 
-    // Whoever panicked with it had no partition half changed over: that is one call of the client
-    // after the other.
+    // A panic of another holder leaves no partition half moved: a move is a sequence of separate
+    // client calls.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,13 +1,13 @@
-//! What our clients ask of the broker, counted: most of what an order costs at moderate rates is
-//! requests and wake-ups.
+//! Counts our clients' requests to the broker: at moderate rates, requests and wake-ups are most of
+//! an order's cost.
 //!
 //! | metric                     | labels                                     | meaning                   |
 //! |----------------------------|--------------------------------------------|---------------------------|
 //! | `lfg_kafka_requests_total` | `client`, `kind` (`Produce`, `Fetch`, …)   | requests sent to brokers  |
 //! | `lfg_kafka_records_total`  | `client`, `direction` (`sent`, `received`) | records sent or received  |
 //!
-//! `client` says what the client is for. The figures are librdkafka's own, and come once a second,
-//! when the client is polled.
+//! `client` names the client's purpose. The figures are librdkafka's, reported once a second when
+//! the client is polled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,10 +27,10 @@ pub const REQUESTS: &str = "lfg_kafka_requests_total";
 /// Records sent or received.
 pub const RECORDS: &str = "lfg_kafka_records_total";
 
-/// Milliseconds from one report of librdkafka to the next.
+/// Milliseconds between two reports of librdkafka.
 const EVERY_MS: &str = "1000";
 
-/// What one client has asked so far. As a client's context it only counts; a context of another
+/// The requests of one client so far. As a client's context it only counts; a context of another
 /// kind passes its [`stats`](ClientContext::stats) on to it.
 pub struct Requests {
     client: &'static str,
@@ -39,7 +39,7 @@ pub struct Requests {
     bootstrap: Bootstrap,
 }
 
-/// What was counted already: librdkafka tells sums.
+/// The counts so far: librdkafka reports totals.
 #[derive(Default)]
 struct Counted {
     requests: HashMap<String, u64>,
@@ -48,7 +48,8 @@ struct Counted {
 }
 
 impl Requests {
-    /// Of a client that is for `client`, and has this configuration: it is made to tell.
+    /// Creates the counter of a client for the purpose `client`, and makes its configuration report
+    /// statistics.
     pub fn of(client: &'static str, config: &mut ClientConfig) -> Self {
         describe_counter!(REQUESTS, "requests to Kafka by client and kind");
         describe_counter!(RECORDS, "records sent to Kafka or received from it, by client");
@@ -67,7 +68,7 @@ impl Requests {
         }
         for (kind, count) in requests.into_iter().filter(|(_, count)| *count > 0) {
             let before = counted.requests.get(kind).copied().unwrap_or(0);
-            // Brokers that are gone take their counts with them.
+            // The counts of removed brokers disappear from the statistics.
             counter!(REQUESTS, "client" => self.client, "kind" => kind.to_owned())
                 .increment(count.saturating_sub(before));
             counted.requests.insert(kind.to_owned(), count);

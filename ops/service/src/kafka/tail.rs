@@ -1,9 +1,8 @@
-//! The tail of the events topic: given partitions, from given offsets, in a thread of the caller's
-//! own.
+//! Reads given partitions of the events topic from given offsets, in a thread of the caller.
 //!
 //!   lfg.events[s…] ─▶ *EventsTail* ─▶ schemas::reading::Reader ─▶ the caller's fold
 //!
-//! One that gathers records asks next to nothing while none comes (`quiet`).
+//! A tail that gathers records sends almost no requests while none arrives (`quiet`).
 
 use std::time::Duration;
 
@@ -24,15 +23,15 @@ use crate::config::KafkaArgs;
 
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads partitions of the events topic from given offsets on. In order within a partition; across
-/// partitions in any.
+/// Reads partitions of the events topic from given offsets on. Records of one partition arrive in
+/// order.
 pub struct EventsTail {
     reads: TailReads,
     topic: String,
     shards: Vec<Shard>,
 }
 
-/// How records are taken.
+/// How records are fetched.
 enum TailReads {
     AtOnce(BaseConsumer<Requests>),
     Gathered(Quiet),
@@ -41,47 +40,47 @@ enum TailReads {
 /// A record of the events topic, in the consumer's memory.
 pub struct TailRecord<'a>(BorrowedMessage<'a>);
 
-/// A log does not have what a reader wants next. Never retry: an operator must look.
+/// A log lacks the record that a reader needs next. Never retry: an operator must act.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("events log of shard {shard} has no offset {offset}: it has {first} to {end}; it was cut, or made anew")]
+#[error("events log of shard {shard} has no offset {offset}: it has {first} to {end}; it was cut, or created again")]
 pub struct Cut {
-    /// Whose log.
+    /// The shard.
     pub shard: Shard,
     /// The next offset wanted.
     pub offset: u64,
-    /// The first offset that is there.
+    /// The first offset that exists.
     pub first: u64,
     /// The offset after the last.
     pub end: u64,
 }
 
 impl TailRecord<'_> {
-    /// Whose log.
+    /// Returns the shard.
     pub fn shard(&self) -> Shard {
         let partition = u16::try_from(self.0.partition()).ok().and_then(Shard::new);
         partition.expect("only partitions that are shards are assigned")
     }
 
-    /// Its place.
+    /// Returns its offset.
     pub fn offset(&self) -> u64 {
         u64::try_from(self.0.offset()).expect("a record's offset is not negative")
     }
 
-    /// When the broker appended it.
+    /// Returns when the broker appended it.
     pub fn time(&self) -> Timestamp {
         Timestamp(self.0.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0))
     }
 
-    /// Its bytes (none if it has none: no record of the log's language is empty).
+    /// Returns its bytes (empty if it has none: no record of the log's language is empty).
     pub fn payload(&self) -> &[u8] {
         self.0.payload().unwrap_or_default()
     }
 }
 
 impl EventsTail {
-    /// Opens the tail. `from`: each shard to read, and the offset of the first record wanted.
-    /// Returns at once; the first record takes up to half a second, so open it before you say that
-    /// you are ready.
+    /// Opens the tail. `from`: each shard to read, and the offset of the first record. Returns at
+    /// once; the first record takes up to half a second, so open it before the process reports that
+    /// it is ready.
     pub fn open(
         kafka: &KafkaArgs,
         topics: &Topics,
@@ -108,8 +107,8 @@ impl EventsTail {
         Ok(tail)
     }
 
-    /// The next record; `None` after `timeout`. A fault that may be retried needs no action: call
-    /// again, nothing is lost.
+    /// Returns the next record; `None` after `timeout`. A fault that may be retried needs no
+    /// action: call again, nothing is lost.
     pub fn next(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
         match self.poll(timeout) {
             None => Ok(None),
@@ -130,7 +129,7 @@ impl EventsTail {
         }
     }
 
-    /// As [`EventsTail::next`], but passing troubles of the cluster wait, as `None`. (The client
+    /// Like [`EventsTail::next`], but returns `None` for passing faults of the cluster. (The client
     /// logs them.)
     pub fn next_or_wait(&self, timeout: Duration) -> Result<Option<TailRecord<'_>>, KafkaFault> {
         match self.next(timeout) {
@@ -142,8 +141,8 @@ impl EventsTail {
         }
     }
 
-    /// Reads a shard, too, from `offset` on; from its end, if no log has so many records. It must
-    /// not be read already.
+    /// Starts to read a shard from `offset` on; from its end, if no log has so many records. The
+    /// shard must not be read already.
     pub fn enter(&self, shard: Shard, offset: u64) -> Result<(), KafkaFault> {
         let number = i64::try_from(offset);
         match &self.reads {
@@ -153,13 +152,12 @@ impl EventsTail {
                 entered.add_partition_offset(&self.topic, shard.partition(), offset)?;
                 Ok(consumer.incremental_assign(&entered)?)
             }
-            // Where its partitions are, it counts itself: so it begins at an offset that a log can
-            // have.
+            // librdkafka computes with the offset, so it must be one that a log can have.
             TailReads::Gathered(quiet) => Ok(quiet.enter(shard.partition(), number.unwrap_or(i64::MAX))?),
         }
     }
 
-    /// Reads no more of a shard. What was fetched of it already may still come.
+    /// Stops reading a shard. Records that were fetched already may still arrive.
     pub fn leave(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
             TailReads::AtOnce(consumer) => Ok(consumer.incremental_unassign(&self.partition(shard))?),
@@ -167,8 +165,8 @@ impl EventsTail {
         }
     }
 
-    /// Fetches no more of a shard until [`EventsTail::resume`]. What was fetched of it already may
-    /// still come.
+    /// Stops fetching a shard until [`EventsTail::resume`]. Records that were fetched already may
+    /// still arrive.
     pub fn pause(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
             TailReads::AtOnce(consumer) => Ok(consumer.pause(&self.partition(shard))?),
@@ -176,7 +174,7 @@ impl EventsTail {
         }
     }
 
-    /// Goes on with a shard after the last record of it that came.
+    /// Resumes a shard after its last record that arrived.
     pub fn resume(&self, shard: Shard) -> Result<(), KafkaFault> {
         match &self.reads {
             TailReads::AtOnce(consumer) => Ok(consumer.resume(&self.partition(shard))?),
@@ -184,7 +182,7 @@ impl EventsTail {
         }
     }
 
-    /// For questions to the broker.
+    /// Returns a client for queries to the broker.
     fn client(&self) -> &BaseConsumer<Requests> {
         match &self.reads {
             TailReads::AtOnce(consumer) => consumer,
@@ -198,8 +196,8 @@ impl EventsTail {
         list
     }
 
-    /// What the logs of `readers` do not have of what these read next, or have read, because they
-    /// were cut there or made anew, with the offsets that they have.
+    /// Returns the logs of `readers` that lack a record that their reader needs next or has read,
+    /// because they were cut there or created again, with the offsets that they have.
     pub fn cut<'a>(&self, readers: impl IntoIterator<Item = &'a LogReader>) -> Result<Vec<Cut>, KafkaFault> {
         let mut found = Vec::new();
         for reader in readers {
@@ -214,12 +212,12 @@ impl EventsTail {
         Ok(found)
     }
 
-    /// For each shard that the tail was opened with, [`EventsTail::end`].
+    /// Returns [`EventsTail::end`] for each shard that the tail was opened with.
     pub fn high_watermarks(&self) -> Result<Vec<(Shard, u64)>, KafkaFault> {
         self.shards.iter().map(|&shard| Ok((shard, self.end(shard)?))).collect()
     }
 
-    /// For each of these shards, [`EventsTail::end`], in one request to each broker.
+    /// Returns [`EventsTail::end`] for each of these shards, with one request to each broker.
     pub fn ends(&self, shards: impl IntoIterator<Item = Shard>) -> Result<Vec<(Shard, u64)>, KafkaFault> {
         let mut asked = TopicPartitionList::new();
         for shard in shards {
@@ -238,14 +236,14 @@ impl EventsTail {
         Ok(ends)
     }
 
-    /// The offset after a shard's last record now: a reader whose position is there has caught up.
+    /// Returns the offset after a shard's last record: a reader at this offset has caught up.
     pub fn end(&self, shard: Shard) -> Result<u64, KafkaFault> {
         let (_, high) = self.client().fetch_watermarks(&self.topic, shard.partition(), WATERMARK_TIMEOUT)?;
         Ok(u64::try_from(high).unwrap_or(0))
     }
 }
 
-/// The log does not have the offset that the reader is at: it was cut or made anew.
+/// True if the log lacks the offset of the reader: it was cut or created again.
 fn is_lost_log(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode as Code;
     !may_retry(error) && matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))

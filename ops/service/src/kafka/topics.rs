@@ -1,8 +1,8 @@
 //! The two topics of the log: created once, checked at every start.
 //!
-//! The number of partitions is the number of shards, for ever: account and market ids hash to it.
-//! Changing it would send every later command to a shard that knows nothing, so a difference is an
-//! error, never adapted to.
+//! The number of partitions is the number of shards and never changes: account and market ids hash
+//! to it. A change would send later commands to shards without their accounts and markets, so a
+//! difference is an error.
 
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use crate::{ReadinessPart, Shutdown};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a creation may take to be seen.
+/// How long a new topic may take to become visible.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Time between two looks at the topics while a process runs.
+/// Time between two verifications of the topics while a process runs.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// What the log relies on; a topic that differs would lose or reject records, or tell another time.
+/// The properties that the log relies on. A topic that differs would lose or reject records, or
+/// stamp other times.
 fn required() -> Vec<(&'static str, String)> {
     vec![
         ("message.timestamp.type", "LogAppendTime".to_owned()),
@@ -38,16 +39,16 @@ fn required() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What happened to a topic.
+/// The result for a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TopicOutcome {
-    /// It was not there and is now.
+    /// It was created.
     Created,
-    /// It was there, and is what the log needs.
+    /// It existed, with the required configuration.
     Verified,
 }
 
-/// Creates the topics that are missing and verifies those that are not. Harmless to repeat.
+/// Creates missing topics and verifies existing ones. Safe to repeat.
 pub async fn create(log: &LogArgs) -> Result<Vec<(String, TopicOutcome)>, KafkaFault> {
     let admin = admin(log)?;
     let mut made = Vec::new();
@@ -59,8 +60,8 @@ pub async fn create(log: &LogArgs) -> Result<Vec<(String, TopicOutcome)>, KafkaF
     Ok(made)
 }
 
-/// Verifies both topics: there, with as many partitions as `log.shards`, as many copies as
-/// `log.copies`, and configured as the log needs.
+/// Verifies that both topics exist, with `log.shards` partitions, the copies of `log.copies`, and
+/// the required configuration.
 pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     let admin = admin(log)?;
     for topic in names(&log.topics()) {
@@ -69,13 +70,13 @@ pub async fn verify(log: &LogArgs) -> Result<(), KafkaFault> {
     Ok(())
 }
 
-/// Verifies both topics again each minute until the shutdown. `ready` is true unless they differ
-/// from what the log needs: then what is acknowledged may be lost, and an operator must look.
+/// Verifies both topics every minute until the shutdown. `ready` is true unless they lack the
+/// required configuration: then acknowledged records may be lost, and an operator must act.
 pub async fn watch(log: LogArgs, ready: ReadinessPart, shutdown: Shutdown) {
     watch_every(LOOK_EVERY, log, ready, shutdown).await;
 }
 
-/// As [`watch`], at another interval.
+/// Like [`watch`], with another interval.
 pub async fn watch_every(interval: Duration, log: LogArgs, ready: ReadinessPart, shutdown: Shutdown) {
     let (topics, right) = (names(&log.topics()).join(", "), metrics::gauge!("lfg_topics_right"));
     loop {
@@ -84,9 +85,9 @@ pub async fn watch_every(interval: Duration, log: LogArgs, ready: ReadinessPart,
                 right.set(1.0);
                 ready.set(true);
             }
-            Err(fault) if fault.may_retry() => tracing::warn!(%fault, "the topics cannot be looked at now"),
+            Err(fault) if fault.may_retry() => tracing::warn!(%fault, "the topics cannot be verified at present"),
             Err(fault) => {
-                tracing::error!(%fault, topics, "a topic is no longer what the log needs: what is acknowledged may be lost");
+                tracing::error!(%fault, topics, "a topic lacks the required configuration: acknowledged records may be lost");
                 right.set(0.0);
                 ready.set(false);
             }
@@ -98,7 +99,7 @@ pub async fn watch_every(interval: Duration, log: LogArgs, ready: ReadinessPart,
     }
 }
 
-/// Deletes both topics, with all they hold. For tests and for `ops/reset`.
+/// Deletes both topics with all their records. For tests and for `ops/reset`.
 pub async fn delete(log: &LogArgs) -> Result<(), KafkaFault> {
     let topics = names(&log.topics());
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -194,8 +195,8 @@ async fn verify_one(admin: &AdminClient<DefaultClientContext>, topic: &str, log:
     Ok(())
 }
 
-/// How many partitions a topic has, and how many copies the one with the fewest. Asks the cluster;
-/// blocks for one round trip, which at a process's start is nobody's loss.
+/// Returns the number of partitions of a topic, and the fewest copies of any of them. Queries the
+/// cluster; blocks for one round trip, which does not matter at a process's start.
 fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<(usize, usize), KafkaFault> {
     let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);

@@ -1,4 +1,4 @@
-//! What happens to accounts besides their orders.
+//! Acts of accounts other than orders.
 
 use super::*;
 

@@ -164,10 +164,10 @@ impl Exchange {
                 self.transfer_ended(&mut told, (giver, receiver), amount, client_id, refused);
             }
             Message::ClaimYes { .. } | Message::ReleaseYes { .. } | Message::YesAnswered { .. } => {
-                unreachable!("here a market is YES as its event's home says, which nobody asks")
+                unreachable!("here a market is YES by its event's home shard, without a claim")
             }
             Message::Groups { .. } | Message::GroupFilled { .. } => {
-                unreachable!("here shards hear of groups by instructions alone, and report nothing")
+                unreachable!("here shards receive groups' instructions only, and report nothing")
             }
         }
         self.tell(told)

@@ -1,4 +1,4 @@
-//! What a market is, and which of an event's markets may be YES.
+//! Descriptions of markets, and which market of an event may be YES.
 
 use schemas::limits::{MARKET_CLARIFICATIONS_MAX, MARKET_EVENTS_MAX};
 use schemas::{
@@ -8,12 +8,12 @@ use schemas::{
 
 use super::{Answer, Market, Model};
 
-/// A market's part in the YES of its event.
+/// A market's claim to the YES of its event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Yes {
-    /// It may be YES.
+    /// The market may be YES.
     Its,
-    /// Another market is, or is proposed to be.
+    /// Another market of the event is YES, or is proposed to be.
     Of(MarketId),
 }
 
@@ -83,7 +83,7 @@ impl Model {
         });
         if self.answer(answer) {
             let market = self.market_mut(id);
-            market.listing.add(addition).expect("it was checked");
+            market.listing.add(addition).expect("the edit was checked");
             market.clarifications += u8::from(addition.clarification.is_some());
         }
     }
@@ -106,8 +106,8 @@ impl Model {
         }
     }
 
-    /// An answer was proposed for a market of an event: it wants the event's YES, keeps it, or lets
-    /// it go.
+    /// Handles a proposed answer for a market of an event: it claims the event's YES, keeps it, or
+    /// releases it.
     pub(super) fn want_yes(&mut self, id: MarketId, answer: Word) {
         let (at, market) = (self.at, self.market(id));
         let (Some(event), has) = (market.listing.about.event, market.yes == Some(Yes::Its)) else { return };
@@ -142,7 +142,7 @@ impl Model {
 }
 
 impl Market {
-    /// What keeps the proposed answer from being confirmed.
+    /// Returns why the proposed answer cannot be confirmed.
     pub fn may_be(&self, answer: Word) -> Answer<()> {
         let whole = answer.yes_value() == schemas::market::YesValue::YES;
         match self.yes {

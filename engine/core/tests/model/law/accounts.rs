@@ -1,4 +1,4 @@
-//! Accounts, and credits that come, go and move from one to another.
+//! Accounts, and credits that are deposited, withdrawn and transferred.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{AMOUNT_MAX, DEAD_MAN_MAX_S, WALLET_MAX};
@@ -61,7 +61,7 @@ impl Model {
         }
     }
 
-    /// Credits leave their sender, and either arrive or come back: at once on one shard, else when
+    /// Credits leave the sender, and either arrive or return: at once on one shard, otherwise when
     /// messages arrive.
     pub(super) fn transfer(&mut self, journey: Journey) {
         let Journey { from, to, amount, name } = journey;
@@ -82,7 +82,7 @@ impl Model {
         if self.home(to) == self.at { self.arrive(journey) } else { self.journeys.push(journey) }
     }
 
-    /// A journey ends, and its name stands for how.
+    /// A transfer ends, and its client id then refers to the result.
     pub(super) fn arrive(&mut self, journey: Journey) {
         let Journey { from, to, amount, name } = journey;
         let (giver, receiver) = (self.home(from), self.home(to));
@@ -123,7 +123,7 @@ impl Model {
         self.account_here(account).map(drop)
     }
 
-    /// The answer to a name that was used before, if it was.
+    /// Returns the answer to a client id that was used before.
     pub(super) fn seen(&mut self, account: AccountId, name: Option<ClientId>, wanted: FirstOutcome) -> Option<Answer> {
         let client_id = name?;
         let waits = self.proposals.iter().find(|waits| waits.open && (waits.account, waits.name) == (account, name));
@@ -136,7 +136,7 @@ impl Model {
         let travels = self.journeys.iter().find(|journey| journey.from == account && journey.name == name);
         let (standing, asked, first) = match travels {
             Some(Journey { to, amount, .. }) => {
-                // The model does not know what commands are called.
+                // The model has no command ids.
                 let parked = FirstOutcome::Parked { command: schemas::CommandId(0) };
                 (Standing::UnderWay, FirstOutcome::Transfer { to: *to, amount: *amount }, parked)
             }
@@ -166,7 +166,7 @@ impl Model {
         }
     }
 
-    /// Tells the answer. True unless it was refused, or made before.
+    /// Records the answer. Returns true unless the request was refused or repeated.
     fn moves(&mut self, answer: Answer) -> bool {
         let moves = !matches!(answer, Err(_) | Ok(Event::ClientIdRepeated { .. }));
         self.answer(answer);

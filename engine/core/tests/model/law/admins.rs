@@ -1,11 +1,11 @@
-//! Who is an admin of the exchange. The first shard says so.
+//! The admins of the exchange. They are recorded on the first shard.
 
 use schemas::limits::ADMINS_MAX;
 use schemas::{Admin, AdminId, AdminRoles, Event, KeyProof, Rejection, WantedAdmin};
 
 use super::Model;
 
-/// Of an admin that has none.
+/// The key of an admin that has none.
 const NOBODYS: KeyProof = KeyProof::Secret([0xff; 32]);
 
 impl Model {

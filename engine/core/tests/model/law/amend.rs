@@ -8,19 +8,19 @@ use super::matching::Changed;
 use super::means::Wants;
 use super::{Answer, Market, Model, Moved, Order, reduce};
 
-/// A change that nothing refuses, but perhaps that its account's means do not reach.
+/// A valid change, except that its account may lack the credits or room.
 pub(super) struct Change {
     pub(super) market: MarketId,
     pub(super) order: Order,
-    /// In the book's YES.
+    /// The price in YES, as the book has it.
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     pub(super) reduces: bool,
-    /// It was asked to be for more, and would enlarge its account's position.
+    /// The change asked for a larger quantity and would enlarge the account's position.
     pub(super) cut: bool,
-    /// Credits beyond what the order holds, at the price that is asked for.
+    /// Credits beyond those that the order holds, at the requested price.
     pub(super) needs: Credits,
-    /// Credits that it lets go, if it needs none.
+    /// Credits that the order releases, if it needs none.
     pub(super) frees: Credits,
 }
 
@@ -51,8 +51,8 @@ impl Model {
         self.meant(account, order)
     }
 
-    /// One that is not alone is part of an all-or-nothing batch, which looks itself at what its
-    /// account may have.
+    /// A change that is not `alone` belongs to an all-or-nothing batch, which checks the account's
+    /// credits and room itself.
     pub(super) fn check_change(&self, amendment: &Amendment, alone: bool) -> Answer<Change> {
         let (market, order) = self.live_order(amendment.account, amendment.order)?;
         let price = amendment.price.map_or(order.price, |price| order.entry.book_price(price));
@@ -103,7 +103,7 @@ impl Model {
         self.end_groups();
     }
 
-    /// Keeps the order's place.
+    /// Reduces an order; it keeps its queue priority.
     fn reduce(&mut self, market: MarketId, old: &Order, quantity: Quantity) {
         let order = self.market_mut(market).order_mut(old.id);
         order.quantity = quantity;
@@ -127,7 +127,7 @@ impl Model {
     }
 }
 
-/// Contracts to give, and the market's limits.
+/// Checks the contracts to deliver and the market's limits.
 fn check_room(market: &Market, old: &Order, new: &Order) -> Answer<()> {
     let contract = old.entry.contract();
     let free = market.free(old.account, contract) + u64::from(old.left().contracts());

@@ -8,15 +8,15 @@ use schemas::{AccountId, Amendment, BatchRequest, Credits, Event, NewOrder, Orde
 use super::trial::same_name;
 use super::{Decided, Model};
 
-/// Which request cannot be, and why. The others are refused for its sake.
+/// The request that is refused, and why. The others are refused because of it.
 pub(super) type Refused = (usize, Rejection);
 
-/// What one request of a batch leads to, when its turn has come.
+/// The result of one request of a batch at its turn.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     CancelBuy,
     CancelSell,
-    /// It needs no credits.
+    /// The request needs no credits.
     Amend,
     AmendForMore,
     Place,
@@ -39,15 +39,15 @@ impl Model {
         }
     }
 
-    /// What waits for credits or room is decided later than it came. Only what takes away passes
-    /// it.
+    /// A request that waits for credits or room is decided later than it came. Only requests that
+    /// release credits or orders may pass it.
     fn one_by_one(&mut self, account: AccountId, requests: &[BatchRequest], decided: &[Decided]) {
         let mut open: BTreeMap<u16, &BatchRequest> = (0..).zip(requests).collect();
         let mut ended = BTreeSet::new();
         for decided in decided {
             let index = match decided {
                 Decided::Request(index) => index,
-                // What it hears after the last is told with all other messages.
+                // Messages that arrive after the last request are delivered with all others.
                 Decided::Group(_) if open.is_empty() => break,
                 Decided::Group(group) => {
                     self.told_of(*group);
@@ -73,7 +73,7 @@ impl Model {
             let passes = self.told[from..].iter().all(|(_, event)| may_pass(event));
             assert!(passes || before().next().is_none(), "request {index} passes those that wait");
         }
-        assert!(open.is_empty(), "not decided: {open:?}");
+        assert!(open.is_empty(), "some requests are not decided: {open:?}");
     }
 
     fn one_of_batch(&mut self, account: AccountId, request: &BatchRequest, waiting: &[NewOrder]) {
@@ -121,7 +121,7 @@ impl Model {
         }
     }
 
-    /// The first answers to a batch that was sent before, if all its orders were.
+    /// Returns the first answers to a repeated batch, if all its orders were in that batch.
     fn seen_batch(&self, account: AccountId, requests: &[BatchRequest]) -> Option<Vec<Event>> {
         let orders = requests.iter().filter_map(|request| match request {
             BatchRequest::Place(order) => Some(order),
@@ -131,7 +131,7 @@ impl Model {
         orders.map(seen).collect::<Option<Vec<_>>>().filter(|repeats| !repeats.is_empty())
     }
 
-    /// The answer to an order that comes once more in its batch: what was answered before.
+    /// Returns the answer to an order that is repeated in its batch: the first answer.
     fn once_more(&self, before: &[BatchRequest], request: &BatchRequest) -> Option<Event> {
         let BatchRequest::Place(order) = request else { return None };
         let earlier = before.iter().any(|other| same_name(other, request));
@@ -141,14 +141,15 @@ impl Model {
     fn refuse_request(&mut self, account: AccountId, request: &BatchRequest, code: Rejection) {
         match *request {
             BatchRequest::Place(order) if order.account == account => self.refuse(&order, code),
-            // Another account's: nothing of that account is touched.
+            // The order of another account: nothing of that account changes.
             BatchRequest::Place(_) => self.tell(Event::Rejected { code }),
             BatchRequest::Cancel(order) => self.tell(Event::CancelRejected { account, order, code }),
             BatchRequest::Amend { order, .. } => self.tell(Event::AmendRejected { account, order, code }),
         }
     }
 
-    /// Cancels, amendments that free credits, those that need some, places.
+    /// In this order: cancels, amendments that free credits, amendments that need credits, new
+    /// orders.
     fn carry_out(&mut self, account: AccountId, requests: &[BatchRequest]) {
         let mut turns: Vec<(Turn, u16)> =
             (0..).zip(requests).map(|(index, request)| (self.turn(account, request), index)).collect();
@@ -159,33 +160,33 @@ impl Model {
             match requests[usize::from(index)] {
                 BatchRequest::Cancel(order) => self.cancel(account, order),
                 BatchRequest::Amend { order, price, quantity } => {
-                    let order = self.meant(account, order).expect("it was tried");
+                    let order = self.meant(account, order).expect("it was checked");
                     let change = self.check_change(&Amendment { account, order, price, quantity }, true);
-                    self.carry_out_change(&change.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}")));
+                    self.carry_out_change(&change.unwrap_or_else(|code| panic!("{requests:?} stops: {code}")));
                 }
-                // Taken in a moment ago, under the same name.
+                // Accepted a moment ago with the same client id.
                 BatchRequest::Place(order) if self.seen_order(&order, &[]).is_some() => self.place(&order, &[]),
                 BatchRequest::Place(order) => {
                     let checked = self.check_at_market(&order);
-                    let (price, _) = checked.unwrap_or_else(|code| panic!("{requests:?} breaks off: {code}"));
+                    let (price, _) = checked.unwrap_or_else(|code| panic!("{requests:?} stops: {code}"));
                     self.take_in_named(&order, price);
                 }
             }
             let refused = self.told[from..].iter().find(|(_, event)| matches!(event, Event::CancelRejected { .. }));
-            assert!(refused.is_none(), "{requests:?} breaks off: {refused:?}");
+            assert!(refused.is_none(), "{requests:?} stops: {refused:?}");
         }
     }
 
     fn turn(&self, account: AccountId, request: &BatchRequest) -> Turn {
         match *request {
             BatchRequest::Cancel(order) => {
-                let id = self.meant(account, order).expect("it was tried");
+                let id = self.meant(account, order).expect("it was checked");
                 let sells = self.live_order(account, id).is_ok_and(|(_, order)| order.sells());
                 if sells { Turn::CancelSell } else { Turn::CancelBuy }
             }
             BatchRequest::Place(_) => Turn::Place,
             BatchRequest::Amend { order, price, quantity } => {
-                let order = self.meant(account, order).expect("it was tried");
+                let order = self.meant(account, order).expect("it was checked");
                 let change = self.check_change(&Amendment { account, order, price, quantity }, false);
                 if change.is_ok_and(|change| change.needs > Credits::ZERO) { Turn::AmendForMore } else { Turn::Amend }
             }
@@ -202,7 +203,7 @@ fn own(account: AccountId, request: &BatchRequest) -> Option<NewOrder> {
     }
 }
 
-/// True if the request cancels this order by its name.
+/// True if the request cancels this order by its client id.
 fn cancels(request: &BatchRequest, order: &NewOrder) -> bool {
     match request {
         BatchRequest::Cancel(OrderRef::ClientId { market, client_id }) => {
@@ -212,7 +213,7 @@ fn cancels(request: &BatchRequest, order: &NewOrder) -> bool {
     }
 }
 
-/// Whether a request that passes others may lead to this.
+/// True if a request that passes waiting ones may have this result.
 fn may_pass(event: &Event) -> bool {
     match event {
         Event::OrderPlaced(_) | Event::HoldRaised { .. } => false,

@@ -1,4 +1,4 @@
-//! Ending resting orders.
+//! Ends resting orders.
 
 use std::collections::BTreeSet;
 
@@ -31,8 +31,8 @@ impl Model {
         if market.state.takes_cancels() { Ok(market.id()) } else { Err(Rejection::MarketNotOpen) }
     }
 
-    /// Takes an order out of its book and gives back what it holds. One whose time has come
-    /// expires, whatever else ends it.
+    /// Removes an order from its book and releases what it holds. An order whose time has come
+    /// expires, whatever ends it.
     pub(super) fn end(&mut self, market: MarketId, id: OrderId, reason: CancelReason) {
         let gone = *self.market(market).order(id).expect("it rests");
         let expired = gone.is_gone(self.now);
@@ -73,7 +73,7 @@ impl Model {
         self.complete();
     }
 
-    /// Those that go on nowhere are done.
+    /// Mass cancels without orders left on any shard are complete.
     fn complete(&mut self) {
         let (done, unfinished) = std::mem::take(&mut self.unfinished).into_iter().partition(|(.., on)| on.is_empty());
         self.unfinished = unfinished;
@@ -82,12 +82,12 @@ impl Model {
             .extend(done.into_iter().map(|(account, reason, _)| (account, PurseInstruction::MassCancel(reason))));
     }
 
-    /// True if it goes on with time.
+    /// True if the sweep continues with time.
     fn mass_cancel_here(&mut self, account: AccountId, market: Option<MarketId>, reason: CancelReason) -> bool {
         let orders = self.orders_here(account, market);
         let goes_on = orders.len() > SWEEP_MAX;
         if goes_on {
-            // Orders that come later are not meant.
+            // Orders that arrive later are not affected.
             let up_to = OrderId::compose(self.at, self.orders_numbered[&self.at]);
             self.mass_cancels.insert((self.at, account, market), (reason, up_to));
             self.tell(Event::MassCancelOpened { account, market, reason, up_to, ticket: None });
@@ -96,7 +96,7 @@ impl Model {
         goes_on
     }
 
-    /// Goes on with a mass cancel. Returns how many orders it ended.
+    /// Continues a mass cancel. Returns how many orders it ended.
     pub(super) fn go_on(&mut self, account: AccountId, market: Option<MarketId>, room: usize) -> usize {
         let (reason, up_to) = self.mass_cancels[&(self.at, account, market)];
         let mut orders = self.orders_here(account, market);

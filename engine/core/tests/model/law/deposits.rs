@@ -1,4 +1,4 @@
-//! Deposits: by one admin alone, or proposed by one and confirmed by another.
+//! Deposits by one admin alone, or proposed by one admin and confirmed by another.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use schemas::{AccountId, AdminId, ClientId, Credits, Event, ProposalId, Rejectio
 
 use super::{Answer, Model};
 
-/// A deposit that was proposed once.
+/// A proposed deposit.
 #[derive(Clone, Copy)]
 pub struct Proposal {
     pub id: ProposalId,
@@ -92,7 +92,7 @@ impl Model {
         self.answer(dropped.map(told));
     }
 
-    /// Ends what nobody has confirmed in time. Returns how many.
+    /// Drops proposals that nobody has confirmed in time. Returns how many.
     pub(super) fn drop_late_deposits(&mut self) -> usize {
         let mut late = self.open_at(self.at);
         late.retain(|proposal| proposal.expires <= self.now);
@@ -103,13 +103,13 @@ impl Model {
         late.len()
     }
 
-    /// What waits on a shard, oldest first.
+    /// Returns the proposed deposits on a shard, oldest first.
     pub fn open_at(&self, at: Shard) -> Vec<Proposal> {
         let here = self.proposals.iter().filter(|proposal| proposal.open && proposal.id.shard() == at);
         here.copied().collect()
     }
 
-    /// What each admin has deposited alone today on a shard.
+    /// Returns today's deposits of each admin alone on a shard.
     pub fn sum_alone(&self, at: Shard, by: AdminId) -> Credits {
         self.alone_today(at).filter(|alone| alone.by == by).map(|alone| alone.amount).sum()
     }

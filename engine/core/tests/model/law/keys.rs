@@ -1,4 +1,4 @@
-//! Accounts and their keys: which there are, and what one key may give another.
+//! Accounts and their keys, and which rights one key may give another.
 
 use schemas::limits::{ACCOUNT_API_KEYS_MAX, KEY_GRACE_MAX_MS};
 use schemas::{AccountId, ApiKey, ApiKeyId, Event, MarketId, Rejection, Scopes, Shard, Timestamp};
@@ -81,7 +81,7 @@ impl Model {
         self.tell(Event::ApiKeyEnds { account, key: old, expires });
     }
 
-    /// Keys whose time comes, the first first.
+    /// Returns the keys that expire, in the order of their times.
     pub(super) fn key_expiries_at(&self, at: Shard) -> Vec<(Timestamp, AccountId, ApiKeyId)> {
         let here = self.accounts.iter().filter(|(account, _)| self.home(**account) == at);
         let keys =
@@ -91,7 +91,7 @@ impl Model {
         all
     }
 
-    /// Ends keys, at most so many. Returns how many.
+    /// Expires keys, at most so many. Returns how many.
     pub(super) fn expire_keys(&mut self, room: usize) -> usize {
         let mut due = self.key_expiries_at(self.at);
         due.retain(|(expires, ..)| *expires <= self.now);
@@ -134,12 +134,12 @@ impl Model {
     }
 }
 
-/// True of a key that no order is small enough for.
+/// True if no order is small enough for the key's terms.
 fn is_worthless(key: &ApiKey) -> bool {
     key.notional().is_some_and(|notional| notional.0 <= 0)
 }
 
-/// True if one key may anything, at any time, that another may not. Tried one right at a time.
+/// True if one key has any right, at any time, that the other lacks. Tests one right at a time.
 fn exceeds(key: &ApiKey, other: &ApiKey) -> bool {
     let scopes = (0..8).map(|bit| 1 << bit).any(|bit| {
         let follows = bit == Scopes::CANCEL.bits() && other.scopes.bits() & Scopes::TRADE.bits() != 0;

@@ -1,10 +1,10 @@
-//! What an account may have in one market.
+//! The limits of an account in one market.
 
 use schemas::{AccountId, Contract, Credits, NewOrder, Price, Quantity, Rejection, Side, Terms};
 
 use super::{Answer, Market, Order, orders};
 
-/// What one order counts against the limits.
+/// The part of one order in the limits.
 #[derive(Clone, Copy)]
 pub(super) struct Weight {
     live: u64,
@@ -13,7 +13,7 @@ pub(super) struct Weight {
     wants: Option<(Contract, u64)>,
 }
 
-/// Resting orders that go, and others that come.
+/// Resting orders that end, and others that replace them.
 #[derive(Default)]
 pub(super) struct Swap {
     pub(super) gone: Vec<Weight>,
@@ -25,15 +25,15 @@ impl Weight {
         Self::of_change(order, order.price, order.left())
     }
 
-    /// Of a resting order as it would be with another price of the book and so much left.
+    /// The weight of a resting order with another price and another remaining quantity.
     pub(super) fn of_change(order: &Order, price: Price, left: Quantity) -> Self {
         let notional = order.entry.book_price(price).cost(left);
         let wants = (!order.sells()).then_some((order.entry.contract(), u64::from(left.contracts())));
         Self { live: 1, notional, wants }
     }
 
-    /// Of an order that comes in: it counts whole, as a live one only if it can come to rest. By
-    /// budget, as a contract at least.
+    /// The weight of an incoming order: all of it, and one live order only if it can rest. An order
+    /// by budget counts as at least one contract.
     pub(super) fn of_new(order: &NewOrder) -> Self {
         let quantity = orders::asked(&order.terms);
         let notional = match order.terms {
@@ -56,8 +56,8 @@ impl Market {
         self.of_account(account).map(|order| Weight::of_resting(order).wanted(contract)).sum()
     }
 
-    /// Refuses a change that asks for more than before of what is then beyond a limit. `others`
-    /// happen as well.
+    /// Refuses a change that increases an amount beyond a limit. `others` are the changes made with
+    /// it.
     pub(super) fn check_limits(
         &self,
         account: AccountId,

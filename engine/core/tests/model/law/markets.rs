@@ -1,4 +1,4 @@
-//! Listing markets and moving them through their life.
+//! Listing markets and changing their phases.
 
 use std::collections::BTreeSet;
 
@@ -78,18 +78,18 @@ impl Model {
         self.find_market(id).ok_or_else(|| self.not_listed(id))
     }
 
-    /// Why a market is not there.
+    /// Returns why a market is unknown here.
     pub(super) fn not_listed(&self, id: MarketId) -> Rejection {
         if self.archived.contains_key(&id) { Rejection::MarketArchived } else { Rejection::MarketUnknown }
     }
 
-    /// The first that no market of this shard has.
+    /// Returns the first index that no market of this shard has.
     fn free_place(&self) -> usize {
         let taken: BTreeSet<usize> = self.markets_at(self.at).map(|market| market.place).collect();
-        (0..).find(|place| !taken.contains(place)).expect("there are more places than markets")
+        (0..).find(|place| !taken.contains(place)).expect("there are more indexes than markets")
     }
 
-    /// Where an admin's word takes a market.
+    /// Returns the state that an admin's command leads to.
     fn next_state(
         &self,
         market: &Market,

@@ -1,4 +1,4 @@
-//! An order meets the other side of the book: best price first, first come first.
+//! Matching: an order meets the other side of the book, best price first, oldest first at a price.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use schemas::{
 use super::order_groups::{self, GroupOf, groups_of};
 use super::{Market, Model, Moved, Order, orders, reduce};
 
-/// What an order may still have, and what it came to.
+/// The state of an incoming order while it is matched.
 pub(super) struct Meeting {
     pub(super) order: Order,
     /// Credits to spend, fees included, if it is by budget.
@@ -20,18 +20,18 @@ pub(super) struct Meeting {
     /// Contracts still wanted.
     pub(super) wanted: Quantity,
     traded: Quantity,
-    /// Paid by a buyer, fee included; received by a seller, less the fee.
+    /// Credits that a buyer paid, fee included, or that a seller received, less the fee.
     credits: Credits,
-    /// Contracts taken off since it met its own account.
+    /// Contracts removed by self-trade prevention.
     prevented: Quantity,
-    /// Contracts taken off since it would have enlarged its account's position.
+    /// Contracts removed because they would have enlarged the account's position.
     pub(super) beyond: Quantity,
-    /// Such were taken off now or when it came.
+    /// Contracts were removed for that reason, now or when the order came in.
     pub(super) cut: bool,
     stopped: Option<CancelReason>,
-    /// What its trades filled of groups.
+    /// Contracts of groups that its trades filled.
     pub(super) filled_of: BTreeMap<GroupOf, u64>,
-    /// What triggering each group counts for.
+    /// The work that the trigger of each group costs.
     pub(super) endings: BTreeMap<GroupOf, usize>,
 }
 
@@ -52,7 +52,7 @@ impl Meeting {
         }
     }
 
-    /// Where an order stands that is now for `quantity` contracts of which `filled` are filled.
+    /// Returns the status of an order for `quantity` contracts of which `filled` are filled.
     fn status(&self, quantity: Quantity, filled: Quantity, rests: bool) -> (Status, Option<CancelReason>) {
         let cut = self.cut.then_some(CancelReason::ReduceOnly);
         if quantity == filled && !filled.is_zero() {
@@ -70,12 +70,13 @@ impl Meeting {
         (Status::Cancelled, Some(reason))
     }
 
-    /// True if this account is on its way to sell with it.
+    /// True if this account's incoming order sells.
     pub(super) fn sells_of(&self, account: AccountId) -> bool {
         self.order.sells() && self.order.account == account
     }
 
-    /// What it did to its account's wallet, if so much was held for it before and so much is now.
+    /// Returns the change of the account's wallet, from what was held for the order before and what
+    /// is held now.
     fn moved(&self, held: Credits, holds: Credits) -> Moved {
         if self.order.sells() {
             return Moved { received: self.credits, ..Moved::default() };
@@ -85,11 +86,11 @@ impl Meeting {
 }
 
 impl Model {
-    /// A new order that nothing refuses.
+    /// Matches a new, valid order.
     pub(super) fn take_in(&mut self, id: OrderId, new: &NewOrder, price: Price) {
         let at = self.at;
         let market = self.market(new.market);
-        let admitted = self.check_reduces(market, new).expect("nothing refuses it");
+        let admitted = self.check_reduces(market, new).expect("the order was checked");
         let resting = orders::as_resting(id, &admitted);
         let mut meeting = Meeting::of(Order { price, ..resting }, self.count_endings());
         meeting.cut = admitted != *new;
@@ -103,7 +104,7 @@ impl Model {
         self.keep_reducing(new.market, &mut meeting);
         let place = self.told.len();
         let kills = new.terms.time_in_force() == TimeInForce::Fok;
-        // If they would trade, those of its own account.
+        // Contracts of the order's own account, if the two would trade.
         let allowing = Order { self_trade: SelfTrade::Allow, ..meeting.order };
         if kills && meeting.cut {
             meeting.stopped = Some(CancelReason::ReduceOnly);
@@ -120,7 +121,7 @@ impl Model {
         let (status, cancel_reason) = meeting.status(quantity, filled, new.terms.time_in_force().rests());
         let placed = OrderPlaced { id, order: *new, price, quantity, filled, status, cancel_reason };
         self.told.insert(place, (at, Event::OrderPlaced(placed)));
-        // Nothing is held for what was taken off of an order that only reduces.
+        // Nothing is held for contracts that were removed from a reduce-only order.
         let prevented = if meeting.order.reduce_only { taken_off } else { Quantity::ZERO };
         let held = match new.terms {
             Terms::Budget { budget } => budget,
@@ -131,7 +132,8 @@ impl Model {
         self.come_to_rest(new.market, &meeting, Order { quantity, filled, ..meeting.order }, held, status);
     }
 
-    /// A resting order with another price or more contracts. `held` is what is held for it.
+    /// Matches a resting order with another price or more contracts. `held` are the credits held
+    /// for it.
     pub(super) fn change(&mut self, id: MarketId, order: &Order, to: &Changed) {
         let Changed { price, quantity, cut, held } = *to;
         let endings = self.count_endings();
@@ -171,8 +173,8 @@ impl Model {
         self.settle(order.account, market, Some(order.id), moved);
     }
 
-    /// True if all of a fill-or-kill fills. Found by trying: a copy of the market, in which
-    /// contracts go from hand to hand.
+    /// True if a fill-or-kill order fills completely. Tries it on a copy of the market in which
+    /// contracts change hands.
     pub(super) fn fills_whole(&self, id: MarketId, order: &Order) -> bool {
         let mut market = self.market(id).clone();
         let mut meeting = Meeting::of(*order, self.count_endings());
@@ -223,8 +225,8 @@ impl Model {
             for (account, entry) in [(account, order.entry), (other.account, other.entry)] {
                 match entry.side() {
                     Side::Buy => market.gain(account, entry.contract(), quantity),
-                    // A batch is tried before anybody has looked whether the order has anything to
-                    // give.
+                    // A batch is prechecked before it is known whether the order has contracts to
+                    // deliver.
                     Side::Sell => {
                         let has = market.position(account).of(entry.contract());
                         market.lose(account, entry.contract(), has.min(quantity.contracts().into()));
@@ -240,7 +242,7 @@ impl Model {
         true
     }
 
-    /// True if it wants more than its group may still fill.
+    /// True if the order wants more than its group may still fill.
     pub(super) fn exceeds_group(&self, order: &Order) -> bool {
         order.in_group().is_some_and(|of| self.left_of(of) < u64::from(order.left().contracts()))
     }
@@ -301,7 +303,7 @@ impl Model {
         }
     }
 
-    /// How much of the other order it takes at most.
+    /// Returns how much of the other order it takes at most.
     fn may_take(&self, market: MarketId, meeting: &Meeting, other: &Order) -> Quantity {
         let most = meeting.wanted.min(other.left());
         let Some(budget) = meeting.budget else { return most };
@@ -311,7 +313,7 @@ impl Model {
 
     fn meet_own(&mut self, market: MarketId, meeting: &mut Meeting, other: &Order, quantity: Quantity) {
         match meeting.order.self_trade {
-            SelfTrade::Allow => unreachable!("they would trade"),
+            SelfTrade::Allow => unreachable!("the orders would trade"),
             SelfTrade::CancelNewest => meeting.stopped = Some(CancelReason::SelfTrade),
             SelfTrade::CancelOldest => self.end(market, other.id, CancelReason::SelfTrade),
             SelfTrade::CancelBoth => {
@@ -326,7 +328,7 @@ impl Model {
                 }
                 meeting.prevented = meeting.prevented + quantity;
                 meeting.wanted = meeting.wanted - quantity;
-                // What would have been paid for them is not spent on others instead.
+                // Credits for the removed contracts are not spent on others instead.
                 let fee = self.market(market).listing.taker_fee.fee(other.price, quantity);
                 let cost = meeting.order.entry.book_price(other.price).cost(quantity) + fee;
                 meeting.budget = meeting.budget.map(|budget| budget - cost);
@@ -415,26 +417,26 @@ impl Model {
     }
 }
 
-/// Orders that meeting this one counts for: with the first of an account also those of its side
-/// that may shrink for it.
+/// Returns the work of meeting this order. The first order of an account also costs the orders of
+/// its side that may shrink for it.
 fn counts(market: &Market, other: &Order, met: &mut BTreeSet<AccountId>) -> usize {
     let first = met.insert(other.account);
     let on_side = |order: &&Order| order.shrinks() && order.side() == other.side();
     1 + if first { market.of_account(other.account).filter(on_side).count() } else { 0 }
 }
 
-/// What an order is changed to.
+/// The requested state of an amended order.
 pub(super) struct Changed {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
-    /// It was asked to be for more.
+    /// The amendment asked for a larger quantity.
     pub(super) cut: bool,
-    /// What is held for it.
+    /// Credits held for the order.
     pub(super) held: Credits,
 }
 
-/// As many contracts as the budget buys at this price of the book, fee included, and at most
-/// `most`: found by halving.
+/// Returns the contracts that the budget buys at this price of the book, fee included, at most
+/// `most`. Found by bisection.
 fn most_for(budget: Credits, entry: Entry, price: Price, rate: FeeRate, most: Quantity) -> Quantity {
     let costs = |n: Quantity| entry.book_price(price).cost(n) + rate.fee(price, n);
     let (mut enough, mut above) = (0, most.contracts() + 1);

@@ -1,25 +1,25 @@
-//! What an account has in all: credits, room for live orders and for credits that they hold.
-//! Wherever it is, each market can use it.
+//! An account's total credits, and its room for live orders and for held credits. The model keeps
+//! one sum that each market can use.
 
 use schemas::{AccountId, Credits, OrderId, Rejection};
 
 use super::{Account, Answer, Model, Order};
 
-/// What a request asks of its account's means.
+/// The credits and room that a request needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Wants {
     /// Credits to hold.
     pub(super) needs: Credits,
-    /// Credits that it lets go before.
+    /// Credits that the request releases first.
     pub(super) frees: Credits,
     /// Orders that may come to rest.
     pub(super) rests: usize,
-    /// Orders that it ends before.
+    /// Orders that the request ends first.
     pub(super) ends: usize,
 }
 
 impl Model {
-    /// An account's resting orders, everywhere.
+    /// Returns an account's resting orders on all shards.
     pub fn orders_of(&self, account: AccountId) -> impl Iterator<Item = &Order> {
         self.markets.iter().flat_map(move |market| market.of_account(account))
     }
@@ -28,12 +28,12 @@ impl Model {
         self.orders_of(account).map(|order| order.id).collect()
     }
 
-    /// What an account's live buys hold.
+    /// Returns the credits that an account's live buys hold.
     pub fn held(&self, account: AccountId) -> Credits {
         self.orders_of(account).map(Order::hold).sum()
     }
 
-    /// What asks for no more than there was is never refused.
+    /// A request that needs no more than before is never refused.
     pub(super) fn check_means(&self, account: AccountId, wants: &Wants) -> Answer<()> {
         let Wants { needs, frees, rests, ends } = *wants;
         if needs <= frees && rests <= ends {

@@ -1,18 +1,19 @@
-//! The whole law once more, written only for clarity: one exchange, plain lists, sums counted
-//! afresh whenever they are needed.
+//! A second implementation of all of the core's rules, written only for clarity: one exchange,
+//! plain lists, and sums that are counted anew at each use.
 //!
-//! Says, for one command, every event that tells something (all but those of purses and of the
-//! traffic between shards), on which shard it is told, what the command does to wallets, and what
-//! is there afterwards. Nothing is cached: a reservation is the sum of an account's resting sells,
-//! what it holds that of its resting buys, a market's contracts that of its positions.
+//! For one command it returns every event (except those of purses and of the messages between
+//! shards), the shard of each event, the changes of wallets, and the state afterwards. Nothing is
+//! cached: a reservation is the sum of an account's resting sells, its held credits are the sum of
+//! its resting buys, a market's contracts are the sum of its positions.
 //!
-//! An account has one pot of credits and one set of limits, whatever its purses have. Of shards the
-//! model knows only what shows: ids carry them, a command can come to the wrong one, and
+//! An account has one balance of credits and one set of limits, whatever its purses have. The model
+//! knows only the visible effects of shards: ids contain them, a command can arrive at the wrong
+//! one, and
 //!
 //! - a frozen account is refused before the market is looked at, if it has a purse there
 //!   ([`Account::purses`]);
-//! - requests of a batch, one by one, are decided in the order that the core tells: some may wait
-//!   for credits while others pass.
+//! - the requests of a batch that is not all-or-nothing are decided in the order that the core
+//!   reports: some may wait for credits while others pass.
 
 mod about;
 mod accounts;
@@ -55,33 +56,34 @@ pub struct Model {
     pub accounts: BTreeMap<AccountId, Account>,
     /// In the order of listing.
     pub markets: Vec<Market>,
-    /// Markets that were paid out long ago, and the fees of each.
+    /// Archived markets, and the fees of each.
     pub archived: BTreeMap<MarketId, Credits>,
-    /// Named groups of markets.
+    /// Market events.
     pub groups: BTreeMap<MarketEventId, Group>,
     /// Groups of orders.
     pub order_groups: BTreeMap<GroupOf, OrderGroup>,
-    /// How often each account made or reset one.
+    /// Number of times that each account set or reset one.
     pub generations: BTreeMap<AccountId, u64>,
     /// Admins of the exchange.
     pub admins: BTreeMap<AdminId, Admin>,
-    /// Groups that the present request has triggered here.
+    /// Groups that the current request has triggered here.
     ending: Vec<GroupOf>,
-    /// The shard where things happen.
+    /// The shard of the current command.
     at: Shard,
-    /// What clients called their orders, where they came in.
+    /// Client ids of orders, by the shard that accepted them.
     orders_named: BTreeMap<(Shard, AccountId, MarketId, ClientId), Named>,
-    /// What they called their deposits, withdrawals and transfers that are over.
+    /// Client ids of deposits, withdrawals and transfers that are complete.
     movements_named: BTreeMap<(AccountId, ClientId), NamedMovement>,
-    /// What was sent to other shards and is not there, oldest first.
+    /// Messages to other shards that have not arrived, oldest first.
     journeys: Vec<Journey>,
-    /// Nothing that is sent to another shard arrives.
+    /// No message to another shard arrives.
     pub closed: bool,
-    /// From how many on a shard's books are full.
+    /// Number of orders from which on a shard's books are full.
     pub books_max: BooksMax,
-    /// What the names stood for that movements came with, and whether they were the same movements.
+    /// The state of the movements with each repeated client id, and whether the repeats were the
+    /// same requests.
     pub repeats: Vec<(Standing, bool)>,
-    /// Whose each order was that is over, and how it ended.
+    /// The account and the end of each order that has ended.
     ended: BTreeMap<OrderId, (AccountId, Status)>,
     orders_numbered: BTreeMap<Shard, u64>,
     trades_made: BTreeMap<Shard, u64>,
@@ -91,11 +93,11 @@ pub struct Model {
     proposals: Vec<deposits::Proposal>,
     /// Every deposit that an admin ever made alone.
     alone: Vec<deposits::Alone>,
-    /// Mass cancels that go on with time.
+    /// Mass cancels that continue with time.
     mass_cancels: BTreeMap<(Shard, AccountId, Option<MarketId>), (CancelReason, OrderId)>,
     /// Resting orders that matching may still meet in this command.
     room: usize,
-    /// Mass cancels everywhere, and the shards where they go on with time.
+    /// Mass cancels on all shards, and the shards where they continue with time.
     unfinished: Vec<(AccountId, CancelReason, BTreeSet<Shard>)>,
     told: Vec<(Shard, Event)>,
     completed: Vec<Completed>,
@@ -105,7 +107,7 @@ pub struct Model {
 /// An instruction that every shard has carried out.
 pub type Completed = (AccountId, PurseInstruction);
 
-/// What a command did to wallets, for each order; `None` for redemptions and payouts.
+/// Changes of wallets by a command, for each order; `None` for redemptions and payouts.
 pub type Wallets = BTreeMap<(AccountId, MarketId, Option<OrderId>), Moved>;
 
 /// Credits moved.
@@ -116,7 +118,7 @@ pub struct Moved {
     pub received: Credits,
 }
 
-/// What the client id of a deposit, a withdrawal or a transfer stands for once it is over.
+/// The result that the client id of a complete deposit, withdrawal or transfer refers to.
 #[derive(Clone, Copy)]
 struct NamedMovement {
     asked: FirstOutcome,
@@ -124,7 +126,7 @@ struct NamedMovement {
     hour: u64,
 }
 
-/// Credits between two accounts.
+/// Credits on their way between two accounts.
 #[derive(Clone, Copy)]
 struct Journey {
     from: AccountId,
@@ -133,7 +135,7 @@ struct Journey {
     name: Option<ClientId>,
 }
 
-/// How a movement stands that has a name.
+/// The state of a movement with a client id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Standing {
     UnderWay,
@@ -141,29 +143,29 @@ pub enum Standing {
     Refused,
 }
 
-/// What the client id of an order stands for.
+/// The order that a client id refers to.
 #[derive(Clone, Copy)]
 struct Named {
     order: NewOrder,
     first: FirstOutcome,
-    /// The hour in which it was used, or in which its order ended that had rested for more than a
-    /// day.
+    /// The hour in which the id was used, or in which its order ended, if it had rested for more
+    /// than a day.
     hour: u64,
 }
 
-/// Hours after which a name is forgotten, unless its order rests.
+/// Hours after which a client id is forgotten, unless its order rests.
 const FORGOTTEN: u64 = 25;
 
-/// What a shard does in turn while requests of a batch wait, one by one.
+/// One step of a shard while requests of a batch wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decided {
-    /// A request, by its place.
+    /// A request, by its index.
     Request(u16),
-    /// It hears that a group was triggered.
+    /// The shard receives the trigger of a group.
     Group(GroupOf),
 }
 
-/// What a command led to.
+/// The result of a command.
 pub struct Outcome {
     pub events: Vec<(Shard, Event)>,
     pub completed: Vec<Completed>,
@@ -185,7 +187,7 @@ impl Model {
             generations: BTreeMap::new(),
             admins: BTreeMap::new(),
             ending: Vec::new(),
-            at: Shard::all(1).next().expect("there is a first"),
+            at: Shard::all(1).next().expect("the market has an index"),
             orders_named: BTreeMap::new(),
             movements_named: BTreeMap::new(),
             journeys: Vec::new(),
@@ -207,9 +209,9 @@ impl Model {
         }
     }
 
-    /// One command that came to a shard, and all that follows from it on every shard. `decided` are
-    /// the requests of a batch, one by one, in the order in which they are decided, and what the
-    /// shard hears of groups meanwhile.
+    /// Handles one command and everything that follows from it on every shard. `decided` lists the
+    /// requests of a batch in the order of their decisions, and the group messages that the shard
+    /// receives meanwhile.
     pub fn handle(&mut self, at: Shard, time: Timestamp, command: &Command, decided: &[Decided]) -> Outcome {
         self.now = self.now.max(time);
         self.at = at;
@@ -243,7 +245,7 @@ impl Model {
         }
     }
 
-    /// What is on its way arrives from now on.
+    /// Messages arrive from now on.
     pub fn open(&mut self, time: Timestamp) -> Outcome {
         self.now = self.now.max(time);
         self.closed = false;
@@ -297,14 +299,14 @@ impl Model {
             Command::SetAdmin { admin, by } => self.set_admin(admin, *by),
             Command::RevokeAdmin { admin, by } => self.revoke_admin(*admin, *by),
             Command::AdvanceTime => self.advance_time(),
-            Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("traffic between shards"),
+            Command::Receive { .. } | Command::Acknowledge { .. } => unreachable!("messages between shards"),
             Command::Announce(_) | Command::Leave { .. } | Command::RaiseVocabulary { .. } => {
                 unreachable!("see tests/vocabulary.rs")
             }
         }
     }
 
-    /// The hour of now.
+    /// The current hour.
     fn hour(&self) -> u64 {
         self.now.0 / (60 * 60 * 1_000)
     }
@@ -313,14 +315,14 @@ impl Model {
         self.told.push((self.at, event));
     }
 
-    /// Tells the answer of a command that is no order. True unless it was refused.
+    /// Records the answer of a command that is no order. Returns true unless it was refused.
     fn answer(&mut self, answer: Answer) -> bool {
         let accepted = answer.is_ok();
         self.tell(answer.unwrap_or_else(|code| Event::Rejected { code }));
         accepted
     }
 
-    /// What happens on another shard.
+    /// Runs on another shard.
     fn on(&mut self, shard: Shard, happen: impl FnOnce(&mut Self)) {
         let here = std::mem::replace(&mut self.at, shard);
         happen(self);

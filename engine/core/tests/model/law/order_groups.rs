@@ -1,6 +1,5 @@
-//! Groups of orders: what an account's orders may fill in a while. Every fill is kept with its
-//! time, on the shard where it was and at its account's home; what counts is added up each time
-//! that it matters.
+//! Order groups: the contracts that an account's orders may fill in a window. Every fill is kept
+//! with its time, on its own shard and on its account's home shard; sums are counted at each use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +13,19 @@ use schemas::{
 use super::matching::Meeting;
 use super::{Answer, Model, Order};
 
-/// Whose group, and which.
+/// The account and the number of a group.
 pub type GroupOf = (AccountId, GroupId);
 
-/// Parts of a window after which a fill does not count.
+/// Number of parts of a window. A fill stops counting at the end of a part.
 const PARTS: u64 = 50;
 
 #[derive(Clone)]
 pub struct OrderGroup {
     pub limits: GroupLimits,
     pub generation: u64,
-    /// Where it takes no orders: between commands, everywhere or nowhere.
+    /// Shards where the group takes no orders. Between commands these are all shards or none.
     pub triggered: BTreeSet<Shard>,
-    /// Fills, as each shard counts them: when, and how much.
+    /// Times and quantities of fills, as each shard counts them.
     fills: BTreeMap<Shard, Vec<(Timestamp, u64)>>,
 }
 
@@ -35,7 +34,7 @@ impl OrderGroup {
         Self { limits, generation, triggered: BTreeSet::new(), fills: BTreeMap::new() }
     }
 
-    /// What has filled in the window, as a shard counts it.
+    /// Returns the contracts filled in the window, as a shard counts them.
     pub fn filled(&self, at: Shard, now: Timestamp) -> u64 {
         let part = u64::from(self.limits.window_s()) * 1_000 / PARTS;
         let counts = |(time, _): &&(Timestamp, u64)| now.0 / part - time.0 / part <= PARTS;
@@ -76,7 +75,7 @@ pub(super) fn groups_of(one: &Order, other: &Order) -> BTreeSet<GroupOf> {
     [one, other].into_iter().filter_map(Order::in_group).collect()
 }
 
-/// What meeting an order counts for besides, since it belongs to a group.
+/// Returns the additional work of meeting an order that belongs to a group.
 pub(super) fn counts(order: &Order) -> usize {
     if order.group.is_some() { 2 } else { 0 }
 }
@@ -98,7 +97,7 @@ impl Model {
                     known.triggered.insert(at);
                     self.tell(Event::GroupTriggered { account, group, cause: TriggerCause::Filled });
                     self.end_group(of);
-                    // The others hear of it with its new limits.
+                    // The other shards receive the act with the new limits.
                     for shard in others {
                         self.group_mut(of).triggered.insert(shard);
                         self.on(shard, |model| model.end_group(of));
@@ -169,7 +168,8 @@ impl Model {
         self.order_groups.get_mut(&of).expect("the group is known")
     }
 
-    /// Other shards are told that it is triggered; those where it is have done what it takes.
+    /// Tells other shards that the group is triggered; shards that know it already have ended its
+    /// orders.
     fn trigger_elsewhere(&mut self, of: GroupOf, shards: &[Shard]) {
         for shard in shards {
             if self.group_mut(of).triggered.insert(*shard) {
@@ -182,7 +182,7 @@ impl Model {
         }
     }
 
-    /// Ends all of its orders that rest here.
+    /// Ends all orders of the group that rest here.
     fn end_group(&mut self, of: GroupOf) {
         let orders = self.orders_here(of.0, None);
         let in_group = |(market, order): &(MarketId, OrderId)| {
@@ -192,14 +192,14 @@ impl Model {
         self.end_some(orders.into_iter(), CancelReason::Group);
     }
 
-    /// Groups that fills have triggered here lose their orders.
+    /// Ends the orders of groups that fills have triggered here.
     pub(super) fn end_groups(&mut self) {
         for of in std::mem::take(&mut self.ending) {
             self.end_group(of);
         }
     }
 
-    /// Messages about what has filled, or was triggered, have arrived everywhere.
+    /// All messages about fills and triggers have arrived.
     pub(super) fn tell_homes(&mut self) {
         let all: Vec<GroupOf> = self.order_groups.keys().copied().collect();
         for of in all {
@@ -207,7 +207,7 @@ impl Model {
         }
     }
 
-    /// The core says that the home has heard enough of this group.
+    /// The core reports that the home shard has enough fills of this group.
     pub(super) fn told_of(&mut self, of: GroupOf) {
         let (home, now) = (self.home(of.0), self.now);
         let known = self.group_mut(of);
@@ -228,8 +228,8 @@ impl Model {
         }
     }
 
-    /// What the group of an order refuses. Where an account has no purse, nobody knows of its
-    /// groups.
+    /// Returns why the group of an order refuses it. A shard where the account has no purse does
+    /// not know its groups.
     pub(super) fn check_group(&self, order: &NewOrder, others: impl FnOnce(GroupOf) -> usize) -> Answer<()> {
         let Some(group) = order.instructions.group.filter(|_| self.has_purse(order.account)) else { return Ok(()) };
         let of = (order.account, group);
@@ -241,7 +241,7 @@ impl Model {
         if full { Err(Rejection::GroupOrdersLimit) } else { Ok(()) }
     }
 
-    /// True if it had none here. With it comes what its groups are.
+    /// Returns true if the account had no purse here. A new purse comes with the account's groups.
     pub(super) fn get_purse(&mut self, account: AccountId) -> bool {
         let at = self.at;
         let groups =
@@ -262,7 +262,7 @@ impl Model {
         if self.has_purse(of.0) { self.order_groups[&of].left(self.at, self.now) } else { u64::MAX }
     }
 
-    /// What triggering each group counts for.
+    /// Returns the work of triggering each group.
     pub(super) fn count_endings(&self) -> BTreeMap<GroupOf, usize> {
         let mut all = BTreeMap::new();
         for &of in self.order_groups.keys() {
@@ -281,13 +281,13 @@ impl Model {
         all
     }
 
-    /// Contracts that a trade may have, as far as the groups of both orders go.
+    /// Returns the contracts that a trade may have within the groups of both orders.
     pub(super) fn within_groups(&self, one: &Order, other: &Order, quantity: Quantity) -> Quantity {
         let left = groups_of(one, other).into_iter().map(|of| self.left_of(of)).min();
         left.map_or(quantity, |left| super::reduce::smaller(quantity, left))
     }
 
-    /// What the groups count for that such a trade triggers.
+    /// Counts the work of the groups that such a trade triggers.
     pub(super) fn count_triggered(&self, one: &Order, other: &Order, quantity: Quantity, meeting: &Meeting) -> usize {
         let triggered = groups_of(one, other)
             .into_iter()

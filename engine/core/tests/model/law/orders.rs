@@ -1,4 +1,4 @@
-//! Orders on their way in.
+//! Incoming orders.
 
 use schemas::event::FirstOutcome;
 use schemas::limits::{AMOUNT_MAX, ORDER_FILLS_MAX};
@@ -11,12 +11,12 @@ use super::limits::{Swap, Weight};
 use super::means::Wants;
 use super::{Answer, FORGOTTEN, Market, Model, Moved, Named, Order};
 
-/// What a repeat of a request is told that waits. Which command it waits with, the model does not
-/// know.
+/// The command id in the answer to a repeat of a parked request. The model does not know command
+/// ids.
 const PARKED: FirstOutcome = FirstOutcome::Parked { command: CommandId(0) };
 
 impl Model {
-    /// `waiting` are orders that came before it and are not decided yet.
+    /// `waiting` are earlier orders that are not decided yet.
     pub(super) fn place(&mut self, order: &NewOrder, waiting: &[NewOrder]) {
         let checked = match self.check_shard(order.market) {
             Err(code) => Err(code),
@@ -32,8 +32,7 @@ impl Model {
         }
     }
 
-    /// An account that had no purse here gets one for its order, and only then its groups are
-    /// known.
+    /// An account without a purse here gets one for its order; only then its groups are known.
     pub(super) fn check_with_purse(&mut self, order: &NewOrder) -> Answer<()> {
         if self.get_purse(order.account) {
             self.check_group(order, |_| 0)?;
@@ -41,7 +40,7 @@ impl Model {
         Ok(())
     }
 
-    /// Gives an order that nothing refuses its id, and lets it into its market.
+    /// Gives a valid order its id and matches it.
     pub(super) fn take_in_named(&mut self, order: &NewOrder, price: Price) {
         let id = self.next_order_id();
         self.remember_order(order, FirstOutcome::Order { id });
@@ -52,7 +51,7 @@ impl Model {
 
     pub(super) fn refuse(&mut self, order: &NewOrder, code: Rejection) {
         let id = self.next_order_id();
-        // Another order has the name, or will have it when it is decided.
+        // Another order has the client id, or will have it once it is decided.
         if code != Rejection::ClientIdReused {
             self.remember_order(order, FirstOutcome::OrderRejected { id, code });
         }
@@ -74,7 +73,7 @@ impl Model {
         }
     }
 
-    /// What a name stands for, unless that is forgotten.
+    /// Returns the order of a client id, unless it is forgotten.
     fn named(&self, account: AccountId, market: MarketId, name: ClientId) -> Option<Named> {
         let named = self.orders_named.get(&(self.at, account, market, name)).copied()?;
         let rests = match named.first {
@@ -84,7 +83,8 @@ impl Model {
         (rests || self.hour() < named.hour + FORGOTTEN).then_some(named)
     }
 
-    /// An order is about to end. A name that only its resting has kept is kept for a day more.
+    /// An order is about to end. A client id that was kept only because its order rested is kept
+    /// for one more day.
     pub(super) fn ends(&mut self, account: AccountId, order: OrderId, status: Status) {
         assert!(self.ended.insert(order, (account, status)).is_none(), "{order} ended twice");
         let hour = self.hour();
@@ -96,7 +96,7 @@ impl Model {
         }
     }
 
-    /// The answer to an order whose name was used before, if it was.
+    /// Returns the answer to an order whose client id was used before.
     pub(super) fn seen_order(&self, order: &NewOrder, waiting: &[NewOrder]) -> Option<Answer> {
         let NewOrder { account, market, .. } = *order;
         let client_id = order.client_id?;
@@ -112,7 +112,7 @@ impl Model {
         if self.map.of_market(market) == self.at { Ok(()) } else { Err(Rejection::WrongShard) }
     }
 
-    /// What its market can refuse, then what its account's means can.
+    /// Checks the market's rules first, then the account's credits and room.
     fn check_order(&self, order: &NewOrder) -> Answer<Price> {
         self.check_terms(order)?;
         self.check_purse(order.account)?;
@@ -122,7 +122,7 @@ impl Model {
         Ok(price)
     }
 
-    /// What makes no sense, whatever there is.
+    /// Checks the terms of an order alone.
     pub(super) fn check_terms(&self, order: &NewOrder) -> Answer<()> {
         check_sense(order)?;
         let waits = order.terms.time_in_force();
@@ -140,8 +140,8 @@ impl Model {
         if passed { Err(Rejection::DeadlinePassed) } else { Ok(()) }
     }
 
-    /// The price in the book at which it may come in, and the order as it may: one that only
-    /// reduces perhaps for fewer contracts.
+    /// Returns the price in the book at which the order may enter, and the order itself, with fewer
+    /// contracts if it is reduce-only and must shrink.
     pub(super) fn check_at_market(&self, order: &NewOrder) -> Answer<(Price, NewOrder)> {
         let market = self.check_listed(order)?;
         self.check_books(order, self.resting_at(order.market))?;
@@ -158,7 +158,7 @@ impl Model {
         Ok((price, *order))
     }
 
-    /// What would rest needs room where so many orders rest.
+    /// An order that would rest needs room in the shard's books.
     pub(super) fn check_books(&self, order: &NewOrder, resting: usize) -> Answer<()> {
         let full = resting >= self.books_max.orders && order.terms.time_in_force().rests();
         if full { Err(Rejection::BooksFull) } else { Ok(()) }
@@ -189,12 +189,12 @@ impl Model {
         Ok(market)
     }
 
-    /// Where an order rests that must not take: at its own price, or a tick away from the best
+    /// Returns the price at which a post-only order rests: its own, or one tick away from the best
     /// order that it would take.
     pub(super) fn price_to_rest(&self, market: &Market, order: &Order) -> Answer<Price> {
         let others: Vec<&Order> = market.on_side(order.side().opposite()).collect();
         let gone = others.iter().take_while(|other| other.is_gone(self.now)).count();
-        // More that are gone than one command may take off stand in the way like one that is there.
+        // More expired orders than one command may remove block the way like a live one.
         let best = others.get(gone.min(ORDER_FILLS_MAX)).copied();
         let Some(best) = best.filter(|best| order.post_only != PostOnly::Off && order.reaches(best.price)) else {
             return Ok(order.price);
@@ -205,7 +205,7 @@ impl Model {
         away.filter(|_| order.post_only == PostOnly::Reprice).ok_or(Rejection::PostOnlyWouldTake)
     }
 
-    /// The order that a client means, on this shard.
+    /// Returns the order that a client means, on this shard.
     pub(super) fn meant(&self, account: AccountId, order: OrderRef) -> Answer<OrderId> {
         let shard = order.shard(self.map);
         match order {
@@ -221,8 +221,8 @@ impl Model {
         }
     }
 
-    /// An account that has both contracts unreserved gets credits for the pairs. Orders that would
-    /// enlarge a position then lose what is beyond. Returns how many did.
+    /// Redeems pairs of unreserved YES and NO of an account. Its orders that would then enlarge the
+    /// position shrink. Returns how many did.
     pub(super) fn redeem(&mut self, id: MarketId) -> usize {
         let Some(market) = self.find_market(id) else { return 0 };
         let free = |account| {
@@ -247,7 +247,7 @@ impl Model {
     }
 }
 
-/// What makes sense for nobody.
+/// Checks what is invalid for every account.
 fn check_sense(order: &NewOrder) -> Answer<()> {
     match order.terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } if quantity.is_zero() => {
@@ -259,7 +259,7 @@ fn check_sense(order: &NewOrder) -> Answer<()> {
     }
 }
 
-/// The contracts asked for; none by budget.
+/// Returns the requested contracts; none for an order by budget.
 pub(super) fn asked(terms: &Terms) -> Quantity {
     match terms {
         Terms::Limit { quantity, .. } | Terms::Market { quantity, .. } => *quantity,
@@ -267,7 +267,7 @@ pub(super) fn asked(terms: &Terms) -> Quantity {
     }
 }
 
-/// A new order as it would rest.
+/// Returns a new order as it would rest.
 pub(super) fn as_resting(id: OrderId, order: &NewOrder) -> Order {
     Order {
         id,

@@ -1,5 +1,5 @@
-//! Orders that never leave their account with more contracts. Nothing is kept for them: what they
-//! may have is counted from the positions and orders that there are, each time that it matters.
+//! Reduce-only orders, which never enlarge their account's position. Nothing is reserved for them:
+//! their allowance is counted from the positions and orders at each use.
 
 use schemas::event::CancelReason;
 use schemas::limits::REDUCE_ONLY_MAX;
@@ -9,19 +9,19 @@ use super::matching::Meeting;
 use super::{Answer, Market, Model, Order, orders};
 
 impl Order {
-    /// A buy that only reduces.
+    /// A reduce-only buy.
     pub fn shrinks(&self) -> bool {
         self.reduce_only && !self.sells()
     }
 
-    /// The contract of which its account has fewer in the end.
+    /// Returns the contract of which the account has fewer afterwards.
     pub fn reduces(&self) -> Contract {
         if self.sells() { self.entry.contract() } else { self.entry.contract().other() }
     }
 }
 
 impl Market {
-    /// An account's resting buys that only reduce what it has of this contract, oldest first.
+    /// Returns an account's resting reduce-only buys against this contract, oldest first.
     pub fn shrinking(&self, account: AccountId, reduced: Contract) -> Vec<&Order> {
         let mut all: Vec<_> =
             self.of_account(account).filter(|order| order.shrinks() && order.reduces() == reduced).collect();
@@ -33,13 +33,13 @@ impl Market {
         self.shrinking(account, reduced).iter().map(|order| u64::from(order.left().contracts())).sum()
     }
 
-    /// Contracts that one more order may reduce.
+    /// Returns the contracts that one more order may reduce.
     pub fn reducible(&self, account: AccountId, reduced: Contract) -> u64 {
         self.free(account, reduced).saturating_sub(self.taken(account, reduced))
     }
 
-    /// Contracts that would stay if all pairs were redeemed now, those apart that `order` is on its
-    /// way to sell. None if others would.
+    /// Returns the contracts that remain if all pairs are redeemed now, without those that `order`
+    /// is about to sell. None if the others remain.
     pub(super) fn net(&self, account: AccountId, reduced: Contract, order: &Meeting) -> u64 {
         let selling = if order.sells_of(account) { u64::from(order.wanted.contracts()) } else { 0 };
         (self.free(account, reduced) + selling).saturating_sub(self.free(account, reduced.other()))
@@ -47,7 +47,7 @@ impl Market {
 }
 
 impl Model {
-    /// The order as it may come in.
+    /// Returns the order as it may enter the market.
     pub(super) fn check_reduces(&self, market: &Market, order: &NewOrder) -> Answer<NewOrder> {
         if !order.instructions.reduce_only {
             return Ok(*order);
@@ -68,7 +68,7 @@ impl Model {
         Ok(admitted)
     }
 
-    /// An order on its way through the book may want less than before.
+    /// An order that is being matched may shrink further.
     pub(super) fn keep_reducing(&self, market: MarketId, meeting: &mut Meeting) {
         if !meeting.order.shrinks() {
             return;
@@ -84,8 +84,7 @@ impl Model {
         meeting.cut |= !meeting.beyond.is_zero() || meeting.budget.is_some() && most == 0;
     }
 
-    /// An order that is met loses what it would have beyond its account's position. Returns what is
-    /// left.
+    /// Shrinks a maker to its account's position. Returns the rest of it.
     pub(super) fn keep_maker_reducing(&mut self, id: MarketId, meeting: &Meeting, maker: &Order) -> Option<Order> {
         if !maker.shrinks() {
             return Some(*maker);
@@ -95,7 +94,7 @@ impl Model {
         self.market(id).order(maker.id).copied()
     }
 
-    /// What an order that is met may trade.
+    /// Returns how much a maker may trade.
     pub(super) fn most_of_maker(&self, id: MarketId, meeting: &Meeting, maker: &Order) -> Quantity {
         if !maker.shrinks() {
             return maker.left();
@@ -111,8 +110,7 @@ impl Model {
         }
     }
 
-    /// The youngest order of the first account that would enlarge its position loses what is
-    /// beyond.
+    /// Shrinks the youngest order of the first account whose position it would enlarge.
     pub(super) fn shrink_one(&mut self, id: MarketId) -> bool {
         let market = self.market(id);
         if !market.state.trades_later() {
@@ -133,7 +131,7 @@ impl Model {
     }
 }
 
-/// So many, or fewer.
+/// Returns the smaller quantity.
 pub(super) fn smaller(quantity: Quantity, most: u64) -> Quantity {
     match u32::try_from(most).ok().and_then(Quantity::new) {
         Some(most) if most < quantity => most,

@@ -1,4 +1,4 @@
-//! What there is: accounts, markets, orders, positions.
+//! Accounts, markets, orders and positions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,10 @@ use super::{Answer, Model};
 
 #[derive(Clone, Default)]
 pub struct Account {
-    /// On all shards together.
+    /// The sum of all shards.
     pub available: Credits,
-    /// Where it has a purse: at home, and where an order of it was ever taken in.
+    /// Shards with a purse of the account: its home shard, and each shard that accepted an order of
+    /// it.
     pub purses: BTreeSet<Shard>,
     pub frozen: bool,
     pub limits: AccountLimits,
@@ -29,23 +30,23 @@ pub struct Market {
     pub listing: Listing,
     pub state: MarketState,
     pub limits: MarketLimits,
-    /// When it was paid out.
+    /// The time of its payout.
     pub settled: Option<Timestamp>,
-    /// Which place it has among the markets of its shard: the first that is free when it is listed.
+    /// Its index among the markets of its shard: the first free one when it is listed.
     pub place: usize,
     pub resolution: Option<Resolution>,
     /// It has traded.
     pub traded: bool,
-    /// How often its rules were clarified.
+    /// Number of clarifications of its rules.
     pub clarifications: u8,
-    /// How often it has wanted its event's YES.
+    /// Number of times that it has claimed its event's YES.
     pub claims: u32,
-    /// What came of it the last time, if it still wants it.
+    /// The last answer, if the claim is still wanted.
     pub yes: Option<Yes>,
     pub collateral: Credits,
     pub fees: Credits,
     pub positions: BTreeMap<AccountId, Position>,
-    /// The book: bids, then asks; on each side in the order in which they fill.
+    /// The book: bids, then asks; each side in the order in which it fills.
     pub orders: Vec<Order>,
 }
 
@@ -71,15 +72,15 @@ impl Position {
     }
 }
 
-/// An order that rests, or that is on its way through the book.
+/// A resting order, or one that is being matched.
 #[derive(Clone, Copy)]
 pub struct Order {
     pub id: OrderId,
     pub account: AccountId,
     pub entry: Entry,
-    /// In YES.
+    /// The price in YES.
     pub price: Price,
-    /// Contracts it is for, with the filled ones.
+    /// The quantity, filled contracts included.
     pub quantity: Quantity,
     pub filled: Quantity,
     pub fee_rate: FeeRate,
@@ -104,7 +105,7 @@ impl Order {
         self.entry.side() == Side::Sell
     }
 
-    /// What it would hold of its account's credits for so many contracts at this price of the book.
+    /// Returns the credits that it would hold for so many contracts at this price of the book.
     pub fn hold_for(&self, price: Price, quantity: Quantity) -> Credits {
         if self.sells() { Credits::ZERO } else { self.fee_rate.hold(self.entry.book_price(price), quantity) }
     }
@@ -139,7 +140,7 @@ impl Market {
         self.positions.get(&account).copied().unwrap_or_default()
     }
 
-    /// Contracts that the account's resting sells would give.
+    /// Contracts that the account's resting sells would deliver.
     pub fn reserved(&self, account: AccountId, contract: Contract) -> u64 {
         let sells = self.of_account(account).filter(|o| o.sells() && o.entry.contract() == contract);
         sells.map(|order| u64::from(order.left().contracts())).sum()
@@ -165,7 +166,7 @@ impl Market {
         self.orders.iter().filter(move |order| order.side() == side)
     }
 
-    /// Behind all that rest at its price.
+    /// Behind all orders at its price.
     pub fn rest(&mut self, order: Order) {
         self.orders.push(order);
         self.orders.sort_by_key(|order| match order.side() {
@@ -201,13 +202,13 @@ impl Model {
         self.accounts.get(&account).ok_or(Rejection::AccountUnknown)
     }
 
-    /// One that is not frozen.
+    /// Returns an account that is not frozen.
     pub(super) fn active(&self, account: AccountId) -> Answer<&Account> {
         let found = self.known(account)?;
         if found.frozen { Err(Rejection::AccountFrozen) } else { Ok(found) }
     }
 
-    /// One whose home this is.
+    /// Returns an account whose home shard this is.
     pub(super) fn account_here(&self, account: AccountId) -> Answer<&Account> {
         if self.home(account) == self.at { self.known(account) } else { Err(Rejection::WrongShard) }
     }

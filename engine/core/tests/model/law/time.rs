@@ -1,4 +1,4 @@
-//! What happens by itself, on one shard.
+//! What is due by time alone, on one shard.
 
 use schemas::event::CancelReason;
 use schemas::limits::{MARKET_KEPT_MS, SHARDS_MAX, SWEEP_MAX};
@@ -7,7 +7,7 @@ use schemas::{AccountId, Event, MarketId, MarketState, OrderId, Shard, Timestamp
 use super::{Market, Model, Moved};
 
 impl Model {
-    /// When an `AdvanceTime` has something to do.
+    /// Returns when an `AdvanceTime` has something to do.
     pub fn next_due(&self, at: Shard) -> Option<Timestamp> {
         let unfinished = self.mass_cancels.keys().any(|(shard, ..)| *shard == at);
         if unfinished || self.markets_at(at).any(Market::is_swept) {
@@ -21,7 +21,7 @@ impl Model {
         markets.chain(orders).chain(switches).chain(deposits).chain(keys).min()
     }
 
-    /// At most so many orders and positions; the rest when it comes again.
+    /// Ends at most so many orders and positions; the next `AdvanceTime` continues.
     pub(super) fn advance_time(&mut self) {
         let (mut room, at) = (SWEEP_MAX, self.at);
         self.move_markets(at);
@@ -37,7 +37,7 @@ impl Model {
         let mut due = self.expiries_at(at);
         due.retain(|(expires, ..)| *expires <= self.now);
         for (_, order, market) in due {
-            // Another's end may have ended it.
+            // The end of another order may have ended it.
             if room > 0 && self.market(market).order(order).is_some() {
                 self.end(market, order, CancelReason::Expired);
                 room = room.saturating_sub(1 + self.redeem(market));
@@ -107,8 +107,8 @@ impl Model {
         self.tell(Event::MarketArchived { market: id, state, resolution, settled, fees });
     }
 
-    /// Cancels what an ended or paused market lets go, then pays out. Returns how many orders and
-    /// positions that were.
+    /// Cancels the orders that a closed or paused market releases, then pays out. Returns how many
+    /// orders and positions it ended.
     pub(super) fn sweep(&mut self, id: MarketId, room: usize) -> usize {
         let market = self.market(id);
         if !market.is_swept() {
@@ -122,7 +122,7 @@ impl Model {
             orders.truncate(done);
         } else {
             orders.sort_unstable();
-            // What one frees may shrink others.
+            // The redemption of one position may shrink other orders.
             let most =
                 |id| 1 + market.of_account(market.order(id).expect("it rests").account).filter(|o| o.shrinks()).count();
             let sums = orders.iter().scan(0, |sum, id| {
@@ -164,7 +164,7 @@ impl Model {
 }
 
 impl Market {
-    /// When it moves on by itself.
+    /// Returns when the market changes its state by itself.
     fn moves_on(&self) -> Option<Timestamp> {
         if let Some(settled) = self.settled {
             return Some(Timestamp(settled.0 + MARKET_KEPT_MS));

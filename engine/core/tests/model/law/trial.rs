@@ -1,22 +1,21 @@
-//! Whether an all-or-nothing batch can be carried out whole, whatever it does itself on the way.
-//! Judged by what is there before it.
+//! Prechecks whether an all-or-nothing batch can be carried out whole, whatever its own requests
+//! change on the way. It looks only at the state before the batch.
 //!
 //! | a request                   | is refused as a conflict if                                                           |
 //! |-----------------------------|---------------------------------------------------------------------------------------|
 //! | any                         | it is about another shard                                                             |
 //! | cancel, amendment           | its order is the target of another one                                                |
-//! | amendment                   | it would meet an order that the batch leaves or brings                                |
-//! | order that must not take    | it would meet such an order                                                           |
+//! | amendment                   | it would meet an order that the batch leaves or adds                                  |
+//! | post-only order             | it would meet such an order                                                           |
 //! | fill-or-kill                | it is not the batch's first to enter, something touches its market, or it cannot fill |
 //! | order or amendment to buy   | the market is limited, and a budget before it may use up the position                 |
 //! | order or amendment to sell  | its contracts may be redeemed before, with others that the batch frees, ends or gains |
 //! | order                       | one before it may trigger a group of its account                                      |
-//! | order that only reduces     | nothing may be left to reduce when its turn comes                                     |
-//! | amendment of a buy that     | the batch cancels or amends a sell, or another buy that only reduces, in its market   |
-//! | only reduces                |                                                                                       |
+//! | reduce-only order           | nothing may be left to reduce when its turn comes                                     |
+//! | amended reduce-only buy     | the batch cancels or amends a sell, or another reduce-only buy, in its market         |
 //!
-//! What the account's means must reach is counted for the whole batch: what it lets go pays for
-//! what it holds.
+//! The account's credits and room are checked for the whole batch: what it releases pays for what
+//! it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +30,7 @@ use super::limits::{Swap, Weight};
 use super::means::Wants;
 use super::{Answer, Market, Model, Order, orders};
 
-/// What the batch does, as far as it was looked through.
+/// The effects of the batch, as far as the precheck has gone.
 #[derive(Default)]
 struct Plan {
     targets: Vec<OrderId>,
@@ -39,23 +38,23 @@ struct Plan {
     /// Orders as they were before their amendments.
     amended: Vec<(MarketId, Order)>,
     entering: Vec<Entering>,
-    /// Contracts of sells of its account's that orders of the batch may end when they meet them.
+    /// Contracts of the account's own sells that orders of the batch may end when they meet them.
     ended: Vec<(MarketId, Contract, u64)>,
     wants: Wants,
-    /// Contracts that may fill of each group of its account's.
+    /// Contracts that may fill in each of the account's groups.
     filling: BTreeMap<GroupId, u64>,
-    /// That may trigger one.
+    /// Orders that may trigger a group.
     triggers: bool,
 }
 
-/// An order that comes into a market, or comes again.
+/// An order that enters a market, or enters it again.
 #[derive(Clone, Copy)]
 struct Entering {
     market: MarketId,
     order: Order,
-    /// Contracts that a sell needs besides those that it had.
+    /// Contracts that a sell needs beyond those that it had.
     gives: u64,
-    /// Contracts that it may get, if it buys.
+    /// Contracts that the order may buy.
     takes: u64,
     by_budget: bool,
     reduces: bool,
@@ -70,7 +69,7 @@ impl Model {
         for (index, request) in requests.iter().enumerate() {
             self.try_name(account, &requests[..index], request).map_err(|code| (index, code))?;
         }
-        // What comes once more under its name is done once.
+        // A request that is repeated with its client id is carried out once.
         let once = |(index, request): &(usize, &BatchRequest)| {
             !requests[..*index].iter().any(|other| same_name(other, request))
         };
@@ -104,10 +103,10 @@ impl Model {
         self.check_means(account, &plan.wants).map_err(|code| (blamed(requests, code), code))
     }
 
-    /// A name that is another order's, before or in this batch.
+    /// A client id of another order, before or in this batch.
     fn try_name(&self, account: AccountId, before: &[BatchRequest], request: &BatchRequest) -> Answer<()> {
         let BatchRequest::Place(order) = request else { return Ok(()) };
-        // The same once more is a repeat, and no use for another order.
+        // The same request again is a repeat, not another order with the same client id.
         let twice = before.iter().any(|other| same_name(other, request) && other != request);
         match () {
             () if order.account != account => Err(Rejection::AccountMismatch),
@@ -116,7 +115,7 @@ impl Model {
         }
     }
 
-    /// What each request can be refused for by itself, before its market is looked at.
+    /// Checks each request alone, before its market is looked at.
     fn try_alone(&self, account: AccountId, request: &BatchRequest) -> Answer<()> {
         let checked = match *request {
             BatchRequest::Place(order) => self.try_order_alone(&order),
@@ -224,8 +223,8 @@ impl Model {
         Ok(())
     }
 
-    /// What may fill of its account's groups: of its own, and of those of orders that it may trade
-    /// with.
+    /// Notes the contracts that may fill in the account's groups: those of the order, and of the
+    /// orders that it may trade with.
     fn note_filling(&self, plan: &mut Plan, entering: &Entering, asked: u64) {
         let order = &entering.order;
         if !self.meets(plan, entering) {
@@ -246,9 +245,9 @@ impl Model {
         }
     }
 
-    /// Sells of its own account that come off the book when it arrives: expired ones, and live ones
-    /// by its self-trade prevention. All contracts that the account has in sells of that kind may
-    /// be theirs.
+    /// Notes the account's own sells that leave the book when the order arrives: expired ones, and
+    /// live ones by self-trade prevention. All contracts that the account has in sells of that kind
+    /// may be among them.
     fn note_ended(&self, plan: &mut Plan, entering: &Entering) {
         let Entering { market, order, .. } = entering;
         let ends_live = [SelfTrade::CancelOldest, SelfTrade::CancelBoth].contains(&order.self_trade);
@@ -268,20 +267,20 @@ impl Model {
         }
     }
 
-    /// True if it would meet an order that the batch leaves where it is, or that it brings.
+    /// True if it would meet an order that the batch leaves unchanged, or that it adds.
     fn meets(&self, plan: &Plan, entering: &Entering) -> bool {
         let order = &entering.order;
         let cancelled = |id: OrderId| plan.cancelled.iter().any(|(_, gone)| gone.id == id);
         let there = self.market(entering.market).on_side(order.side().opposite());
         let mut brought = plan.entering_at(entering.market).filter(|other| other.order.side() != order.side());
-        // In the way, or too many in front to tell.
+        // An order is in the way, or too many are in front to know.
         let mut reached = there.filter(|other| order.reaches(other.price)).enumerate();
         reached.any(|(nth, other)| nth >= ORDER_FILLS_MAX || !other.is_gone(self.now) && !cancelled(other.id))
             || brought.any(|other| order.reaches(other.order.price))
     }
 
-    /// Contracts of a kind that one more order could give, if what depends on the batch turns out
-    /// well, and if it turns out badly.
+    /// Returns the contracts of a kind that one more order could deliver, in the best and in the
+    /// worst result of the rest of the batch.
     fn may_give(&self, plan: &Plan, market: &Market, order: &Order, contract: Contract) -> (u64, u64) {
         let id = market.id();
         let free = market.free(order.account, contract) + plan.freed_for_sure(id, contract);
@@ -314,7 +313,7 @@ impl Model {
         Ok(())
     }
 
-    /// Contracts to give, and the market's limits.
+    /// Checks the contracts to deliver and the market's limits.
     fn try_enter(&self, plan: &mut Plan, entering: Entering) -> Answer<()> {
         let Entering { market: id, order, gives, .. } = entering;
         let market: &Market = self.market(id);
@@ -346,8 +345,8 @@ impl Model {
     }
 }
 
-/// Which request is refused if a whole batch asks for more than its account has: the first of the
-/// orders that take most of it, or else the first amendment.
+/// Returns the request that is refused if a batch asks for more than its account has: the first of
+/// the orders that need most of it, otherwise the first amendment.
 fn blamed(requests: &[BatchRequest], code: Rejection) -> usize {
     let takes = |request: &BatchRequest| match request {
         BatchRequest::Place(order) if code == Rejection::LiveOrderLimit => {
@@ -356,12 +355,12 @@ fn blamed(requests: &[BatchRequest], code: Rejection) -> usize {
         BatchRequest::Place(order) => order.hold().micros(),
         BatchRequest::Cancel(_) | BatchRequest::Amend { .. } => 0,
     };
-    let most = requests.iter().map(takes).max().expect("a batch asks for something");
+    let most = requests.iter().map(takes).max().expect("a batch has requests");
     let blamed = requests.iter().position(|request| match request {
         BatchRequest::Amend { .. } => most == 0,
         request => most > 0 && takes(request) == most,
     });
-    blamed.expect("only orders and amendments take something")
+    blamed.expect("only orders and amendments need credits or room")
 }
 
 impl Plan {
@@ -373,7 +372,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What an amended buy may have that only reduces does not depend on the batch.
+    /// The allowance of an amended reduce-only buy does not depend on the batch.
     fn check_amended(&self, order: OrderId) -> Answer<()> {
         let Some((market, _)) = self.amended.iter().find(|(_, o)| o.id == order && o.shrinks()) else { return Ok(()) };
         let mut others = self.touched(*market).filter(|other| other.id != order);
@@ -384,19 +383,19 @@ impl Plan {
         self.entering.iter().filter(move |other| other.market == market)
     }
 
-    /// Orders of this market that the batch cancels or amends.
+    /// Returns the orders of this market that the batch cancels or amends.
     fn touched(&self, market: MarketId) -> impl Iterator<Item = &Order> {
         self.cancelled.iter().chain(&self.amended).filter(move |(at, _)| *at == market).map(|(_, order)| order)
     }
 
-    /// Contracts of this kind that the batch's cancels free.
+    /// Returns the contracts of this kind that the batch's cancels release.
     fn freed_for_sure(&self, market: MarketId, contract: Contract) -> u64 {
         let cancelled = self.cancelled.iter().filter(|(at, _)| *at == market).map(|(_, order)| order);
         let freed = cancelled.filter(|order| order.sells() && order.entry.contract() == contract);
         freed.map(|order| u64::from(order.left().contracts())).sum()
     }
 
-    /// Contracts of the other kind that the batch may free or gain before.
+    /// Returns the contracts of the other kind that earlier requests may release or buy.
     fn redeemable(&self, market: MarketId, contract: Contract) -> u64 {
         let other_kind = |order: &Order| order.entry.contract() != contract;
         let freed = self.touched(market).filter(|order| order.sells() && other_kind(order));
@@ -408,7 +407,7 @@ impl Plan {
     }
 }
 
-/// True if both are orders under one name.
+/// True if both are orders with the same client id.
 pub(super) fn same_name(one: &BatchRequest, other: &BatchRequest) -> bool {
     match (one, other) {
         (BatchRequest::Place(one), BatchRequest::Place(other)) => {

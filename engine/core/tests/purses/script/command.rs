@@ -14,7 +14,7 @@
 //! propose R yes by 1  |  confirm R yes by 2                           (yes, no or void)
 //! ```
 //!
-//! Names are numbers. Times count from the line.
+//! `NAME` is the number of a client id. Times count from the line.
 
 use crate::words::group_act;
 use schemas::market::YesValue;
@@ -67,7 +67,7 @@ impl Scenario {
         }
     }
 
-    /// What is one for the account.
+    /// A command to the account's home shard.
     fn at_home(&self, account: AccountId, words: &[&str]) -> Option<Command> {
         let by = AdminId(1);
         Some(match *words {
@@ -171,7 +171,7 @@ impl Scenario {
         let mut order = NewOrder { account, market, entry, terms, fee_rate, client_id: None, instructions };
         let mut options = options.iter().copied();
         while let Some(option) = options.next() {
-            self.set(&mut order, option, &mut || options.next().expect("an option wants a value"));
+            self.set(&mut order, option, &mut || options.next().expect("an option needs a value"));
         }
         order
     }

@@ -1,8 +1,8 @@
-//! Scenarios over several shards as text: one line a command, one helper that knows the API. The
-//! answer is what the shards' logs say, and what each purse has at the end.
+//! Scenarios over several shards as text: each line is a command, and one helper knows the API. The
+//! result is the text of the shards' logs and the purses at the end.
 //!
-//! Each command goes to its shard. What the shards send each other is delivered after each line,
-//! unless it is held back:
+//! Each command goes to its shard. Messages between shards are delivered after each line, unless
+//! they are held back:
 //!
 //! ```text
 //! account a home 0 has 10            an account with 10 credits, its home on shard 0
@@ -10,18 +10,18 @@
 //! market R on 1                      an open market on shard 1 (`maker 10000`: the maker pays 1 %)
 //! event E on 0                       an exclusive market event, its home on shard 0; `open event`: not exclusive
 //! market R on 1 in E                 a market of this event, with a dispute window of 10 s
-//! hold 0 1                           messages from shard 0 to shard 1 stay on their way
-//! deliver 0 1  |  deliver            they arrive, and those that are sent later; all of them
+//! hold 0 1                           messages from shard 0 to shard 1 are held back
+//! deliver 0 1  |  deliver            they and later ones are delivered; those of all shards
 //! cut 1  |  mend 1                   shard 1 is down, and up again
-//! snapshot 1  |  kill 1              shard 1 takes a snapshot; dies, and another engine goes on with its log
+//! snapshot 1  |  kill 1              shard 1 takes a snapshot; dies, and another engine continues with its log
 //! wait 10s                           time passes (ms, s, min)
 //! outboxes 3                         a shard is full for another that keeps 3 messages for it
-//! acknowledge                        each shard hears what the others have taken in
-//! tick                               each shard that is up does what is due
-//! times 100 LINE  |  quietly LINE    the line, 100 times (`#` is 0, 1 …), or once; what the logs say to it is left out
+//! acknowledge                        each shard acknowledges the messages that it received
+//! tick                               each shard that is up runs `AdvanceTime` if something is due
+//! times 100 LINE  |  quietly LINE    the line, 100 times (`#` is 0, 1 …), or once; the logs of it are left out
 //! ```
 //!
-//! `command.rs` has the commands, `report.rs` the words of the logs.
+//! `command.rs` parses the commands, `report.rs` formats the logs.
 
 mod command;
 mod report;
@@ -39,10 +39,10 @@ use schemas::{
 };
 pub use shards::{Said, Shards};
 
-/// When markets close by themselves: long after every scenario.
+/// The time at which markets close by themselves: long after every scenario.
 const EXPIRY: Timestamp = Timestamp(1_000_000_000);
 
-/// Runs a script on so many shards and compares what came of it.
+/// Runs a script on so many shards and compares the result.
 #[track_caller]
 pub fn check(shards: u16, script: &str, expected: expect_test::Expect) {
     let mut scenario = Scenario::new(shards);
@@ -53,7 +53,7 @@ pub fn check(shards: u16, script: &str, expected: expect_test::Expect) {
     expected.assert_eq(&scenario.report());
 }
 
-/// Runs a script whose last line is an order that is refused for this.
+/// Runs a script whose last line is an order that is refused with this code.
 #[track_caller]
 pub fn check_refused(shards: u16, script: &str, expected: Rejection) {
     let mut scenario = Scenario::new(shards);
@@ -79,9 +79,9 @@ pub struct Scenario {
     accounts: BTreeMap<String, AccountId>,
     markets: BTreeMap<String, MarketId>,
     events: BTreeMap<String, MarketEventId>,
-    /// What the script calls orders: #1, #2 and so on.
+    /// The orders #1, #2 and so on of the script.
     orders: BTreeMap<OrderId, usize>,
-    /// The shard that asks, by the home's shard and ticket.
+    /// The shard that asks, by the home shard and ticket.
     claims: BTreeMap<(Shard, u64), Shard>,
     /// The line of each command.
     lines: Vec<String>,
@@ -114,7 +114,7 @@ impl Scenario {
         }
     }
 
-    /// Carries a line out. Returns what the logs say to it, the command's own shard first.
+    /// Runs a line. Returns the text of the logs, the command's own shard first.
     pub fn run(&mut self, line: &str) -> Vec<Said> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let said = match words[..] {
@@ -149,7 +149,7 @@ impl Scenario {
         said
     }
 
-    /// Notes what is named by a number: orders as they come, claims by their ticket.
+    /// Numbers orders as they come, and claims by their ticket.
     fn note(&mut self, said: &[Said]) {
         for (shard, event) in said.iter().flat_map(|said| said.events.iter().map(|event| (said.shard, event))) {
             match event {
@@ -205,13 +205,13 @@ impl Scenario {
         CommandId(self.lines.len() as u128 - 1)
     }
 
-    /// The line that a command came with.
+    /// Returns the line of a command.
     fn line_of(&self, command: CommandId) -> &str {
         let id = command.0;
         &self.lines[usize::try_from(id).unwrap()]
     }
 
-    /// An account has an id that makes the shard its home.
+    /// Gives an account an id whose home shard is this.
     fn name_account(&mut self, name: &str, home: Shard) -> AccountId {
         let map: ShardMap = self.shards.map;
         let last = self.accounts.values().max().map_or(0, |account| account.0);
@@ -227,7 +227,7 @@ impl Scenario {
         if credits == "0" { Vec::new() } else { self.run(&format!("{name} deposit {credits}")) }
     }
 
-    /// A market event has a name that makes the shard its home.
+    /// Gives a market event a name whose home shard is this.
     fn create_event(&mut self, name: &str, on: Shard, exclusive: bool) -> Vec<Said> {
         let map = self.shards.map;
         let mut labels = (1..).map(|number: u32| format!("event-{number}").parse::<Label>().unwrap());
@@ -239,7 +239,7 @@ impl Scenario {
         self.submit("", on, &Command::CreateMarketEvent { event, by: AdminId(1) })
     }
 
-    /// A market has a ticker that puts it on the shard.
+    /// Gives a market a ticker that puts it on the shard.
     fn list(&mut self, name: &str, on: Shard, with: impl FnOnce(Listing) -> Listing) -> Vec<Said> {
         let map = self.shards.map;
         let mut tickers = (1..).map(|number: u32| format!("{name}{number}").parse::<Ticker>().unwrap());
@@ -269,7 +269,7 @@ pub fn shard(number: &str) -> Shard {
 }
 
 fn milliseconds(text: &str) -> u64 {
-    let at = text.find(|c: char| !c.is_ascii_digit()).expect("a time has a unit");
+    let at = text.find(|c: char| !c.is_ascii_digit()).expect("a time needs a unit");
     let unit = match &text[at..] {
         "ms" => 1,
         "s" => 1_000,

@@ -1,5 +1,5 @@
-//! What the shards' logs say, and what each purse has at the end, as text. A line of a log begins
-//! with its shard: `1 | a: parked`.
+//! Formats the shards' logs and the purses at the end as text. A line of a log begins with its
+//! shard: `1 | a: parked`.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use schemas::{
 use super::{Said, Scenario};
 
 impl Scenario {
-    /// Equal lines one after the other are said once.
+    /// Equal consecutive lines are written once.
     pub fn say(&mut self, said: &[Said]) {
         let texts = said.iter().flat_map(|said| {
             let texts = said.events.iter().filter_map(|event| self.text(said.shard, event));
@@ -25,7 +25,7 @@ impl Scenario {
         }
     }
 
-    /// What an event says. Messages are told by what is sent and received.
+    /// Formats an event. Messages appear by their sends and receipts.
     fn text(&self, shard: Shard, event: &Event) -> Option<String> {
         match event {
             Event::Sent { to, message: Message::Fund { account, refused: Some(code), .. }, .. } => {
@@ -104,7 +104,7 @@ impl Scenario {
             Event::MarketChanged { market, state, .. } => format!("{}: {state}", self.market_name(*market)),
             Event::MarketSettled { market } => format!("{}: all is paid out", self.market_name(*market)),
             Event::YesClaimed { market, claim, .. } => format!("{}: claims YES ({claim})", self.market_name(*market)),
-            Event::YesReleased { market, .. } => format!("{}: lets YES go", self.market_name(*market)),
+            Event::YesReleased { market, .. } => format!("{}: releases YES", self.market_name(*market)),
             Event::YesHeld { market: Some(market), .. } => format!("{} holds YES", self.market_name(*market)),
             Event::YesHeld { market: None, .. } => "nobody holds YES".to_owned(),
             Event::YesAnswered { market, taken_by, .. } => {
@@ -126,7 +126,7 @@ impl Scenario {
         Some(match event {
             Event::Parked(parked) => self.parked(parked),
             Event::ParkedCancelled { account, command, .. } => {
-                format!("{}: ends what is parked, {}", self.name(*account), self.quote(*command))
+                format!("{}: ends parked requests, {}", self.name(*account), self.quote(*command))
             }
             Event::Asked { account, need, given_back } => {
                 let given_back = if given_back.is_zero() { "" } else { &format!(", gives back {}", room(*given_back)) };
@@ -145,14 +145,18 @@ impl Scenario {
                 format!("{}: purse {}", self.name(*account), if *frozen { "frozen" } else { "unfrozen" })
             }
             Event::PurseLimited { account, given_back } => {
-                format!("{}: purse sealed, gives back {}", self.name(*account), room(*given_back))
+                format!("{}: purse sealed, returns {}", self.name(*account), room(*given_back))
             }
             Event::Instructed { account, instruction, shards, .. } => {
                 let shards: Vec<String> = shards.iter().map(Shard::to_string).collect();
                 format!("{}: tells {}: {}", self.name(*account), shards.join(", "), words(instruction))
             }
             Event::Obeyed { account, shard, more, .. } => {
-                format!("{}: {shard} has done so{}", self.name(*account), if *more { ", and has more" } else { "" })
+                format!(
+                    "{}: {shard} has carried it out{}",
+                    self.name(*account),
+                    if *more { ", and has more" } else { "" }
+                )
             }
             Event::InstructionCompleted { account, instruction } => {
                 format!("{}: done everywhere: {}", self.name(*account), words(instruction))
@@ -259,7 +263,7 @@ impl Scenario {
         format!("#{}", self.orders[&order])
     }
 
-    /// All that was said; then the purses, what is on its way, and what is parked.
+    /// Formats all logs; then the purses, the messages in flight, and the parked requests.
     pub fn report(&self) -> String {
         let mut text = self.said.clone();
         for (name, id) in &self.accounts {
@@ -319,10 +323,10 @@ impl Scenario {
                 format!("{} back to {}", short(*amount), self.name(*from))
             }
             Message::TransferEnded { from, to, .. } => {
-                format!("word to {} that {} has them", self.name(*from), self.name(*to))
+                format!("notice to {} that {} has them", self.name(*from), self.name(*to))
             }
             Message::ClaimYes { market, claim, .. } => format!("{} claims YES ({claim})", self.market_name(*market)),
-            Message::ReleaseYes { market, .. } => format!("{} lets YES go", self.market_name(*market)),
+            Message::ReleaseYes { market, .. } => format!("{} releases YES", self.market_name(*market)),
             Message::YesAnswered { market, claim, taken_by } => {
                 format!("answer to claim {claim} of {}: {}", self.market_name(*market), self.taken(*taken_by))
             }
@@ -363,7 +367,7 @@ fn needs(need: Need) -> String {
     amounts(need.credits, need.room)
 }
 
-/// Credits and room, as far as there are any.
+/// Credits and room, without parts that are zero.
 fn amounts(credits: Credits, room_besides: Room) -> String {
     match (credits == Credits::ZERO, room_besides.is_zero()) {
         (_, true) => short(credits),
@@ -372,7 +376,7 @@ fn amounts(credits: Credits, room_besides: Room) -> String {
     }
 }
 
-/// The parts of it that there are. Of an account without limits, a purse has all room.
+/// The parts of the room that are set. In an account without limits, a purse has unlimited room.
 fn room(room: Room) -> String {
     let endless = |part: i64, all: i64| part > all / 2;
     let orders = match room.orders {
@@ -393,9 +397,9 @@ fn room(room: Room) -> String {
     }
 }
 
-/// With two places, or as many as it takes.
+/// With two decimal places, or as many as it needs.
 fn short(credits: Credits) -> String {
     let text = credits.to_string();
-    let (whole, places) = text.split_once('.').expect("credits have places");
+    let (whole, places) = text.split_once('.').expect("credits have decimal places");
     format!("{whole}.{:0<2}", places.trim_end_matches('0'))
 }

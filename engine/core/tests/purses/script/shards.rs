@@ -9,11 +9,11 @@ use schemas::{
     AccountId, Cause, Command, CommandId, Credits, Event, Message, PurseInstruction, Room, Shard, Timestamp,
 };
 
-/// Messages that may be delivered after one line, before it is said that the shards never come to
-/// rest.
+/// Messages that may be delivered after one line before the test fails because the shards do not
+/// become idle.
 const DELIVERIES_MAX: usize = 10_000;
 
-/// What one shard's log says to one command.
+/// Events of one shard's log for one command.
 pub struct Said {
     pub shard: Shard,
     pub events: Vec<Event>,
@@ -23,23 +23,23 @@ pub struct Shards {
     pub map: ShardMap,
     nodes: Vec<Node>,
     clock: u64,
-    /// Sender and receiver of messages that stay on their way.
+    /// Senders and receivers of messages that are held back.
     held_back: BTreeSet<(Shard, Shard)>,
     down: BTreeSet<Shard>,
-    /// Messages kept for a shard from which on it is full.
+    /// Number of messages kept for a shard from which on it is full.
     outbox_max: usize,
-    /// The room of each account's purses, and what they used of it, when it was looked at last.
+    /// The room of each account's purses, and its use, at the last check.
     lent: BTreeMap<AccountId, (Rooms, Rooms)>,
 }
 
 struct Node {
     state: ShardState,
-    /// Restored from the state's bytes after the line before. It has to decide alike.
+    /// Restored from the state's bytes after the line before. It must make the same decisions.
     twin: ShardState,
     log: Vec<(CommandContext, Vec<Event>)>,
-    /// How much of the log it has seen, and its bytes.
+    /// Number of records of the log that it has read, and its bytes.
     snapshot: Option<(usize, Vec<u8>)>,
-    /// Messages on their way, by receiver: number, the command that began it, effect.
+    /// Messages in flight, by receiver: number, the command that caused it, effect.
     on_their_way: BTreeMap<Shard, VecDeque<(u64, CommandId, Message)>>,
 }
 
@@ -58,7 +58,7 @@ impl Shards {
         Self { map, nodes: nodes.collect(), clock: 0, held_back, down, outbox_max, lent }
     }
 
-    /// Shards are full of so many messages.
+    /// Sets the number of messages at which a shard is full.
     pub fn bound_outboxes(&mut self, outbox_max: usize) {
         self.outbox_max = outbox_max;
         for node in &mut self.nodes {
@@ -83,7 +83,7 @@ impl Shards {
         self.clock += milliseconds;
     }
 
-    /// A command, and all messages that follow from it.
+    /// Submits a command and delivers all messages that follow from it.
     pub fn submit(&mut self, shard: Shard, id: CommandId, command: &Command) -> Vec<Said> {
         assert!(!self.down.contains(&shard), "shard {shard} is down");
         let mut said = vec![self.handle(shard, id, command)];
@@ -129,7 +129,7 @@ impl Shards {
     }
 
     /// The shard's engine dies. Another restores its snapshot, follows the log from there, and
-    /// sends again what it keeps.
+    /// sends the kept messages again.
     pub fn kill(&mut self, shard: Shard) -> Vec<Said> {
         let map = self.map;
         let node = &mut self.nodes[shard.index()];
@@ -151,7 +151,7 @@ impl Shards {
         self.deliver()
     }
 
-    /// Messages on their way, each with sender and receiver.
+    /// Messages in flight, each with sender and receiver.
     pub fn in_flight(&self) -> impl Iterator<Item = (Shard, Shard, &Message)> {
         self.nodes.iter().flat_map(|node| {
             let from = node.state.shard();
@@ -168,7 +168,7 @@ impl Shards {
         let (mut events, mut restored) = (Vec::new(), Vec::new());
         node.state.handle(place, command, &mut events);
         node.twin.handle(place, command, &mut restored);
-        assert_eq!(restored, events, "shard {shard}, restored from its bytes, decides {command:?} otherwise");
+        assert_eq!(restored, events, "shard {shard}, restored from its bytes, decides {command:?} differently");
         for event in &events {
             if let Event::Sent { to, number, message } = event {
                 node.on_their_way.entry(*to).or_default().push_back((*number, id, message.clone()));
@@ -178,12 +178,12 @@ impl Shards {
         Said { shard, events }
     }
 
-    /// Delivers messages until none can be: each sender's to each receiver in order.
+    /// Delivers messages until none can be delivered, those of each pair of shards in order.
     fn deliver(&mut self) -> Vec<Said> {
         let mut said = Vec::new();
         while let Some((to, id, command)) = self.next_message() {
             said.push(self.handle(to, id, &command));
-            assert!(said.len() < DELIVERIES_MAX, "the shards do not come to rest");
+            assert!(said.len() < DELIVERIES_MAX, "the shards do not become idle");
         }
         said
     }
@@ -200,7 +200,7 @@ impl Shards {
         })
     }
 
-    /// Each shard hears what the others have taken in.
+    /// Each shard acknowledges the messages that it received.
     pub fn acknowledge(&mut self, id: CommandId) -> Vec<Said> {
         let all: Vec<Shard> = Shard::all(self.map.shards()).collect();
         let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
@@ -213,7 +213,7 @@ impl Shards {
         said
     }
 
-    /// Everything that must hold after a line.
+    /// Checks everything that must hold after a line.
     pub fn check(&mut self) {
         for node in &mut self.nodes {
             node.state.assert_all();
@@ -229,8 +229,8 @@ impl Shards {
         }
     }
 
-    /// What an account has and uses is within its limits; where these were lowered below it, it
-    /// does not grow.
+    /// The account's room and its use are within its limits; where these were lowered below the
+    /// use, it does not grow.
     fn check_limits(&mut self, id: AccountId, known: &Account) {
         let (lent, used) = self.room_of(id, known);
         let limit = Room { orders: known.limits.live_orders, held: known.limits.held };
@@ -246,12 +246,12 @@ impl Shards {
         assert!(within, "{}: account {id} uses {used:?} of {limit:?}", Invariant::RoomIsCounted);
     }
 
-    /// The room that an account's home has lent, and what all purses together use. No purse has
-    /// more than it was lent, and none uses more than it has.
+    /// Returns the room that an account's home shard has lent, and the use of all purses together.
+    /// No purse has more than it was lent, and none uses more than it has.
     fn room_of(&self, id: AccountId, known: &Account) -> (Rooms, Rooms) {
         let home = self.map.of_account(id);
         let (mut lent, mut used) = (Rooms::default(), Rooms::default());
-        lent.add(self.state(home).purse(id).expect("a purse at home").room);
+        lent.add(self.state(home).purse(id).expect("a purse on the home shard").room);
         known.lent.values().for_each(|there| lent.add(there.room));
         for state in self.states() {
             let Some(purse) = state.purse(id) else { continue };
@@ -265,11 +265,12 @@ impl Shards {
     }
 }
 
-/// The state restored from its bytes: it waits for the same, and decides alike from here on.
+/// The state restored from its bytes: it has the same timers, and makes the same decisions from
+/// here on.
 fn twin(state: &ShardState, map: ShardMap, outbox_max: usize) -> ShardState {
     let restored = ShardState::from_bytes(state.shard(), map, &state.to_bytes()).unwrap().with_outbox_max(outbox_max);
-    assert_eq!(restored.to_bytes(), state.to_bytes(), "a restored state is another");
-    assert_eq!(restored.next_due(), state.next_due(), "a restored state waits for something else");
+    assert_eq!(restored.to_bytes(), state.to_bytes(), "a restored state differs");
+    assert_eq!(restored.next_due(), state.next_due(), "a restored state has another due time");
     restored
 }
 
@@ -286,7 +287,7 @@ impl Rooms {
         self.held += i128::from(room.held.0);
     }
 
-    /// Part by part. Without a limit there is room without end, on each shard.
+    /// Compares each part. Without a limit the room on each shard is unlimited.
     fn is_within_or_has_not_grown(self, limit: Room, before: Self) -> bool {
         let part = |now: i128, before: i128, limit: i128, all: i128| limit == all || now <= limit.max(before);
         part(self.orders, before.orders, limit.orders.into(), Room::ALL.orders.into())

@@ -1,4 +1,4 @@
-//! The words of a script:
+//! The commands of a script:
 //!
 //! ```text
 //! deposit alice 10                       market tick 100 maker 0 taker 70000  |  market dispute 5000   (before anything else)
@@ -9,7 +9,7 @@
 //! alice group 1 make 10 in 5  |  change 10 in 5  |  trigger  |  reset  |  delete            (contracts, seconds)
 //! limit alice orders 2 held 5            limit market orders 2 notional 5 position 10
 //! market opens 1000                  (not open yet; before anything else)
-//! edit FIELD VALUE  |  add FIELD VALUE   (question, rules, tags, opens, expiry; clarification, tags, source)
+//!  edit FIELD VALUE  |  add FIELD VALUE   (question, rules, tags, opens, expiry; clarification, tags, source)
 //! open  |  close  |  resume  |  pause  |  cancel_only
 //! resolve ANSWER by 1  |  confirm ANSWER by 2             ANSWER: yes, no, void, or what a YES pays
 //! wait MILLISECONDS  |  tick
@@ -165,7 +165,7 @@ impl Scenario {
         let mut order = NewOrder { account, market, entry, terms, fee_rate, client_id: None, instructions };
         let mut options = options.iter();
         while let Some(option) = options.next() {
-            set(&mut order, option, &mut || options.next().expect("an option wants a value"));
+            set(&mut order, option, &mut || options.next().expect("an option needs a value"));
         }
         order
     }
@@ -193,7 +193,7 @@ fn set<'a>(order: &mut NewOrder, option: &str, value: &mut dyn FnMut() -> &'a &'
     }
 }
 
-/// A client's name for an order, as the number that it is on the log.
+/// Returns a client id, from its number in the script.
 fn client_id(name: &str) -> ClientId {
     ClientId(name.bytes().fold(0, |number, byte| number << 8 | u128::from(byte)))
 }

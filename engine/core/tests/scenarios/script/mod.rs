@@ -1,5 +1,5 @@
-//! Scenarios as text: one line a command, one helper that knows the API. The answer is what the log
-//! says and where all ends up. `command.rs` has the words.
+//! Scenarios as text: each line is a command, and one helper knows the API. The result is the text
+//! of the log and the state at the end. `command.rs` parses the commands.
 
 mod command;
 mod report;
@@ -14,7 +14,7 @@ use schemas::{
     Timestamp, Transition,
 };
 
-/// Runs a script on one shard and compares what came of it.
+/// Runs a script on one shard and compares the result.
 #[track_caller]
 pub fn check(script: &str, expected: expect_test::Expect) {
     let mut scenario = Scenario::new();
@@ -41,7 +41,7 @@ impl Scenario {
         Self { state, names, orders, market: None, offset: 0, waited: 0, said }
     }
 
-    /// The same without a look at everything after it.
+    /// The same without the checks after each command.
     pub fn quickly(&mut self, command: &Command) -> Vec<Event> {
         self.offset += 1;
         let cause = Cause { offset: self.offset, id: CommandId(u128::from(self.offset)) };
@@ -56,7 +56,7 @@ impl Scenario {
         self.state.assert_all();
         let bytes = self.state.to_bytes();
         let restored = ShardState::from_bytes(self.state.shard(), ShardMap::new(1).unwrap(), &bytes).unwrap();
-        assert_eq!(restored.next_due(), self.state.next_due(), "a restored state waits for something else");
+        assert_eq!(restored.next_due(), self.state.next_due(), "a restored state has another due time");
         events
     }
 

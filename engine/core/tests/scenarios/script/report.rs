@@ -1,4 +1,4 @@
-//! What the log said and where all ended up, as text.
+//! Formats the log and the state at the end as text.
 
 use std::fmt::Write;
 
@@ -63,7 +63,7 @@ impl Scenario {
             Event::TransferReceived { to, amount, .. } => say(format!("{} receives {amount}", self.name(*to))),
             Event::Parked(_) => say("parked".into()),
             Event::Resumed { .. } => say("what was parked:".into()),
-            Event::ParkedCancelled { .. } => say("cancels what is parked".into()),
+            Event::ParkedCancelled { .. } => say("cancels parked requests".into()),
             Event::GroupSet { group, limits, generation, .. } => {
                 let (contracts, s) = (limits.contracts(), limits.window_s());
                 say(format!("group {group} has {contracts} in {s} s ({generation})"));
@@ -75,7 +75,7 @@ impl Scenario {
                 say(format!("group {group} of {} is triggered: {cause}", self.name(*account)));
             }
             Event::GroupDeleted { group, .. } => say(format!("group {group} is deleted")),
-            // Purses are in the report. On one shard a home is asked and instructed by itself.
+            // Purses are part of the report. On one shard the home shard asks and instructs itself.
             Event::Settled(_)
             | Event::HoldRaised { .. }
             | Event::Asked { .. }
@@ -87,7 +87,7 @@ impl Scenario {
         text
     }
 
-    /// What the script calls an order.
+    /// Returns the script's number of an order.
     fn number(&self, order: OrderId) -> String {
         self.orders.iter().position(|known| *known == order).map_or("order ?".into(), |at| format!("order #{}", at + 1))
     }

@@ -160,6 +160,9 @@ pub const REQUEST_PARTS: usize = 4;
 /// The same of those who wait for a position.
 pub const WAIT_PARTS: usize = 16;
 
+/// A client's reads hold one part of so many of the connections to Postgres.
+pub const POOL_PARTS: usize = 4;
+
 /// Bytes of answers that are not yet written, of all clients.
 pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;
 

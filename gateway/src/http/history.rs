@@ -20,6 +20,9 @@ use service::hex::{from_hex, to_hex};
 
 /// Postgres did not answer: logs the error in full, and tells the client that it may try again.
 pub fn unreadable(error: &DbError) -> Problem {
+    if matches!(error, DbError::Share) {
+        return Problem::new(kinds::OVERLOADED).detail(error.to_string());
+    }
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
         tracing::warn!(%error, kept_back, "Postgres cannot be read");

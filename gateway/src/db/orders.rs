@@ -141,18 +141,24 @@ fn listed(row: &Row) -> Result<ListedOrder, DbError> {
     })
 }
 
+const LIVE: &str = "orders_live";
+const ENDED: &str = "orders_ended";
+
 /// Text and parameters of one query, built from fixed parts, never from a client's text.
 struct Query {
     /// The tables that may have the orders.
     tables: &'static [&'static str],
     conditions: String,
+    /// Whether each status of ended orders gets a page of its own: their index by market has the
+    /// status before the time.
+    by_status: bool,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Query {
     fn new(account: AccountId) -> Self {
-        let tables = &["orders_live", "orders_ended"];
-        let mut query = Self { tables, conditions: String::new(), parameters: Vec::new() };
+        let tables = &[LIVE, ENDED];
+        let mut query = Self { tables, conditions: String::new(), by_status: false, parameters: Vec::new() };
         let account = query.bind(rows::to_i64(account.0));
         query.conditions = format!("o.account_id = {account}");
         query
@@ -160,15 +166,17 @@ impl Query {
 
     fn filter(&mut self, filter: &OrderFilter) {
         match filter.status {
-            Some(StatusFilter::Live) => self.tables = &["orders_live"],
+            Some(StatusFilter::Live) => self.tables = &[LIVE],
             Some(StatusFilter::Is(status)) => {
-                self.tables = if status.is_live() { &["orders_live"] } else { &["orders_ended"] };
+                self.tables = if status.is_live() { &[LIVE] } else { &[ENDED] };
                 self.equal("status", status.name());
             }
             None => {}
         }
         if let Some(market) = filter.market {
             self.equal("market_id", rows::to_i64(market.0));
+            let has_index = filter.client_id.is_some() || filter.command.is_some() || filter.id.is_some();
+            self.by_status = filter.status.is_none() && !has_index;
         }
         if let Some(command) = filter.command {
             self.equal("command_id", Uuid::from_u128(command.0));
@@ -206,8 +214,16 @@ impl Query {
     /// every month.
     fn sql(&self, end: &str) -> String {
         let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
-        let page = |table: &&str| format!("(SELECT {columns} FROM {table} o WHERE {conditions} {end})");
-        let pages = self.tables.iter().map(page).collect::<Vec<_>>().join(" UNION ALL ");
+        let page =
+            |table: &str, more: &str| format!("(SELECT {columns} FROM {table} o WHERE {conditions}{more} {end})");
+        let pages = self.tables.iter().flat_map(|&table| match (self.by_status, table) {
+            (true, ENDED) => {
+                let ended = Status::ALL.iter().filter(|status| !status.is_live());
+                ended.map(|status| page(table, &format!(" AND o.status = '{}'", status.name()))).collect()
+            }
+            _ => vec![page(table, "")],
+        });
+        let pages = pages.collect::<Vec<_>>().join(" UNION ALL ");
         format!(
             "SELECT {columns}, m.ticker, m.question AS market_question, m.state AS market_state \
              FROM ({pages}) AS o LEFT JOIN markets m ON m.id = o.market_id {end}"

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use schemas::event::TradeKind;
 use schemas::ids::LogPosition;
-use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Timestamp, TradeId};
+use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Shard, Timestamp, TradeId};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -71,6 +71,8 @@ pub struct FillsWanted {
     pub market: Option<MarketId>,
     /// Only of this order.
     pub order: Option<OrderId>,
+    /// The shard of all fills that the filters allow, if it is one.
+    pub shard: Option<Shard>,
     /// The last fill of the previous page.
     pub after: Option<FillPlace>,
     /// The length of the page.
@@ -124,7 +126,7 @@ impl Database {
         let order = wanted.order.map(|id| rows::to_i64(id.0));
         let parameters: [&(dyn ToSql + Sync); 7] = [&account, &last.0, &last.1, &role, &market, &limit, &order];
         let query = page_of(market.is_some(), order.is_some());
-        let (found, at) = self.read(&positioned(&query), &parameters).await?;
+        let (found, at) = self.read(wanted.shard, &positioned(&query), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == TradeRole::Taker)));
         let more = fills.len() > wanted.limit;

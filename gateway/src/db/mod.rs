@@ -256,9 +256,11 @@ impl Database {
         Ok(at)
     }
 
-    /// Runs a query made by [`positioned`]. Returns its rows and the positions they are as of.
+    /// Runs a query made by [`positioned`], whose rows are of one shard, or of all (`None`). Returns
+    /// the rows and the positions that they are as of.
     async fn read(
         &self,
+        of: Option<Shard>,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(Vec<Row>, Vec<LogPosition>), DbError> {
@@ -266,7 +268,7 @@ impl Database {
         let mut found = self.query(sql, parameters).await?;
         let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
         if let Some(asked) = asked {
-            asked.answered_of_all(&at)?;
+            asked.answered_of(of, &at)?;
         }
         found.retain(|row| row.get("found"));
         Ok((found, at))

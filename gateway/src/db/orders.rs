@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use schemas::ids::LogPosition;
-use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Status, Timestamp};
+use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Shard, Status, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -60,6 +60,8 @@ pub struct OrdersWanted {
     pub account: AccountId,
     /// The filter.
     pub filter: OrderFilter,
+    /// The shard of all orders that the filter allows, if it is one.
+    pub shard: Option<Shard>,
     /// The last order of the previous page.
     pub after: Option<(Timestamp, OrderId)>,
     /// The length of the page.
@@ -80,7 +82,7 @@ impl Database {
         // One more than wanted shows whether there is a next page.
         let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
         let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
-        let (found, at) = self.read(&positioned(&sql), &query.parameters()).await?;
+        let (found, at) = self.read(wanted.shard, &positioned(&sql), &query.parameters()).await?;
         let mut orders = found.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
         orders.sort_by_key(|listed| Reverse((listed.order.created_at, listed.order.id)));
         let more = orders.len() > wanted.limit;
@@ -95,7 +97,8 @@ impl Database {
         id: OrderId,
     ) -> Result<(Option<ListedOrder>, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
-        let (mut orders, _, at) = self.orders(&OrdersWanted { account, filter, after: None, limit: 1 }).await?;
+        let wanted = OrdersWanted { account, filter, shard: Some(id.shard()), after: None, limit: 1 };
+        let (mut orders, _, at) = self.orders(&wanted).await?;
         Ok((orders.pop(), at))
     }
 
@@ -122,7 +125,7 @@ impl Database {
         limit: usize,
     ) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
-        self.orders(&OrdersWanted { account, filter, after: None, limit }).await
+        self.orders(&OrdersWanted { account, filter, shard: None, after: None, limit }).await
     }
 }
 

@@ -43,7 +43,7 @@ async fn reaches_models(state: &Shared, at_least: &[LogPosition]) -> Result<(), 
 
 /// Like [`reaches_own`], for the same reason.
 async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Result<(), Problem> {
-    let behind = reaches_own(state, &state.read_models_progress, account, at_least).await;
+    let behind = reaches_own(state, &state.read_models_progress, account, None, at_least).await;
     if behind.is_err() {
         state.read_models.complete(at_least).await.map_err(unreadable)?;
     }
@@ -252,7 +252,8 @@ fn archived(state: &Shared, name: &str) -> Option<MarketId> {
 
 /// The problem of an archived market that Postgres does not have yet: it may be behind the view.
 async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, TickerData, Vec<LogPosition>), Problem> {
-    let (found, at) = state.database.market(id).await.map_err(|error| history::unreadable(&error))?;
+    let (found, at) =
+        state.database.market(id, state.map.of_market(id)).await.map_err(|error| history::unreadable(&error))?;
     let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
     Ok((market, figures, at))
 }
@@ -364,8 +365,8 @@ pub async fn trades(
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
-        let (items, at) =
-            state.database.last_trades(market_id, limit).await.map_err(|error| history::unreadable(&error))?;
+        let found = state.database.last_trades(market_id, state.map.of_market(market_id), limit).await;
+        let (items, at) = found.map_err(|error| history::unreadable(&error))?;
         return Ok(Answer::many(TradesAnswer { market_id, items }, at));
     }
     let found = state.live.market(&name, |view, live, moving| {

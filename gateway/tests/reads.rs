@@ -231,3 +231,46 @@ async fn what_is_on_one_shard_is_read_though_another_is_behind() {
     drop(gateway);
     platform.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_markets_goes_on_where_postgres_is_ahead_of_the_view() {
+    let platform = Platform::create("ahead").await;
+    let postgres = connect(&platform.database_url).await;
+    let (gateway, api) = platform.gateway().await;
+    let mut scribe = Scribe::new(&platform);
+    // Postgres knows that all of them have paid out; the view has yet to read it of the first 60.
+    let settled = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, settled, collateral, \
+        fees, volume, created_at, updated_at, shard, sequence, dispute_window_ms, rules, category, sources, tags) \
+        VALUES ($1, $2, 'Will it?', 'VOIDED', now(), 1, 0, 0, TRUE, 0, 0, 0, now(), now(), $3, 1, 0, 'None.', 'other', '{}', '{}')";
+    for number in 0..=60 {
+        let listing = listing(&format!("M-{number:02}"), 100);
+        let (id, shard) = (listing.market, platform.map().of_market(listing.market));
+        let number_of_shard = i16::try_from(shard.number()).unwrap();
+        postgres.execute(settled, &[&id.0.cast_signed(), &listing.ticker.as_str(), &number_of_shard]).await.unwrap();
+        if number < 60 {
+            scribe.open_market(shard, listing).await;
+        }
+    }
+    eventually("the view has the markets", async || {
+        let page = api.get(None, "/v1/markets?state=OPEN&limit=100").await.expect(200);
+        (page["items"].as_array().unwrap().len() == 60).then_some(())
+    })
+    .await;
+    let tickers = |page: &serde_json::Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["ticker"].as_str().unwrap().to_owned()).collect()
+    };
+    let page = api.get(None, "/v1/markets?state=VOIDED&limit=20").await.expect(200);
+    assert_eq!((tickers(&page), &page["next"]), (vec!["M-60".to_owned()], &json!(null)));
+    // A page that ends before says where to go on.
+    let (mut found, mut path) = (Vec::new(), "/v1/markets?state=VOIDED&limit=1".to_owned());
+    for _ in 0..=60 {
+        let page = api.get(None, &path).await.expect(200);
+        found.extend(tickers(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/markets?state=VOIDED&limit=1&cursor={next}");
+    }
+    assert_eq!(found, ["M-60"]);
+    drop(gateway);
+    platform.remove().await;
+}

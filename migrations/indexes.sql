@@ -14,6 +14,10 @@ CREATE INDEX orders_ended_account ON orders_ended (account_id, created_at DESC, 
 -- An account's ended orders of one status, newest first: however many others it has, and however many of these others have.
 CREATE INDEX orders_ended_status ON orders_ended (account_id, status, created_at DESC, id DESC);
 
+-- An account's orders in one market, newest first. Those that ended are asked for status by status, and merged.
+CREATE INDEX orders_live_market ON orders_live (account_id, market_id, created_at DESC, id DESC);
+CREATE INDEX orders_ended_market ON orders_ended (account_id, market_id, status, created_at DESC, id DESC);
+
 -- Newest orders first.
 CREATE INDEX orders_live_newest ON orders_live (created_at DESC, id DESC);
 CREATE INDEX orders_ended_newest ON orders_ended (created_at DESC, id DESC);
@@ -38,6 +42,10 @@ CREATE INDEX trades_market ON trades (market_id, created_at DESC, id DESC);
 -- An account's trades, newest first: the two are merged, since an account is maker here and taker there.
 CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC);
 CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
+
+-- An account's trades in one market, newest first.
+CREATE INDEX trades_maker_market ON trades (maker_account_id, market_id, created_at DESC, id DESC);
+CREATE INDEX trades_taker_market ON trades (taker_account_id, market_id, created_at DESC, id DESC);
 
 -- An order's trades, newest first.
 CREATE INDEX trades_maker_order ON trades (maker_order_id, created_at DESC, id DESC);

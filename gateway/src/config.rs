@@ -2,6 +2,7 @@
 //! process is here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +65,13 @@ pub struct Config {
     /// those without a key a half.
     #[arg(long, env = "LFG_REQUESTS_MAX", default_value_t = 4_096)]
     pub requests_max: usize,
+    /// Whether accounts may be opened at this gateway: true or false.
+    #[arg(long, env = "LFG_OPEN_ACCOUNTS", default_value_t = true, action = clap::ArgAction::Set)]
+    pub open_accounts: bool,
+    /// Accounts that one address may open at once, and again as many, one after another, in 100 s.
+    /// Shared addresses and admins may open any number.
+    #[arg(long, env = "LFG_ACCOUNTS_PER_ADDRESS", default_value = "10")]
+    pub accounts_per_address: NonZeroU32,
     /// Commands that wait for their outcome at the same time; more are refused.
     #[arg(long, env = "LFG_PENDING_MAX", default_value_t = 4_096)]
     pub pending_max: usize,
@@ -150,6 +158,9 @@ pub const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a request may take from the end of its body to its answer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(15);
 
+/// The time in which an address may open as many accounts again as it may at once.
+pub const ACCOUNTS_WITHIN: Duration = Duration::from_secs(100);
+
 /// How far beyond what this gateway has read a position may be that is waited for: another gateway
 /// may be ahead, by what a shard writes in [`POSITION_WITHIN`] at most.
 pub const POSITION_AHEAD_MAX: u64 = 200_000;
@@ -160,6 +171,9 @@ pub const REQUEST_PARTS: usize = 4;
 
 /// The same of those who wait for a position.
 pub const WAIT_PARTS: usize = 16;
+
+/// A client's reads hold one part of so many of the connections to Postgres.
+pub const POOL_PARTS: usize = 4;
 
 /// Bytes of answers that are not yet written, of all clients.
 pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;

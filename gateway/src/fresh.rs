@@ -9,6 +9,9 @@
 //! - what it had served from the same read model before the query was sent, or had seen as its
 //!   position: a client that waited for a position is never answered from before it, even if
 //!   another server answers (a replica, or a restored one).
+//!
+//! That holds for the shards that an answer's rows come from: what belongs to one market or one
+//! order is read although another shard is behind.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -174,13 +177,16 @@ impl FreshRead<'_> {
         Ok(())
     }
 
-    /// The same for an answer that includes all shards; a missing one is at 0.
-    pub fn answered_of_all(self, at: &[LogPosition]) -> Result<(), Behind> {
+    /// The same for an answer from rows of one shard, or of all (`None`). A missing one is at 0.
+    pub fn answered_of(self, shard: Option<Shard>, at: &[LogPosition]) -> Result<(), Behind> {
         let found =
             |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(LogPosition { shard, sequence: 0 });
         let shards = u16::try_from(self.floor.len()).unwrap_or(u16::MAX);
-        let all: Vec<LogPosition> = Shard::all(shards).map(found).collect();
-        self.answered(all)
+        let read: Vec<LogPosition> = match shard {
+            Some(shard) => vec![found(shard)],
+            None => Shard::all(shards).map(found).collect(),
+        };
+        self.answered(read)
     }
 }
 
@@ -227,12 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_one_shard_are_served_though_another_is_behind() {
+        let reads = Reads::from(&[7, 9].map(|sequence| Checkpoint { sequence, ..Checkpoint::default() }));
+        let (fresh, [first, second]) = (Fresh::new(&reads), [0, 1].map(|number| Shard::new(number).unwrap()));
+        let reached = [at(7), LogPosition { shard: second, sequence: 8 }];
+        assert_eq!(fresh.ask().answered_of(Some(first), &reached), Ok(()));
+        let behind = Err(Behind { at: reached[1], wanted: 9 });
+        assert_eq!(fresh.ask().answered_of(Some(second), &reached), behind);
+        assert_eq!(fresh.ask().answered_of(None, &reached), behind);
+        assert_eq!(fresh.ask().answered_of(Some(second), &reached[..1]).unwrap_err().at.sequence, 0);
+    }
+
+    #[test]
     fn nothing_is_served_from_before_the_start_or_from_before_what_was_served() {
         let reads = Reads::from(&[Checkpoint { sequence: 7, ..Checkpoint::default() }]);
         let fresh = Fresh::new(&reads);
         assert_eq!(fresh.ask().answered([at(6)]), Err(Behind { at: at(6), wanted: 7 }));
         assert_eq!(fresh.behind(&[]), Some(Behind { at: at(0), wanted: 7 }));
-        assert_eq!(fresh.ask().answered_of_all(&[]), Err(Behind { at: at(0), wanted: 7 }));
+        assert_eq!(fresh.ask().answered_of(None, &[]), Err(Behind { at: at(0), wanted: 7 }));
         let asked_before = fresh.ask();
         assert_eq!(fresh.ask().answered([at(9)]), Ok(()));
         assert_eq!(asked_before.answered([at(8)]), Ok(()), "it was asked before the other was answered");

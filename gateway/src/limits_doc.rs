@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
+use crate::openings::OPENERS_MAX;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
@@ -46,6 +47,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("PRODUCE_WITHIN", config::PRODUCE_WITHIN),
         ("REQUEST_WITHIN", config::REQUEST_WITHIN),
         ("DRAIN_WITHIN", config::DRAIN_WITHIN),
+        ("ACCOUNTS_WITHIN", config::ACCOUNTS_WITHIN),
         ("PING_EVERY", session::PING_EVERY),
         ("SILENCE_MAX", session::SILENCE_MAX),
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
@@ -55,6 +57,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
         ("REQUEST_PARTS", config::REQUEST_PARTS.to_string()),
         ("WAIT_PARTS", config::WAIT_PARTS.to_string()),
+        ("POOL_PARTS", config::POOL_PARTS.to_string()),
         ("POSITION_AHEAD_MAX", config::POSITION_AHEAD_MAX.to_string()),
         ("BODY_MAX", config::BODY_MAX.to_string()),
         ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
@@ -63,6 +66,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
         ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
+        ("OPENERS_MAX", OPENERS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),

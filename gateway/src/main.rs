@@ -27,6 +27,7 @@ mod limits_doc;
 mod live;
 #[cfg(test)]
 mod memory_doc;
+mod openings;
 mod patience;
 mod pending;
 mod producer;
@@ -69,6 +70,7 @@ use fresh::{Fresh, Reads};
 use halted::HaltedShards;
 use limits::{Sockets, TooFew};
 use live::Live;
+use openings::Openings;
 use pending::PendingCommands;
 use producer::Producer;
 use progress::ReadModelProgress;
@@ -298,6 +300,7 @@ fn share(
         requests: Shares::new(config.requests_max, REQUEST_PARTS),
         waits: Shares::new(config.requests_max, WAIT_PARTS),
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
+        openings: config.open_accounts.then(|| Openings::new(config.accounts_per_address)),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Arc::new(Semaphore::new(sockets.websockets)),

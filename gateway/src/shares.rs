@@ -1,23 +1,11 @@
 //! Divides what exists once for all clients (places for requests, for incoming bodies and for
 //! waiting requests; bytes of answers), so that no client can take everything.
 //!
-//!
-//! rank
-//! who
-//! may take of the total
-//!
-//! |-----------|----------------------------|----------------------------|
-//!
-//! anonymous
-//! no valid key
-//! a half
-//!
-//! | known     | a key                      | seven eighths              |
-//!
-//! urgent
-//! a key that cancels
-//! everything
-//!
+//! | rank      | who                | may take of the total |
+//! |-----------|--------------------|-----------------------|
+//! | anonymous | no valid key       | a half                |
+//! | known     | a key              | seven eighths         |
+//! | urgent    | a key that cancels | everything            |
 //!
 //! Each owner has a share of its own as well: an account, an admin or, without a key, an address.
 //! All owners that send from one address have a half together, because anybody can open accounts.

@@ -14,6 +14,7 @@ use crate::db::Database;
 use crate::follow::Followers;
 use crate::halted::HaltedShards;
 use crate::live::Live;
+use crate::openings::Openings;
 use crate::progress::ReadModelProgress;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
@@ -63,6 +64,8 @@ pub struct GatewayState {
     pub waits: Arc<Shares>,
     /// Bytes of answers that are not yet written.
     pub answers: Arc<Shares>,
+    /// Who may open an account; nobody if there are none.
+    pub openings: Option<Openings>,
     /// Addresses that stand for many clients.
     pub shared_addresses: Vec<Peer>,
     /// How long a WebSocket may have no key, no subscription and no request.

@@ -11,7 +11,7 @@ mod common;
 mod own_redis;
 
 use common::api::Api;
-use common::scribe::{Scribe, key};
+use common::scribe::{Scribe, bid, key, listing};
 use common::{Platform, connect, eventually};
 use fred::prelude::*;
 use fred::types::Value;
@@ -164,6 +164,113 @@ async fn rows_and_their_positions_come_in_one_statement() {
         let last: String = postgres.query_one(last, &[]).await.unwrap().get(0);
         assert!(last.starts_with("SELECT at.positions") && last.contains("FROM progress"), "{path}: {last}");
     }
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_one_shard_is_read_though_another_is_behind() {
+    let platform = Platform::create("one-shard").await;
+    let postgres = connect(&platform.database_url).await;
+    let (mut scribe, (text, api_key)) = (Scribe::new(&platform), key(1, 0x11, Scopes::READ_TRADE));
+    let home = platform.map().of_account(ACCOUNT);
+    // One market on each shard.
+    let listings = (0..).map(|number| listing(&format!("M-{number}"), 100));
+    let mut markets = std::collections::BTreeMap::new();
+    for listing in listings {
+        markets.entry(platform.map().of_market(listing.market)).or_insert(listing);
+        if markets.len() == usize::from(common::SHARDS) {
+            break;
+        }
+    }
+    for (shard, listing) in &markets {
+        scribe.open_market(*shard, listing.clone()).await;
+    }
+    scribe.open_account(home, ACCOUNT, api_key).await;
+    scribe.tell(home, vec![bid(ACCOUNT, markets[&home].market, home)]).await;
+    let (gateway, api) = platform.gateway().await;
+    // The tables lack what the account did at its home.
+    let progress = "INSERT INTO progress (projection, shard, events_offset, sequence, chain, anchor, next_command, updated_at) \
+        SELECT 'tables', n, 0, CASE WHEN n = $1 THEN 1 ELSE 5 END, decode(repeat('00', 16), 'hex'), 0, 0, now() \
+        FROM generate_series(0, 3) n";
+    let number = i32::from(home.number());
+    postgres.execute(progress, &[&number]).await.unwrap();
+    let key = Some(text.as_str());
+    eventually("the account's key is known", async || (api.get(key, "/v1/api-keys").await.status == 200).then_some(()))
+        .await;
+    let are_read = async || {
+        for (shard, listing) in &markets {
+            let id = schemas::OrderId::compose(*shard, 7);
+            for (path, status) in [
+                (format!("/v1/orders?ticker={}", listing.ticker), 200),
+                (format!("/v1/fills?ticker={}", listing.ticker), 200),
+                (format!("/v1/fills?order_id={id}"), 200),
+                (format!("/v1/orders/{id}"), 404),
+            ] {
+                let answer = api.get(key, &path).await;
+                match *shard == home {
+                    true => answer.problem(503, "read-model-unavailable"),
+                    false => assert_eq!(answer.status, status, "{path}: {}", answer.body),
+                }
+            }
+        }
+        for path in ["/v1/orders", "/v1/orders?status=live", "/v1/fills"] {
+            api.get(key, path).await.problem(503, "read-model-unavailable");
+        }
+    };
+    are_read().await;
+    // And they are older than what was served before.
+    let set = async |sequence: i64| {
+        let set = "UPDATE progress SET sequence = $2 WHERE shard = $1::int";
+        postgres.execute(set, &[&number, &sequence]).await.unwrap();
+    };
+    set(9).await;
+    api.get(key, "/v1/orders").await.expect(200);
+    set(8).await;
+    are_read().await;
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_markets_goes_on_where_postgres_is_ahead_of_the_view() {
+    let platform = Platform::create("ahead").await;
+    let postgres = connect(&platform.database_url).await;
+    let (gateway, api) = platform.gateway().await;
+    let mut scribe = Scribe::new(&platform);
+    // Postgres knows that all of them have paid out; the view has yet to read it of the first 60.
+    let settled = "INSERT INTO markets (id, ticker, question, state, expiry, tick, maker_fee, taker_fee, settled, collateral, \
+        fees, volume, created_at, updated_at, shard, sequence, dispute_window_ms, rules, category, sources, tags) \
+        VALUES ($1, $2, 'Will it?', 'VOIDED', now(), 1, 0, 0, TRUE, 0, 0, 0, now(), now(), $3, 1, 0, 'None.', 'other', '{}', '{}')";
+    for number in 0..=60 {
+        let listing = listing(&format!("M-{number:02}"), 100);
+        let (id, shard) = (listing.market, platform.map().of_market(listing.market));
+        let number_of_shard = i16::try_from(shard.number()).unwrap();
+        postgres.execute(settled, &[&id.0.cast_signed(), &listing.ticker.as_str(), &number_of_shard]).await.unwrap();
+        if number < 60 {
+            scribe.open_market(shard, listing).await;
+        }
+    }
+    eventually("the view has the markets", async || {
+        let page = api.get(None, "/v1/markets?state=OPEN&limit=100").await.expect(200);
+        (page["items"].as_array().unwrap().len() == 60).then_some(())
+    })
+    .await;
+    let tickers = |page: &serde_json::Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["ticker"].as_str().unwrap().to_owned()).collect()
+    };
+    let page = api.get(None, "/v1/markets?state=VOIDED&limit=20").await.expect(200);
+    assert_eq!((tickers(&page), &page["next"]), (vec!["M-60".to_owned()], &json!(null)));
+    // A page that ends before says where to go on.
+    let (mut found, mut path) = (Vec::new(), "/v1/markets?state=VOIDED&limit=1".to_owned());
+    for _ in 0..=60 {
+        let page = api.get(None, &path).await.expect(200);
+        found.extend(tickers(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/markets?state=VOIDED&limit=1&cursor={next}");
+    }
+    assert_eq!(found, ["M-60"]);
     drop(gateway);
     platform.remove().await;
 }

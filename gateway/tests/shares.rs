@@ -11,7 +11,7 @@ use common::api::Api;
 use common::process::Process;
 use common::raw::{answer, ask, connect_from, ended, narrow_from};
 use common::scribe::{Scribe, key, listing};
-use common::{PATIENCE, Platform, eventually};
+use common::{ADMIN_KEY, PATIENCE, Platform, eventually};
 use futures_util::future::join_all;
 use schemas::{AccountId, Event, Scopes};
 use serde_json::{Value, json};
@@ -310,4 +310,48 @@ async fn a_request_names_one_host_and_no_answer_is_kept() {
     let refused = crowd.api.get(None, &format!("/v1/markets?{}", query.join("&"))).await;
     assert_eq!(refused.body["errors"].as_array().unwrap().len(), 100);
     crowd.platform.remove().await;
+}
+
+#[tokio::test]
+async fn an_address_opens_a_few_accounts_and_a_closed_gateway_none() {
+    let crowd = crowd("openings", &[("LFG_ACCOUNTS_PER_ADDRESS", "2")]).await;
+    let open = async |last: u8, more: &str| {
+        let mut stream = connect_from(last, &crowd.address).await;
+        let (head, body) = ask(&mut stream, format!("{}{{}}", post("/v1/accounts", 2, more))).await;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (head, body)
+    };
+    // Requests that are refused for their form are not counted.
+    for _ in 0..3 {
+        crowd.api.post(None, "/v1/accounts", &json!({"a": 1})).await.problem(400, "invalid-request");
+    }
+    for _ in 0..2 {
+        assert!(open(1, "").await.0.starts_with("http/1.1 202"));
+    }
+    for _ in 0..2 {
+        let (head, body) = open(1, "").await;
+        assert_eq!((&body["status"], &body["code"]), (&json!(429), &json!("accounts-limit")));
+        let wait = head.lines().find_map(|line| line.strip_prefix("retry-after: ")).expect("a time to wait");
+        assert!((30..=50).contains(&wait.parse::<u64>().unwrap()), "{head}");
+    }
+    // An account's key opens no more; an admin's key, and another address, do.
+    let (_, body) = open(1, &format!("Authorization: Bearer {}\r\n", crowd.keys[0])).await;
+    assert_eq!(body["code"], "accounts-limit");
+    assert!(open(1, &format!("Authorization: Bearer {ADMIN_KEY}\r\n")).await.0.starts_with("http/1.1 202"));
+    assert!(open(2, "").await.0.starts_with("http/1.1 202"));
+    let Crowd { mut platform, _gateway: gateway, .. } = crowd;
+    drop(gateway);
+    platform.set("LFG_SHARED_ADDRESSES", "127.0.0.1");
+    let (gateway, api) = platform.gateway().await;
+    for _ in 0..4 {
+        api.post(None, "/v1/accounts", &json!({})).await.expect(202);
+    }
+    drop(gateway);
+    platform.set("LFG_OPEN_ACCOUNTS", "false");
+    let (gateway, api) = platform.gateway().await;
+    for key in [None, Some(ADMIN_KEY)] {
+        api.post(key, "/v1/accounts", &json!({})).await.problem(403, "accounts-closed");
+    }
+    drop(gateway);
+    platform.remove().await;
 }

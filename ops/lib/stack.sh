@@ -141,6 +141,8 @@ stack_variables() { # RUN PART
   if [[ $2 == gateway ]]; then
     echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
     echo "LFG_FIRST_ADMIN=$(stack_first_admin "$1")"
+    # Load tests open accounts from one address.
+    echo "LFG_ACCOUNTS_PER_ADDRESS=1000000"
   fi
 }
 

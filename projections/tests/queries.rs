@@ -127,6 +127,23 @@ const HOT: &[(&str, &str, &[&str])] = &[
         &["trades_maker_order", "trades_taker_order"],
     ),
     (
+        "an account's orders in one market, newest first",
+        "SELECT * FROM ( \
+             (SELECT * FROM orders_live WHERE account_id = 57 AND market_id = 58 ORDER BY created_at DESC, id DESC LIMIT 51) UNION ALL \
+             (SELECT * FROM orders_ended WHERE account_id = 57 AND market_id = 58 AND status = 'CANCELLED' \
+              ORDER BY created_at DESC, id DESC LIMIT 51) \
+         ) AS o ORDER BY created_at DESC, id DESC LIMIT 51",
+        &["orders_live_market", "orders_ended_market"],
+    ),
+    (
+        "an account's trades in one market, newest first",
+        "SELECT * FROM ( \
+             (SELECT * FROM trades WHERE maker_account_id = 8 AND market_id = 9 ORDER BY created_at DESC, id DESC LIMIT 51) UNION ALL \
+             (SELECT * FROM trades WHERE taker_account_id = 8 AND market_id = 9 ORDER BY created_at DESC, id DESC LIMIT 51) \
+         ) AS t ORDER BY created_at DESC, id DESC LIMIT 51",
+        &["trades_maker_market", "trades_taker_market"],
+    ),
+    (
         "settled markets of a state by ticker",
         "SELECT * FROM markets WHERE settled AND state = 'VOIDED' AND ticker COLLATE \"C\" > 'M-5' \
          ORDER BY ticker COLLATE \"C\" LIMIT 51",
@@ -182,6 +199,22 @@ async fn newest_first_reads_no_more_months_than_the_page_needs() {
         // A page of live orders and one of ended orders may be merged.
         let rows = |line: &str| line.split_once("rows=")?.1.split_whitespace().next()?.parse::<u32>().ok();
         assert!(!plan.iter().any(|line| line.contains("->  Sort") && rows(line) > Some(200)), "{plan:#?}");
+    }
+    stack.remove().await;
+}
+
+/// However many orders and fills the account has in other markets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_by_market_reads_no_row_of_another_market() {
+    let stack = Stack::new("by-market", 1).await;
+    stack.postgres.batch_execute(FILL).await.unwrap();
+    let by_market: Vec<_> = HOT.iter().filter(|(what, ..)| what.contains("in one market")).collect();
+    assert_eq!(by_market.len(), 2);
+    for (what, query, _) in by_market {
+        let explain = format!("EXPLAIN (ANALYZE, COSTS off, TIMING off) {query}");
+        let rows = stack.postgres.query(&explain, &[]).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(!plan.iter().any(|line| line.contains("Rows Removed by Filter")), "{what}: {plan:#?}");
     }
     stack.remove().await;
 }

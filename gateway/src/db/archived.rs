@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use schemas::ids::LogPosition;
 use schemas::text::Ticker;
-use schemas::{Credits, MarketId};
+use schemas::{Credits, MarketId, Shard};
 
 use super::boot::{MARKET_COLUMNS, market, trade};
 use super::{Database, DbError, Timed, positioned, rows};
@@ -17,14 +17,14 @@ use crate::view::topics::MarketTopic;
 pub type Archived = (MarketShape, TickerData);
 
 impl Database {
-    /// Reads a market, archived or not.
-    pub async fn market(&self, id: MarketId) -> Result<(Option<Archived>, Vec<LogPosition>), DbError> {
+    /// Reads a market of this home, archived or not.
+    pub async fn market(&self, id: MarketId, home: Shard) -> Result<(Option<Archived>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.market);
         let sql = format!(
             "SELECT {MARKET_COLUMNS}, last_price, last_trade_at, volume, collateral, created_at FROM markets \
              WHERE id = $1"
         );
-        let (found, at) = self.read(&positioned(&sql), &[&rows::to_i64(id.0)]).await?;
+        let (found, at) = self.read(Some(home), &positioned(&sql), &[&rows::to_i64(id.0)]).await?;
         Ok((found.first().map(with_figures).transpose()?, at))
     }
 
@@ -67,11 +67,12 @@ impl Database {
     pub async fn last_trades(
         &self,
         id: MarketId,
+        home: Shard,
         limit: usize,
     ) -> Result<(Vec<PublicTrade>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.last_trades);
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (found, at) = self.read(&positioned(LAST_TRADES), &[&rows::to_i64(id.0), &most]).await?;
+        let (found, at) = self.read(Some(home), &positioned(LAST_TRADES), &[&rows::to_i64(id.0), &most]).await?;
         let trades = found.iter().map(|row| Ok(trade(row)?.1)).collect::<Result<Vec<_>, DbError>>();
         let mut trades = trades?;
         trades.sort_by_key(|trade| Reverse((trade.time, trade.trade_id)));

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use schemas::event::TradeKind;
 use schemas::ids::LogPosition;
-use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Timestamp, TradeId};
+use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Shard, Timestamp, TradeId};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -71,6 +71,8 @@ pub struct FillsWanted {
     pub market: Option<MarketId>,
     /// Only of this order.
     pub order: Option<OrderId>,
+    /// The shard of all fills that the filters allow, if it is one.
+    pub shard: Option<Shard>,
     /// The last fill of the previous page.
     pub after: Option<FillPlace>,
     /// The length of the page.
@@ -80,35 +82,27 @@ pub struct FillsWanted {
 /// A page, whether more follow, and the positions it is as of.
 pub type FillPage = (Vec<FillRow>, bool, Vec<LogPosition>);
 
-/// One query for all filters except an order: a NULL filter does not filter. Each half uses its own
-/// index, newest first.
-const FILLS: &str = "SELECT f.*, m.ticker FROM (\
-       (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
-          maker_fee AS fee FROM trades \
-        WHERE maker_account_id = $1 AND created_at <= $2 AND (created_at, id, 0) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) \
-        ORDER BY created_at DESC, id DESC LIMIT $6) \
-       UNION ALL \
-       (SELECT id, market_id, price, quantity, kind, created_at, 1 AS role, taker_order_id, taker_entry, taker_fee FROM trades \
-        WHERE taker_account_id = $1 AND created_at <= $2 AND (created_at, id, 1) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) \
-        ORDER BY created_at DESC, id DESC LIMIT $6)\
-     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
-
-/// The same for one order: each half uses the index of that order's trades, however many others the
-/// account has.
-const FILLS_BY_ORDER: &str = "SELECT f.*, m.ticker FROM (\
-       (SELECT id, market_id, price, quantity, kind, created_at, 0 AS role, maker_order_id AS order_id, maker_entry AS entry, \
-          maker_fee AS fee FROM trades \
-        WHERE maker_order_id = $7 AND maker_account_id = $1 AND created_at <= $2 AND (created_at, id, 0) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) \
-        ORDER BY created_at DESC, id DESC LIMIT $6) \
-       UNION ALL \
-       (SELECT id, market_id, price, quantity, kind, created_at, 1 AS role, taker_order_id, taker_entry, taker_fee FROM trades \
-        WHERE taker_order_id = $7 AND taker_account_id = $1 AND created_at <= $2 AND (created_at, id, 1) < ($2, $3, $4) \
-          AND ($5::bigint IS NULL OR market_id = $5) \
-        ORDER BY created_at DESC, id DESC LIMIT $6)\
-     ) f LEFT JOIN markets m ON m.id = f.market_id ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6";
+/// Makes the query for these filters. Each half uses the index of its filter, newest first, however
+/// many other fills the account has; a filter that is not set is left out of the text, because a
+/// plan for all cases would use no index.
+fn page_of(market: bool, order: bool) -> String {
+    let half = |role: i32, side: &str| {
+        let market = if market { "market_id = $5" } else { "$5::bigint IS NULL" };
+        let order = if order { format!("{side}_order_id = $7") } else { "$7::bigint IS NULL".to_owned() };
+        format!(
+            "(SELECT id, market_id, price, quantity, kind, created_at, {role} AS role, {side}_order_id AS order_id, \
+               {side}_entry AS entry, {side}_fee AS fee FROM trades \
+             WHERE {side}_account_id = $1 AND created_at <= $2 AND (created_at, id, {role}) < ($2, $3, $4) \
+               AND {market} AND {order} \
+             ORDER BY created_at DESC, id DESC LIMIT $6)"
+        )
+    };
+    let (maker, taker) = (half(0, "maker"), half(1, "taker"));
+    format!(
+        "SELECT f.*, m.ticker FROM ({maker} UNION ALL {taker}) f LEFT JOIN markets m ON m.id = f.market_id \
+         ORDER BY f.created_at DESC, f.id DESC, f.role DESC LIMIT $6"
+    )
+}
 
 /// A taker's fills come with it or with its last amendments; a maker's until its last change. The
 /// bounds limit the search to a few months.
@@ -130,15 +124,9 @@ impl Database {
         let (account, last) = (rows::to_i64(wanted.account.0), (rows::to_time(time), rows::to_i64(id.0)));
         let (role, market) = (i32::from(role == TradeRole::Taker), wanted.market.map(|id| rows::to_i64(id.0)));
         let order = wanted.order.map(|id| rows::to_i64(id.0));
-        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&account, &last.0, &last.1, &role, &market, &limit];
-        let query = match &order {
-            Some(order) => {
-                parameters.push(order);
-                FILLS_BY_ORDER
-            }
-            None => FILLS,
-        };
-        let (found, at) = self.read(&positioned(query), &parameters).await?;
+        let parameters: [&(dyn ToSql + Sync); 7] = [&account, &last.0, &last.1, &role, &market, &limit, &order];
+        let query = page_of(market.is_some(), order.is_some());
+        let (found, at) = self.read(wanted.shard, &positioned(&query), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == TradeRole::Taker)));
         let more = fills.len() > wanted.limit;

@@ -2,7 +2,7 @@
 //!
 //! A query whose client hung up, or whose time is over, would keep its connection from others until
 //! it ends. The lease asks Postgres to cancel it, and returns the connection to the pool once the
-//! query has ended and no cancellation is on its way any more.
+//! query has ended and no cancellation is on its way any more. The client's turn ends with that.
 //!
 //! | the query                       | the connection                                       |
 //! |---------------------------------|------------------------------------------------------|
@@ -20,6 +20,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
+
+use super::turns::ReadTurn;
 
 /// How long Postgres may take to cancel an abandoned query.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -61,19 +63,19 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// A connection that a query uses.
 pub struct Lease {
-    connection: Option<Object>,
+    connection: Option<(Object, ReadTurn)>,
     canceller: Canceller,
 }
 
 impl Lease {
-    /// Starts with a connection of the pool.
-    pub fn of(connection: Object, canceller: Canceller) -> Self {
-        Self { connection: Some(connection), canceller }
+    /// Starts with a connection of the pool, and the turn that it was taken with.
+    pub fn of(connection: Object, turn: ReadTurn, canceller: Canceller) -> Self {
+        Self { connection: Some((connection, turn)), canceller }
     }
 
     /// Returns the connection.
     pub fn connection(&self) -> &Object {
-        self.connection.as_ref().expect("it is there until the end")
+        &self.connection.as_ref().expect("it is there until the end").0
     }
 
     /// Returns the connection to the pool: no query is in progress.
@@ -84,20 +86,22 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some((connection, turn)) = self.connection.take() else { return };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_back(connection, self.canceller.clone()))),
+            Ok(runtime) => drop(runtime.spawn(give_back(connection, turn, self.canceller.clone()))),
             Err(_) => drop(Object::take(connection)),
         }
     }
 }
 
-async fn give_back(connection: Object, canceller: Canceller) {
+async fn give_back(connection: Object, turn: ReadTurn, canceller: Canceller) {
     metrics::counter!("gateway_queries_abandoned_total").increment(1);
     let ended = tokio::time::timeout(END_WITHIN, cancel(&connection, &canceller)).await;
-    if !matches!(ended, Ok(Ok(true))) {
-        drop(Object::take(connection));
+    match ended {
+        Ok(Ok(true)) => drop(connection),
+        _ => drop(Object::take(connection)),
     }
+    drop(turn);
 }
 
 /// Cancels the query of a connection. Returns true if the connection can be used again.

@@ -13,25 +13,29 @@ mod lease;
 mod orders;
 mod proposals;
 mod tables;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::LogPosition;
 use service::{ReadinessPart, Shutdown};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
 use crate::config::ReadPoolArgs;
 use crate::fresh::{Behind, Fresh};
+use crate::http::admission;
 
 pub use fills::{FillRow, FillsWanted};
 use lease::{Canceller, Lease};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
 pub use proposals::OpenProposal;
+use turns::ReadTurns;
 
 /// The settings of every connection. Postgres ends queries of a process that died by itself.
 const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_only=on -c timezone=UTC";
@@ -75,6 +79,9 @@ pub enum DbError {
     /// A connection lacks a required setting. Never retry.
     #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
     Settings(String),
+    /// As many reads of this client, or of all clients, are in progress as may be. Retry later.
+    #[error("too many earlier reads are still in progress")]
+    Share,
     /// The query took longer than a client may wait. Retry later.
     #[error("no answer of Postgres within {} ms", READ_WITHIN.as_millis())]
     TooLong,
@@ -87,14 +94,33 @@ impl DbError {
         match self {
             Self::Pool(PoolError::Backend(error)) | Self::Query(error) => match error.code() {
                 None => true,
-                // Connection exceptions, insufficient resources, operator intervention (starting,
-                // shutting down).
-                Some(state) => ["08", "53", "57"].iter().any(|class| state.code().starts_with(class)),
+                Some(state) => *state == SqlState::QUERY_CANCELED || is_of_the_server(state),
             },
             Self::Pool(PoolError::Timeout(_)) | Self::TooLong => true,
             _ => false,
         }
     }
+
+    /// Returns whether Postgres answers, if the error says so. A query that took too long, or that
+    /// waited for others, says nothing about the server.
+    fn answers(&self) -> Option<bool> {
+        match self {
+            Self::Pool(PoolError::Backend(error)) | Self::Query(error) => {
+                Some(error.code().is_some_and(|state| !is_of_the_server(state)))
+            }
+            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) | Self::Share | Self::TooLong => None,
+            Self::Pool(PoolError::Timeout(_)) => Some(false),
+            _ => Some(true),
+        }
+    }
+}
+
+/// Returns true for errors of the server and not of a statement: connection exceptions, insufficient
+/// resources, operator intervention (starting, shutting down). Its statement timeout has the class
+/// of the last, and ends one query alone.
+fn is_of_the_server(state: &SqlState) -> bool {
+    let is_of_class = ["08", "53", "57"].iter().any(|class| state.code().starts_with(class));
+    is_of_class && *state != SqlState::QUERY_CANCELED
 }
 
 /// The client library's own text of a server's error is only "db error".
@@ -111,6 +137,8 @@ pub struct Database {
     /// Whether Postgres answers, by the last read or check.
     answers: ReadinessPart,
     fresh: Option<Fresh>,
+    /// How many connections one client may hold.
+    turns: Arc<ReadTurns>,
     /// Where an abandoned query is cancelled.
     canceller: Canceller,
 }
@@ -158,8 +186,8 @@ impl Database {
             .create_timeout(Some(CONNECT_WITHIN))
             .recycle_timeout(Some(WAIT_WITHIN))
             .build()?;
-        let times = Arc::new(Times::new());
-        Ok(Self { pool, args: args.clone(), times, answers, fresh: None, canceller })
+        let (times, turns) = (Arc::new(Times::new()), ReadTurns::of(args.max));
+        Ok(Self { pool, args: args.clone(), times, answers, fresh: None, turns, canceller })
     }
 
     /// Refuses answers that are too far behind from now on.
@@ -228,9 +256,11 @@ impl Database {
         Ok(at)
     }
 
-    /// Runs a query made by [`positioned`]. Returns its rows and the positions they are as of.
+    /// Runs a query made by [`positioned`], whose rows are of one shard, or of all (`None`). Returns
+    /// the rows and the positions that they are as of.
     async fn read(
         &self,
+        of: Option<Shard>,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(Vec<Row>, Vec<LogPosition>), DbError> {
@@ -238,7 +268,7 @@ impl Database {
         let mut found = self.query(sql, parameters).await?;
         let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
         if let Some(asked) = asked {
-            asked.answered_of_all(&at)?;
+            asked.answered_of(of, &at)?;
         }
         found.retain(|row| row.get("found"));
         Ok((found, at))
@@ -253,7 +283,9 @@ impl Database {
     }
 
     async fn query_to_its_end(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
-        let lease = Lease::of(self.connection().await?, self.canceller.clone());
+        let turn = tokio::time::timeout(WAIT_WITHIN, self.turns.take(admission::client())).await;
+        let turn = turn.map_err(|_| DbError::Share)?;
+        let lease = Lease::of(self.connection().await?, turn, self.canceller.clone());
         let connection = lease.connection();
         let found = async {
             let statement = connection.prepare_cached(sql).await?;
@@ -266,7 +298,7 @@ impl Database {
 
     /// Reports to readiness and metrics whether Postgres answers.
     fn note<T>(&self, outcome: &Result<T, DbError>) {
-        let answers = !outcome.as_ref().is_err_and(DbError::may_wait);
+        let Some(answers) = outcome.as_ref().map_or_else(DbError::answers, |_| Some(true)) else { return };
         self.answers.set(answers);
         gauge!("gateway_postgres_answers").set(if answers { 1.0 } else { 0.0 });
     }
@@ -347,4 +379,29 @@ impl Drop for Timed<'_> {
 /// Returns a shard's index, for results with a row for each shard.
 fn shard_index(shard: Shard, shards: u16) -> Result<usize, DbError> {
     if shard.number() < shards { Ok(shard.index()) } else { Err(DbError::Impossible("shard")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_is_ended_is_no_fault_of_the_server() {
+        for of_a_statement in [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED]
+        {
+            assert!(!is_of_the_server(&of_a_statement), "{}", of_a_statement.code());
+        }
+        for of_the_server in [
+            SqlState::CONNECTION_FAILURE,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+        ] {
+            assert!(is_of_the_server(&of_the_server), "{}", of_the_server.code());
+        }
+        assert_eq!([DbError::Share.answers(), DbError::TooLong.answers()], [None, None]);
+        assert_eq!(DbError::Pool(PoolError::Timeout(TimeoutType::Wait)).answers(), None);
+        assert_eq!(DbError::Pool(PoolError::Timeout(TimeoutType::Create)).answers(), Some(false));
+        assert_eq!(DbError::Pool(PoolError::Closed).answers(), Some(true));
+    }
 }

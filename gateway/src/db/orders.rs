@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use schemas::ids::LogPosition;
-use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Status, Timestamp};
+use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Rejection, Shard, Status, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -60,6 +60,8 @@ pub struct OrdersWanted {
     pub account: AccountId,
     /// The filter.
     pub filter: OrderFilter,
+    /// The shard of all orders that the filter allows, if it is one.
+    pub shard: Option<Shard>,
     /// The last order of the previous page.
     pub after: Option<(Timestamp, OrderId)>,
     /// The length of the page.
@@ -80,7 +82,7 @@ impl Database {
         // One more than wanted shows whether there is a next page.
         let limit = query.bind(i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX));
         let sql = query.sql(&format!("ORDER BY o.created_at DESC, o.id DESC LIMIT {limit}"));
-        let (found, at) = self.read(&positioned(&sql), &query.parameters()).await?;
+        let (found, at) = self.read(wanted.shard, &positioned(&sql), &query.parameters()).await?;
         let mut orders = found.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
         orders.sort_by_key(|listed| Reverse((listed.order.created_at, listed.order.id)));
         let more = orders.len() > wanted.limit;
@@ -95,7 +97,8 @@ impl Database {
         id: OrderId,
     ) -> Result<(Option<ListedOrder>, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
-        let (mut orders, _, at) = self.orders(&OrdersWanted { account, filter, after: None, limit: 1 }).await?;
+        let wanted = OrdersWanted { account, filter, shard: Some(id.shard()), after: None, limit: 1 };
+        let (mut orders, _, at) = self.orders(&wanted).await?;
         Ok((orders.pop(), at))
     }
 
@@ -122,7 +125,7 @@ impl Database {
         limit: usize,
     ) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
-        self.orders(&OrdersWanted { account, filter, after: None, limit }).await
+        self.orders(&OrdersWanted { account, filter, shard: None, after: None, limit }).await
     }
 }
 
@@ -141,18 +144,24 @@ fn listed(row: &Row) -> Result<ListedOrder, DbError> {
     })
 }
 
+const LIVE: &str = "orders_live";
+const ENDED: &str = "orders_ended";
+
 /// Text and parameters of one query, built from fixed parts, never from a client's text.
 struct Query {
     /// The tables that may have the orders.
     tables: &'static [&'static str],
     conditions: String,
+    /// Whether each status of ended orders gets a page of its own: their index by market has the
+    /// status before the time.
+    by_status: bool,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Query {
     fn new(account: AccountId) -> Self {
-        let tables = &["orders_live", "orders_ended"];
-        let mut query = Self { tables, conditions: String::new(), parameters: Vec::new() };
+        let tables = &[LIVE, ENDED];
+        let mut query = Self { tables, conditions: String::new(), by_status: false, parameters: Vec::new() };
         let account = query.bind(rows::to_i64(account.0));
         query.conditions = format!("o.account_id = {account}");
         query
@@ -160,15 +169,17 @@ impl Query {
 
     fn filter(&mut self, filter: &OrderFilter) {
         match filter.status {
-            Some(StatusFilter::Live) => self.tables = &["orders_live"],
+            Some(StatusFilter::Live) => self.tables = &[LIVE],
             Some(StatusFilter::Is(status)) => {
-                self.tables = if status.is_live() { &["orders_live"] } else { &["orders_ended"] };
+                self.tables = if status.is_live() { &[LIVE] } else { &[ENDED] };
                 self.equal("status", status.name());
             }
             None => {}
         }
         if let Some(market) = filter.market {
             self.equal("market_id", rows::to_i64(market.0));
+            let has_index = filter.client_id.is_some() || filter.command.is_some() || filter.id.is_some();
+            self.by_status = filter.status.is_none() && !has_index;
         }
         if let Some(command) = filter.command {
             self.equal("command_id", Uuid::from_u128(command.0));
@@ -206,8 +217,16 @@ impl Query {
     /// every month.
     fn sql(&self, end: &str) -> String {
         let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
-        let page = |table: &&str| format!("(SELECT {columns} FROM {table} o WHERE {conditions} {end})");
-        let pages = self.tables.iter().map(page).collect::<Vec<_>>().join(" UNION ALL ");
+        let page =
+            |table: &str, more: &str| format!("(SELECT {columns} FROM {table} o WHERE {conditions}{more} {end})");
+        let pages = self.tables.iter().flat_map(|&table| match (self.by_status, table) {
+            (true, ENDED) => {
+                let ended = Status::ALL.iter().filter(|status| !status.is_live());
+                ended.map(|status| page(table, &format!(" AND o.status = '{}'", status.name()))).collect()
+            }
+            _ => vec![page(table, "")],
+        });
+        let pages = pages.collect::<Vec<_>>().join(" UNION ALL ");
         format!(
             "SELECT {columns}, m.ticker, m.question AS market_question, m.state AS market_state \
              FROM ({pages}) AS o LEFT JOIN markets m ON m.id = o.market_id {end}"

@@ -51,7 +51,8 @@ impl Database {
         let _timed = Timed::start(&self.times.proposals);
         let (expires, id) = after.unwrap_or((Timestamp(0), ProposalId(0)));
         let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let (found, at) = self.read(&positioned(OPEN), &[&rows::to_time(expires), &rows::to_i64(id.0), &most]).await?;
+        let (found, at) =
+            self.read(None, &positioned(OPEN), &[&rows::to_time(expires), &rows::to_i64(id.0), &most]).await?;
         let mut open = found.iter().map(proposal).collect::<Result<Vec<_>, _>>()?;
         open.sort_by_key(|proposal| (proposal.expires_at, proposal.id));
         let more = open.len() > limit;

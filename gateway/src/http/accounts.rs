@@ -6,6 +6,7 @@ use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms,
 use serde::Serialize;
 
 use crate::command_result::ResultPart;
+use crate::http::admission::asker;
 use crate::http::answer::Answer;
 use crate::http::auth::{KeyAccess, ReadAccess, RevokeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};
@@ -31,7 +32,10 @@ pub async fn open(
 ) -> Result<Answer<NewKey>, CommandFailure> {
     query.nothing_else()?;
     let public_key = Material::read(&mut fields);
-    let (material, scopes) = (Material::new(fields.finish(public_key)?), Scopes::ALL);
+    let public_key = fields.finish(public_key)?;
+    let openings = state.openings.as_ref().ok_or_else(|| Problem::new(kinds::ACCOUNTS_CLOSED))?;
+    openings.take(asker())?;
+    let (material, scopes) = (Material::new(public_key), Scopes::ALL);
     // 63 random bits; the account's shard rejects an id that is taken, which happens once in 2^63
     // times.
     let any = || AccountId((rand::random::<u64>() >> 1).max(1));

@@ -55,11 +55,14 @@ fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     state.requests.take(asker, 1).ok_or_else(|| Problem::new(kinds::OVERLOADED))
 }
 
-/// Returns who sent the request that the current task serves. The gateway's own tasks have no limit
-/// but that of all.
+/// Returns who sent the request that the current task serves; `None` for the gateway's own tasks.
+pub fn client() -> Option<Asker> {
+    ADMITTED.try_with(|admitted| admitted.asker).ok()
+}
+
+/// The same. The gateway's own tasks have no limit but that of all.
 pub fn asker() -> Asker {
-    let own = Asker { owner: Owner::Many, rank: Rank::Urgent, via: None };
-    ADMITTED.try_with(|admitted| admitted.asker).unwrap_or(own)
+    client().unwrap_or(Asker { owner: Owner::Many, rank: Rank::Urgent, via: None })
 }
 
 /// Takes a place among the requests that wait for a position.

@@ -138,16 +138,18 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) ->
     }
 }
 
-/// Like [`reaches`], and waits for everything that this gateway knows of the account, so that an
-/// account sees its own writes without asking.
+/// Like [`reaches`], and waits for everything that this gateway knows of the account on the shard
+/// that is read, or on all (`None`), so that an account sees its own writes without asking.
 pub async fn reaches_own(
     state: &Everything,
     progress: &ReadModelProgress,
     account: AccountId,
+    of: Option<Shard>,
     at_least: &[LogPosition],
 ) -> Result<(), Problem> {
     // As of the request's arrival; later requests may wait for what comes later.
-    let own = state.live.view().touched(account);
+    let mut own = state.live.view().touched(account);
+    own.retain(|at| of.is_none_or(|shard| at.shard == shard));
     reaches(progress, at_least).await?;
     if own.is_empty() {
         return Ok(());

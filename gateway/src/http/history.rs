@@ -20,6 +20,9 @@ use service::hex::{from_hex, to_hex};
 
 /// Postgres did not answer: logs the error in full, and tells the client that it may try again.
 pub fn unreadable(error: &DbError) -> Problem {
+    if matches!(error, DbError::Share) {
+        return Problem::new(kinds::OVERLOADED).detail(error.to_string());
+    }
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
         tracing::warn!(%error, kept_back, "Postgres cannot be read");
@@ -50,8 +53,9 @@ pub async fn orders(
     let after = params.optional("cursor", order_place);
     params.finish()?;
     known(&state, filter.market)?;
-    reaches_own(&state, &state.database_progress, account, &at_least).await?;
-    let wanted = OrdersWanted { account, filter, after, limit };
+    let shard = filter.market.map(|market| state.map.of_market(market));
+    reaches_own(&state, &state.database_progress, account, shard, &at_least).await?;
+    let wanted = OrdersWanted { account, filter, shard, after, limit };
     let (items, more, at) = state.database.orders(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.order.created_at, last.order.id));
     Ok(Answer::many(ListPage { items, next }, at))
@@ -110,7 +114,7 @@ pub async fn order(
     let at_least = query.nothing_else()?;
     let unknown = || Problem::new(kinds::ORDER_UNKNOWN);
     let id = parse::order_id(&id).map_err(|_| unknown())?;
-    reaches_own(&state, &state.database_progress, account, &at_least).await?;
+    reaches_own(&state, &state.database_progress, account, Some(id.shard()), &at_least).await?;
     let (found, at) =
         state.database.order_with_fills(account, id, FILLS_SHOWN).await.map_err(|error| unreadable(&error))?;
     let (order, fills) = found.ok_or_else(unknown)?;
@@ -130,8 +134,9 @@ pub async fn fills(
     let after = params.optional("cursor", fill_place);
     params.finish()?;
     known(&state, market)?;
-    reaches_own(&state, &state.database_progress, account, &at_least).await?;
-    let wanted = FillsWanted { account, market, order, after, limit };
+    let shard = order.map(OrderId::shard).or_else(|| market.map(|market| state.map.of_market(market)));
+    reaches_own(&state, &state.database_progress, account, shard, &at_least).await?;
+    let wanted = FillsWanted { account, market, order, shard, after, limit };
     let (items, more, at) = state.database.fills(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| fill_cursor(last.time, last.fill.trade_id, last.fill.role));
     Ok(Answer::many(ListPage { items, next }, at))

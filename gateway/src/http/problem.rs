@@ -4,6 +4,7 @@
 //! found.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -57,6 +58,11 @@ pub mod kinds {
         kind(StatusCode::UNAUTHORIZED, "signature-used", "A request with this signature was accepted before");
     pub const SIGNATURE_LIMIT: ProblemKind =
         kind(StatusCode::TOO_MANY_REQUESTS, "signature-limit", "The key has signed as many requests lately as it may");
+    pub const ACCOUNTS_LIMIT: ProblemKind = kind(
+        StatusCode::TOO_MANY_REQUESTS,
+        "accounts-limit",
+        "The address has opened as many accounts lately as it may",
+    );
     pub const SCOPE_MISSING: ProblemKind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
     pub const KEY_BOUND: ProblemKind =
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
@@ -64,6 +70,8 @@ pub mod kinds {
     pub const ROLE_MISSING: ProblemKind =
         kind(StatusCode::FORBIDDEN, "role-missing", "The admin has not the role for this");
     pub const ACCOUNT_ONLY: ProblemKind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
+    pub const ACCOUNTS_CLOSED: ProblemKind =
+        kind(StatusCode::FORBIDDEN, "accounts-closed", "No accounts are opened at this gateway");
     pub const ORIGIN_FORBIDDEN: ProblemKind =
         kind(StatusCode::FORBIDDEN, "origin-forbidden", "Pages of this origin may not connect");
     pub const ROUTE_UNKNOWN: ProblemKind = kind(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
@@ -343,6 +351,15 @@ impl Problem {
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Sets the time after which a retry may succeed, in whole seconds.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.0.headers.retain(|(name, _)| *name != header::RETRY_AFTER);
+        self.0.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds.max(1))));
         self
     }
 

@@ -43,7 +43,7 @@ async fn reaches_models(state: &Shared, at_least: &[LogPosition]) -> Result<(), 
 
 /// Like [`reaches_own`], for the same reason.
 async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Result<(), Problem> {
-    let behind = reaches_own(state, &state.read_models_progress, account, at_least).await;
+    let behind = reaches_own(state, &state.read_models_progress, account, None, at_least).await;
     if behind.is_err() {
         state.read_models.complete(at_least).await.map_err(unreadable)?;
     }
@@ -149,28 +149,23 @@ pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<
     let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
     let event = event.map(|known| MarketTopic::Event(known.event.id));
     let topics: Vec<MarketTopic> = [listed, category, tag, event].into_iter().flatten().collect();
-    // Includes archived markets. Read before the view, which may archive one meanwhile.
-    let settled = match wanted {
-        Some(state) if !state.is_final() => Vec::new(),
-        _ => {
-            let found = state.database.settled_markets(after.as_ref(), &topics, limit + 1).await;
-            found.map_err(|error| history::unreadable(&error))?
+    let at = state.live.view().positions();
+    let with_settled = wanted.is_none_or(MarketState::is_final);
+    let (mut items, mut from, mut steps) = (Vec::new(), after, STEPS_MAX);
+    // Most pages are full after the first part.
+    for _ in 0..PARTS_MAX {
+        let missing = limit + 1 - items.len();
+        let (found, reached) = part_of_page(&state, &topics, from.as_ref(), missing, with_settled, &mut steps).await?;
+        items.extend(found);
+        from = reached;
+        if items.len() > limit || from.is_none() || steps == 0 {
+            break;
         }
-    };
-    let (live, reached, at) = live_markets(&state, &topics, after.as_ref(), limit + 1).await;
-    let mut items = live;
-    {
-        let view = state.live.view();
-        items.extend(settled.into_iter().filter(|market| view.market(market.listing.market).is_none()));
     }
-    items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
-    // A market that was archived in between is found twice.
-    items.dedup_by_key(|market| market.listing.market);
-    items.retain(|market| reached.as_ref().is_none_or(|reached| market.listing.ticker <= *reached));
     let more = items.len() > limit;
     items.truncate(limit);
-    let last = items.last().filter(|_| more).map(|market| market.listing.ticker.to_string());
-    let next = last.or_else(|| reached.map(|reached| reached.to_string()));
+    let last = items.last().filter(|_| more).map(|market| market.listing.ticker.clone());
+    let next = last.or(from).map(|ticker| ticker.to_string());
     let items = items.into_iter().map(Brief).collect();
     Ok(Answer::many(ListPage { items, next }, at))
 }
@@ -181,17 +176,55 @@ const STEP: usize = 128;
 /// Steps for one page. A page that is not full by then ends there, with a cursor.
 const STEPS_MAX: usize = 64;
 
-/// Returns up to `limit` markets of the view, where the search stopped if it did not finish, and
-/// the positions they are at least as of.
+/// Reads of Postgres for one page. As above.
+const PARTS_MAX: usize = 4;
+
+/// Returns up to `limit` markets after `after`, archived ones included, and the ticker up to which
+/// they are complete if there may be more.
+async fn part_of_page(
+    state: &Shared,
+    topics: &[MarketTopic],
+    after: Option<&Ticker>,
+    limit: usize,
+    with_settled: bool,
+    steps: &mut usize,
+) -> Result<(Vec<MarketShape>, Option<Ticker>), Problem> {
+    // Includes archived markets. Read before the view, which may archive one meanwhile.
+    let settled = match with_settled {
+        true => state.database.settled_markets(after, topics, limit).await,
+        false => Ok(Vec::new()),
+    };
+    let settled = settled.map_err(|error| history::unreadable(&error))?;
+    let (mut items, live_until) = live_markets(state, topics, after, limit, steps).await;
+    let settled_until = settled.last().filter(|_| settled.len() == limit).map(|last| last.listing.ticker.clone());
+    // Beyond the first of the two ends, the other list may lack something.
+    let until = [live_until, settled_until].into_iter().flatten().min();
+    {
+        let view = state.live.view();
+        items.extend(settled.into_iter().filter(|market| view.market(market.listing.market).is_none()));
+    }
+    items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
+    // A market that was archived in between is found twice.
+    items.dedup_by_key(|market| market.listing.market);
+    items.retain(|market| until.as_ref().is_none_or(|until| market.listing.ticker <= *until));
+    let is_full = items.len() > limit;
+    items.truncate(limit);
+    let until = if is_full { items.last().map(|last| last.listing.ticker.clone()) } else { until };
+    Ok((items, until))
+}
+
+/// Returns up to `limit` markets of the view, and the ticker up to which the search came if there
+/// may be more.
 async fn live_markets(
     state: &Shared,
     topics: &[MarketTopic],
     after: Option<&Ticker>,
     limit: usize,
-) -> (Vec<MarketShape>, Option<Ticker>, Vec<LogPosition>) {
+    steps: &mut usize,
+) -> (Vec<MarketShape>, Option<Ticker>) {
     let (mut found, mut from) = (Vec::new(), after.cloned());
-    let at = state.live.view().positions();
-    for _ in 0..STEPS_MAX {
+    while *steps > 0 {
+        *steps -= 1;
         let (more, last) = state.live.view().markets_under(topics, from.as_ref(), limit - found.len(), STEP);
         found.extend(more);
         from = last;
@@ -200,9 +233,7 @@ async fn live_markets(
         }
         tokio::task::yield_now().await;
     }
-    // A full page has its own cursor.
-    let stopped = from.filter(|_| found.len() < limit);
-    (found, stopped, at)
+    (found, from)
 }
 
 /// Finds a market and its home, by id or ticker.
@@ -221,7 +252,8 @@ fn archived(state: &Shared, name: &str) -> Option<MarketId> {
 
 /// The problem of an archived market that Postgres does not have yet: it may be behind the view.
 async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, TickerData, Vec<LogPosition>), Problem> {
-    let (found, at) = state.database.market(id).await.map_err(|error| history::unreadable(&error))?;
+    let (found, at) =
+        state.database.market(id, state.map.of_market(id)).await.map_err(|error| history::unreadable(&error))?;
     let (market, figures) = found.ok_or_else(|| Problem::new(kinds::READ_MODEL_UNAVAILABLE))?;
     Ok((market, figures, at))
 }
@@ -333,8 +365,8 @@ pub async fn trades(
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
-        let (items, at) =
-            state.database.last_trades(market_id, limit).await.map_err(|error| history::unreadable(&error))?;
+        let found = state.database.last_trades(market_id, state.map.of_market(market_id), limit).await;
+        let (items, at) = found.map_err(|error| history::unreadable(&error))?;
         return Ok(Answer::many(TradesAnswer { market_id, items }, at));
     }
     let found = state.live.market(&name, |view, live, moving| {

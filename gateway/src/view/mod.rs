@@ -22,6 +22,8 @@ pub mod touched;
 pub mod trades;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -404,6 +406,8 @@ impl LiveView {
     /// Returns up to `limit` markets that meet all criteria, in order of ticker, starting after
     /// `after`. Examines at most `steps` markets: if there may be more, the last examined ticker is
     /// returned as well.
+    ///
+    /// Markets that lack one criterion are passed over together, up to the next one that has it.
     pub fn markets_under(
         &self,
         topics: &[MarketTopic],
@@ -411,31 +415,33 @@ impl LiveView {
         limit: usize,
         steps: usize,
     ) -> (Vec<MarketShape>, Option<Ticker>) {
-        let (mut found, mut looked_at) = (Vec::new(), None);
-        for ticker in self.tickers_under(topics, after).take(steps) {
-            let market = self.tickers.get(ticker).and_then(|id| Some(&self.markets.get(id)?.market));
-            found.extend(market.filter(|market| topics.iter().all(|topic| topic.has(market))).cloned());
+        let (mut found, mut looked_at, mut from) = (Vec::new(), None, after.map_or(Unbounded, Excluded));
+        let fewest = topics.iter().min_by_key(|topic| self.topics.count(topic));
+        for _ in 0..steps {
+            let Some(ticker) = self.next_ticker(fewest, from) else { return (found, None) };
             looked_at = Some(ticker);
+            // The first market from here on that each criterion allows.
+            let next: Option<Vec<&Ticker>> =
+                topics.iter().map(|topic| self.topics.first(topic, Included(ticker))).collect();
+            let Some(next) = next else { return (found, None) };
+            let furthest = next.into_iter().max().filter(|next| *next > ticker);
+            from = furthest.map_or(Excluded(ticker), Included);
+            if furthest.is_none() {
+                found.extend(self.tickers.get(ticker).and_then(|id| Some(self.markets.get(id)?.market.clone())));
+            }
             if found.len() == limit {
                 break;
             }
         }
-        let more = looked_at.filter(|last| self.tickers_under(topics, Some(last)).next().is_some());
+        let more = looked_at.filter(|_| self.next_ticker(fewest, from).is_some());
         (found, more.cloned())
     }
 
-    /// Returns the tickers of the criterion with the fewest markets, or all tickers.
-    fn tickers_under<'a>(
-        &'a self,
-        topics: &'a [MarketTopic],
-        after: Option<&'a Ticker>,
-    ) -> Box<dyn Iterator<Item = &'a Ticker> + 'a> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        match topics.iter().min_by_key(|topic| self.topics.count(topic)) {
-            Some(fewest) => Box::new(self.topics.after(fewest, after)),
-            None => Box::new(
-                self.tickers.range::<Ticker, _>((after.map_or(Unbounded, Excluded), Unbounded)).map(|(t, _)| t),
-            ),
+    /// Returns the first ticker of a criterion, or of all markets, from here on.
+    fn next_ticker(&self, topic: Option<&MarketTopic>, from: Bound<&Ticker>) -> Option<&Ticker> {
+        match topic {
+            Some(topic) => self.topics.first(topic, from),
+            None => self.tickers.range::<Ticker, _>((from, Unbounded)).next().map(|(ticker, _)| ticker),
         }
     }
 
@@ -727,6 +733,42 @@ pub mod tests {
         let category = MarketTopic::Category("tests".parse().unwrap());
         let both = [MarketTopic::State(MarketState::Created), category];
         assert_eq!(names(view.markets_under(&both, Some(&"M-495".parse().unwrap()), 9, 100)).0.len(), 5);
+    }
+
+    #[test]
+    fn markets_that_lack_a_criterion_are_passed_over_together() {
+        let mut view = view_with_market();
+        let mut sequence = 1;
+        let mut list = |ticker: String, category: &str, tag: Option<&str>| {
+            let mut listing = listing(&ticker);
+            let about = Arc::make_mut(&mut listing.about);
+            about.category = category.parse().unwrap();
+            about.tags = schemas::Tags::new(tag.iter().map(|tag| tag.parse().unwrap()).collect()).unwrap();
+            sequence += 1;
+            view.apply(SHARD, &outcome(sequence, vec![Event::MarketCreated { listing, by: AdminId(1) }])).unwrap();
+        };
+        for number in 0..300 {
+            list(format!("A-{number:03}"), "sports", None);
+            list(format!("B-{number:03}"), "weather", Some("rain"));
+        }
+        list("C".to_owned(), "sports", Some("rain"));
+        list("D".to_owned(), "sports", None);
+        let both = [MarketTopic::Category("sports".parse().unwrap()), MarketTopic::Tag("rain".parse().unwrap())];
+        let names = |steps| {
+            let (found, more) = view.markets_under(&both, None, 9, steps);
+            (found.iter().map(|market| market.listing.ticker.to_string()).collect::<Vec<_>>(), more)
+        };
+        assert_eq!(names(5), (vec!["C".to_owned()], None));
+        // A search that ends goes on behind the last market that it looked at.
+        let mut after = None;
+        for _ in 0..5 {
+            let (found, more) = view.markets_under(&both, after.as_ref(), 9, 2);
+            if !found.is_empty() {
+                return;
+            }
+            after = more;
+        }
+        panic!("not found after {after:?}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! the others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound;
+use std::ops::Bound::Unbounded;
 
 use schemas::text::{Label, Ticker};
 use schemas::{MarketEventId, MarketState};
@@ -20,19 +21,6 @@ pub enum MarketTopic {
     Tag(Label),
     /// Its market event.
     Event(MarketEventId),
-}
-
-impl MarketTopic {
-    /// Returns true if the market meets the criterion.
-    pub fn has(&self, market: &MarketShape) -> bool {
-        let about = &market.listing.about;
-        match self {
-            Self::State(state) => market.state == *state,
-            Self::Category(category) => about.category == *category,
-            Self::Tag(tag) => about.tags.contains(tag),
-            Self::Event(event) => about.event == Some(*event),
-        }
-    }
 }
 
 /// Tickers by criterion, in order.
@@ -71,9 +59,8 @@ impl MarketIndex {
         self.0.get(topic).map_or(0, BTreeSet::len)
     }
 
-    /// Returns the tickers under a criterion, in order, starting after `after`.
-    pub fn after(&self, topic: &MarketTopic, after: Option<&Ticker>) -> impl Iterator<Item = &Ticker> {
-        let from = after.map_or(Unbounded, Excluded);
-        self.0.get(topic).into_iter().flat_map(move |tickers| tickers.range::<Ticker, _>((from, Unbounded)))
+    /// Returns the first ticker under a criterion from here on.
+    pub fn first(&self, topic: &MarketTopic, from: Bound<&Ticker>) -> Option<&Ticker> {
+        self.0.get(topic)?.range::<Ticker, _>((from, Unbounded)).next()
     }
 }

@@ -87,6 +87,7 @@ impl Platform {
             ("LFG_OUTCOME_WITHIN", "10".to_owned()),
             ("LFG_FIRST_ADMIN", format!("1={}", to_hex(&Sha256::digest(ADMIN_KEY)))),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
+            ("LFG_ACCOUNTS_PER_ADDRESS", "1000000".to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
         ];

@@ -2,6 +2,7 @@
 //! process is here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,6 +98,24 @@ pub struct ConnectionArgs {
     /// Connections of one address (of one /64 of IPv6); a quarter of all by default.
     #[arg(long = "connections-per-address", env = "LFG_CONNECTIONS_PER_ADDRESS")]
     pub each_address: Option<usize>,
+    /// Connections that one address may begin in a second, on average; more are closed at once.
+    #[arg(
+        long = "connections-per-second",
+        env = "LFG_CONNECTIONS_PER_SECOND",
+        default_value = "100",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub per_second: NonZeroU32,
+    /// Connections that one address may begin at once.
+    #[arg(
+        long = "connections-burst",
+        env = "LFG_CONNECTIONS_BURST",
+        default_value = "300",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub burst: NonZeroU32,
     /// Addresses that stand for many clients, as a load balancer's does: only the limits of all
     /// hold for them.
     #[arg(long = "shared-addresses", env = "LFG_SHARED_ADDRESSES", value_delimiter = ',', value_name = "IP,…")]
@@ -166,6 +185,9 @@ pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;
 /// One client has one part of so many of [`ANSWERS_MAX`].
 pub const ANSWER_PARTS: usize = 8;
 
+/// The highest rate that can be set: no limit, in effect.
+const RATE_MAX: u32 = 1_000_000;
+
 /// Requests in progress on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 32;
 
@@ -174,6 +196,11 @@ pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Bytes of a request's body.
 pub const BODY_MAX: usize = 64 * 1024;
+
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().filter(|number| *number <= RATE_MAX).and_then(NonZeroU32::new);
+    number.ok_or_else(|| format!("must be a number from 1 to {RATE_MAX}"))
+}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {

@@ -84,7 +84,8 @@ fn settings() -> BTreeMap<String, Option<String>> {
     let cli = GatewayCli::command();
     let run = cli.find_subcommand("run").expect("gateway run");
     let is_limit = |flag: &str| {
-        let is_time_or_number = flag.ends_with("-max") || flag.ends_with("-within") || flag.contains("-per-");
+        let endings = ["-max", "-within", "-burst"];
+        let is_time_or_number = endings.iter().any(|ending| flag.ends_with(ending)) || flag.contains("-per-");
         is_time_or_number && !NO_LIMITS.contains(&flag)
     };
     let limits = run.get_arguments().filter_map(|argument| {

@@ -53,6 +53,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use schemas::{PartId, PartKind, Program};
+use service::buckets::Rate;
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
 use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
@@ -266,6 +267,7 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
         write_within: config.connections.write_within,
         drain_within: config::DRAIN_WITHIN,
         streams: config::STREAMS_MAX,
+        each_address_rate: Some(Rate { per_second: config.connections.per_second, burst: config.connections.burst }),
     }
 }
 

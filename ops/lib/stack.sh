@@ -141,6 +141,8 @@ stack_variables() { # RUN PART
   if [[ $2 == gateway ]]; then
     echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
     echo "LFG_FIRST_ADMIN=$(stack_first_admin "$1")"
+    # All clients of a local stack have one address, the load test's hundreds among them.
+    echo "LFG_SHARED_ADDRESSES=${LFG_SHARED_ADDRESSES:-127.0.0.1}"
   fi
 }
 

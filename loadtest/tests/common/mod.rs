@@ -138,6 +138,8 @@ impl Stack {
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
             .env("LFG_LISTEN", self.gateway.to_string())
             .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
+            // All clients of a test have one address.
+            .env("LFG_SHARED_ADDRESSES", "127.0.0.1")
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());

@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod announce;
+pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod descriptors;

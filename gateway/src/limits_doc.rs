@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
+use crate::rates;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
@@ -51,6 +52,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("SILENCE_MAX", session::SILENCE_MAX),
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
         ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
+        ("PAUSE", rates::PAUSE),
     ];
     let numbers = [
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
@@ -66,6 +68,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
+        ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
         ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),

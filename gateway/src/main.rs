@@ -32,6 +32,7 @@ mod pending;
 mod producer;
 mod progress;
 mod quiet;
+mod rates;
 mod read_models;
 mod replays;
 mod seldom;
@@ -299,6 +300,7 @@ fn share(
         requests: Shares::new(config.requests_max, REQUEST_PARTS),
         waits: Shares::new(config.requests_max, WAIT_PARTS),
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
+        rates: config.rates.rates(),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Arc::new(Semaphore::new(sockets.websockets)),

@@ -15,6 +15,7 @@ use crate::follow::Followers;
 use crate::halted::HaltedShards;
 use crate::live::Live;
 use crate::progress::ReadModelProgress;
+use crate::rates::Rates;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
 use crate::shares::Shares;
@@ -63,6 +64,8 @@ pub struct GatewayState {
     pub waits: Arc<Shares>,
     /// Bytes of answers that are not yet written.
     pub answers: Arc<Shares>,
+    /// Requests of each client in time.
+    pub rates: Rates,
     /// Addresses that stand for many clients.
     pub shared_addresses: Vec<Peer>,
     /// How long a WebSocket may have no key, no subscription and no request.

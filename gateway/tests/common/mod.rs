@@ -91,6 +91,10 @@ impl Platform {
             // All clients of a test have one address, and come as fast as they can.
             ("LFG_CONNECTIONS_PER_SECOND", FAST.to_owned()),
             ("LFG_CONNECTIONS_BURST", FAST.to_owned()),
+            ("LFG_REFUSALS_PER_SECOND", FAST.to_owned()),
+            ("LFG_REFUSALS_BURST", FAST.to_owned()),
+            ("LFG_READS_PER_SECOND", FAST.to_owned()),
+            ("LFG_READS_BURST", FAST.to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
         ];

@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use service::buckets::Rate;
 use service::config::Hidden;
 use service::{AdminArgs, FirstAdmin, LogArgs};
+
+use crate::rates::Rates;
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
@@ -60,6 +63,9 @@ pub struct Config {
     /// Connections of clients.
     #[command(flatten)]
     pub connections: ConnectionArgs,
+    /// Requests of one client in time.
+    #[command(flatten)]
+    pub rates: RateArgs,
     /// HTTP requests that are served at the same time, and again as many whose bodies come in, and
     /// that wait for a position; more are refused. An account or an address may have a quarter,
     /// those without a key a half.
@@ -109,6 +115,24 @@ pub struct ConnectionArgs {
     /// Connections of one address (of one /64 of IPv6); a quarter of all by default.
     #[arg(long = "connections-per-address", env = "LFG_CONNECTIONS_PER_ADDRESS")]
     pub each_address: Option<usize>,
+    /// Connections that one address may begin in a second, on average; more are closed at once.
+    #[arg(
+        long = "connections-per-second",
+        env = "LFG_CONNECTIONS_PER_SECOND",
+        default_value = "100",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub per_second: NonZeroU32,
+    /// Connections that one address may begin at once.
+    #[arg(
+        long = "connections-burst",
+        env = "LFG_CONNECTIONS_BURST",
+        default_value = "300",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub burst: NonZeroU32,
     /// Addresses that stand for many clients, as a load balancer's does: only the limits of all
     /// hold for them.
     #[arg(long = "shared-addresses", env = "LFG_SHARED_ADDRESSES", value_delimiter = ',', value_name = "IP,…")]
@@ -123,6 +147,56 @@ pub struct ConnectionArgs {
     /// Seconds in which an answer must go on that is being written.
     #[arg(long = "write-within", env = "LFG_WRITE_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub write_within: Duration,
+}
+
+/// How fast one client may ask: an account, an admin or, without a key, an address.
+#[derive(Clone, Debug, Args)]
+pub struct RateArgs {
+    /// Requests of one client that are refused (4xx) or abandoned in a second, on average; beyond
+    /// that all of its requests are refused for a while, but cancels.
+    #[arg(
+        long = "refusals-per-second",
+        env = "LFG_REFUSALS_PER_SECOND",
+        default_value = "50",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub refusals_per_second: NonZeroU32,
+    /// Such requests at once.
+    #[arg(
+        long = "refusals-burst",
+        env = "LFG_REFUSALS_BURST",
+        default_value = "200",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub refusals_burst: NonZeroU32,
+    /// What the reads of one client may cost in a second, on average: 1 each, a list up to 10.
+    #[arg(
+        long = "reads-per-second",
+        env = "LFG_READS_PER_SECOND",
+        default_value = "500",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub reads_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "reads-burst",
+        env = "LFG_READS_BURST",
+        default_value = "1000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub reads_burst: NonZeroU32,
+}
+
+impl RateArgs {
+    /// Creates the buckets.
+    pub fn rates(&self) -> Rates {
+        let refusals = Rate { per_second: self.refusals_per_second, burst: self.refusals_burst };
+        Rates::new(refusals, Rate { per_second: self.reads_per_second, burst: self.reads_burst })
+    }
 }
 
 /// How Postgres is connected to.
@@ -181,6 +255,9 @@ pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;
 /// One client has one part of so many of [`ANSWERS_MAX`].
 pub const ANSWER_PARTS: usize = 8;
 
+/// The highest rate that can be set: no limit, in effect.
+const RATE_MAX: u32 = 1_000_000;
+
 /// Requests in progress on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 32;
 
@@ -189,6 +266,11 @@ pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Bytes of a request's body.
 pub const BODY_MAX: usize = 64 * 1024;
+
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().filter(|number| *number <= RATE_MAX).and_then(NonZeroU32::new);
+    number.ok_or_else(|| format!("must be a number from 1 to {RATE_MAX}"))
+}
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {

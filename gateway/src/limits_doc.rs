@@ -10,6 +10,7 @@ use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
 use crate::openings::OPENERS_MAX;
+use crate::rates;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
@@ -52,6 +53,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("SILENCE_MAX", session::SILENCE_MAX),
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
         ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
+        ("PAUSE", rates::PAUSE),
     ];
     let numbers = [
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
@@ -69,6 +71,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("OPENERS_MAX", OPENERS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
+        ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
         ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),
@@ -87,7 +90,8 @@ fn settings() -> BTreeMap<String, Option<String>> {
     let cli = GatewayCli::command();
     let run = cli.find_subcommand("run").expect("gateway run");
     let is_limit = |flag: &str| {
-        let is_time_or_number = flag.ends_with("-max") || flag.ends_with("-within") || flag.contains("-per-");
+        let endings = ["-max", "-within", "-burst"];
+        let is_time_or_number = endings.iter().any(|ending| flag.ends_with(ending)) || flag.contains("-per-");
         is_time_or_number && !NO_LIMITS.contains(&flag)
     };
     let limits = run.get_arguments().filter_map(|argument| {

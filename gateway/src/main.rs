@@ -33,6 +33,7 @@ mod pending;
 mod producer;
 mod progress;
 mod quiet;
+mod rates;
 mod read_models;
 mod replays;
 mod seldom;
@@ -54,6 +55,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use schemas::{PartId, PartKind, Program};
+use service::buckets::Rate;
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
 use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
@@ -269,6 +271,7 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
         write_within: config.connections.write_within,
         drain_within: config::DRAIN_WITHIN,
         streams: config::STREAMS_MAX,
+        each_address_rate: Some(Rate { per_second: config.connections.per_second, burst: config.connections.burst }),
     }
 }
 
@@ -301,6 +304,7 @@ fn share(
         waits: Shares::new(config.requests_max, WAIT_PARTS),
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
         openings: config.open_accounts.then(|| Openings::new(config.accounts_per_address)),
+        rates: config.rates.rates(),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Arc::new(Semaphore::new(sockets.websockets)),

@@ -16,6 +16,7 @@ use crate::halted::HaltedShards;
 use crate::live::Live;
 use crate::openings::Openings;
 use crate::progress::ReadModelProgress;
+use crate::rates::Rates;
 use crate::read_models::ReadModels;
 use crate::replays::Replays;
 use crate::shares::Shares;
@@ -66,6 +67,8 @@ pub struct GatewayState {
     pub answers: Arc<Shares>,
     /// Who may open an account; nobody if there are none.
     pub openings: Option<Openings>,
+    /// Requests of each client in time.
+    pub rates: Rates,
     /// Addresses that stand for many clients.
     pub shared_addresses: Vec<Peer>,
     /// How long a WebSocket may have no key, no subscription and no request.

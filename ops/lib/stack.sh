@@ -143,6 +143,8 @@ stack_variables() { # RUN PART
     echo "LFG_FIRST_ADMIN=$(stack_first_admin "$1")"
     # Load tests open accounts from one address.
     echo "LFG_ACCOUNTS_PER_ADDRESS=1000000"
+    # All clients of a local stack have one address, the load test's hundreds among them.
+    echo "LFG_SHARED_ADDRESSES=${LFG_SHARED_ADDRESSES:-127.0.0.1}"
   fi
 }
 

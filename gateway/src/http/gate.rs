@@ -1,16 +1,18 @@
 //! The middleware of every request. Each step is bounded in time, and in number for each client
-//! (`shares`).
+//! (`shares`), and so is how fast a client may ask (`rates`).
 //!
-//!   head, body (receive) ─▶ the wanted position ─▶ signature ─▶ a place (admission) ─▶ handler ─▶ the place goes with the answer
+//!   head ─▶ rates ─▶ body (receive) ─▶ the wanted position ─▶ signature ─▶ a place (admission) ─▶ handler ─▶ the place goes with the answer
 //!
 //! A client that sends slowly or waits has no place among the requests in progress.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +20,7 @@ use futures_util::FutureExt;
 use metrics::{Histogram, histogram};
 use schemas::ids::LogPosition;
 use schemas::{AccountId, Shard};
+use service::serve::Pace;
 use tokio::time::{Instant, timeout};
 
 use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
@@ -27,10 +30,11 @@ use crate::http::auth;
 use crate::http::extract::QueryString;
 use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
-use crate::http::receive::receive;
-use crate::http::signed::verify;
+use crate::http::receive::{receive, refuse};
+use crate::http::signed::{has_signature, verify};
 use crate::progress::{NotReached, ReadModelProgress};
-use crate::shares::Asker;
+use crate::rates::{Demand, PAUSE};
+use crate::shares::{Asker, Rank};
 use crate::state::{GatewayState as Everything, Shared};
 
 /// The middleware.
@@ -84,23 +88,71 @@ fn is_urgent(method: &Method, route: Option<&MatchedPath>) -> bool {
 async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let is_urgent = is_urgent(&parts.method, parts.extensions.get());
-    let asker = auth::asker(&parts, state, is_urgent);
+    let mut asker = auth::asker(&parts, state, is_urgent);
+    let is_signed = has_signature(&parts.headers);
+    // A cancel does not wait for what its client did before.
+    if asker.rank != Rank::Urgent && !(is_urgent && is_signed) {
+        slowed(&parts).await;
+    }
+    let demand = demand(&parts, is_urgent);
+    let rates = &state.rates;
+    // Until the signature is verified, the account is unknown: the address must be welcome.
+    let welcome = if is_signed { rates.is_welcome(asker.owner, demand) } else { rates.admit(asker.owner, demand) };
+    if let Err(wait) = welcome {
+        return refuse(too_fast(&parts, wait), parts.version, body).await;
+    }
+    let mut counted = rates.count(asker.owner, demand);
     let bytes = match receive(state, asker, &parts, body).await {
         Ok(bytes) => bytes,
-        Err(refused) => return refused,
+        Err(refused) => {
+            counted.answered(refused.status());
+            return refused;
+        }
     };
+    // The handler reports a malformed query string, because it knows the route's parameters.
+    let at_least = QueryString::parse(&parts.uri, state.map).at_least;
+    if is_far(state, &at_least) {
+        counted.refused();
+        let detail = "the position is far beyond the end of the log";
+        return Problem::new(kinds::POSITION_NOT_REACHED).detail(detail).into_response();
+    }
     let served = async {
-        // The handler reports a malformed query string, because it knows the route's parameters.
-        let at_least = QueryString::parse(&parts.uri, state.map).at_least;
         view_reaches(state, asker, &at_least).await?;
         verify(state, &mut parts, &bytes)?;
-        let admitted = Admitted::take(state, auth::asker(&parts, state, is_urgent))?;
-        let is_read = matches!(parts.method, Method::GET | Method::HEAD) || parts.uri.path() == "/v1/orders/preview";
+        // Its account, if the signature or the wanted position has made it known.
+        asker = auth::asker(&parts, state, is_urgent);
+        counted.owner = asker.owner;
+        if is_signed {
+            rates.admit(asker.owner, demand).map_err(|wait| too_fast(&parts, wait))?;
+        }
+        let admitted = Admitted::take(state, asker)?;
         let request = Request::from_parts(parts, Body::from(bytes));
-        let response = admitted.serve(finished(next.run(request), is_read)).await?;
-        admitted.answer(response, is_read)
+        let response = admitted.serve(finished(next.run(request), demand.is_read())).await?;
+        admitted.answer(response, demand.is_read())
     };
-    served.await.unwrap_or_else(IntoResponse::into_response)
+    let response = served.await.unwrap_or_else(IntoResponse::into_response);
+    counted.answered(response.status());
+    response
+}
+
+fn demand(parts: &Parts, is_urgent: bool) -> Demand {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    Demand::of(&parts.method, route, is_urgent)
+}
+
+/// Waits if a request of the same connection was beyond a rate shortly before.
+async fn slowed(parts: &Parts) {
+    if let Some(pace) = parts.extensions.get::<Pace>() {
+        pace.wait().await;
+    }
+}
+
+/// Refuses a request that is beyond a rate, and slows its connection.
+fn too_fast(parts: &Parts, wait: Duration) -> Problem {
+    if let Some(pace) = parts.extensions.get::<Pace>() {
+        pace.hold(Instant::now() + PAUSE);
+    }
+    Problem::rate_limited(wait)
 }
 
 /// Runs the handler within its time. A panic becomes a 500.
@@ -114,6 +166,14 @@ async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Res
     }
 }
 
+/// Returns whether no gateway can have reported such a position. This one will not read that far in
+/// time.
+fn is_far(state: &Shared, at_least: &[LogPosition]) -> bool {
+    let ahead = |at: &LogPosition| at.sequence.saturating_sub(state.live.view().sequence(at.shard));
+    let is_read = |at: &LogPosition| !state.halted.contains(at.shard);
+    at_least.iter().any(|at| is_read(at) && ahead(at) > POSITION_AHEAD_MAX)
+}
+
 /// Waits until the view has reached the positions: keys and markets are looked up there.
 async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) -> Result<(), Problem> {
     let out_of_reach = || state.halted.out_of_reach(at_least, |shard| state.live.view().sequence(shard));
@@ -122,12 +182,6 @@ async fn view_reaches(state: &Shared, asker: Asker, at_least: &[LogPosition]) ->
     }
     if state.live.view().has_reached(at_least) {
         return Ok(());
-    }
-    // No gateway can have reported it, and this one will not read that far in time.
-    let is_far =
-        |at: &LogPosition| at.sequence.saturating_sub(state.live.view().sequence(at.shard)) > POSITION_AHEAD_MAX;
-    if at_least.iter().any(is_far) {
-        return Err(Problem::new(kinds::POSITION_NOT_REACHED).detail("the position is far beyond the end of the log"));
     }
     let _waits = to_wait(state, asker)?;
     let reached = state.live.wait(at_least, Instant::now() + POSITION_WITHIN).await;

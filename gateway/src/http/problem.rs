@@ -63,6 +63,8 @@ pub mod kinds {
         "accounts-limit",
         "The address has opened as many accounts lately as it may",
     );
+    pub const RATE_LIMITED: ProblemKind =
+        kind(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests in too short a time; nothing was done");
     pub const SCOPE_MISSING: ProblemKind = kind(StatusCode::FORBIDDEN, "scope-missing", "The key may not do this");
     pub const KEY_BOUND: ProblemKind =
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
@@ -332,6 +334,16 @@ impl Problem {
         Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others go on"))
     }
 
+    /// Creates the problem of a client that asks too fast; it may ask again after `wait`.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let mut problem = Self::new(kinds::RATE_LIMITED);
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let after = if seconds > 1 { HeaderValue::from(seconds) } else { RETRY_AFTER };
+        problem.0.headers.retain(|(name, _)| name != header::RETRY_AFTER);
+        problem.0.headers.push((header::RETRY_AFTER, after));
+        problem
+    }
+
     /// Creates the problem of a request with these faults.
     pub fn invalid(mut errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
@@ -483,6 +495,18 @@ mod tests {
             }
             assert_eq!(kind.code, rejection.name());
             assert!(!kind.title.is_empty());
+        }
+    }
+
+    #[test]
+    fn who_asks_too_fast_is_told_for_how_many_whole_seconds_to_wait() {
+        let after = |millis| {
+            let response = Problem::rate_limited(Duration::from_millis(millis)).into_response();
+            let told: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().cloned().collect();
+            (response.status().as_u16(), told)
+        };
+        for (millis, seconds) in [(0, "1"), (20, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")] {
+            assert_eq!(after(millis), (429, vec![HeaderValue::from_static(seconds)]));
         }
     }
 

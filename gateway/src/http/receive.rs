@@ -29,19 +29,24 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 /// it is read.
 pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Bytes, Response> {
     if let Err(problem) = check(parts) {
-        return Err(refused(problem, parts.version, discard(body).await));
+        return Err(refuse(problem, parts.version, body).await);
     }
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let Some(_place) = state.bodies.take(asker, 1) else {
-        return Err(refused(Problem::new(kinds::OVERLOADED), parts.version, discard(body).await));
+        return Err(refuse(Problem::new(kinds::OVERLOADED), parts.version, body).await);
     };
     match timeout(BODY_WITHIN, read(body)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err((problem, whole))) => Err(refused(problem, parts.version, whole)),
         Err(_) => Err(refused(Problem::new(kinds::REQUEST_TIMEOUT), parts.version, false)),
     }
+}
+
+/// Refuses a request whose body was not read.
+pub async fn refuse(problem: Problem, version: Version, body: Body) -> Response {
+    refused(problem, version, discard(body).await)
 }
 
 fn check(parts: &Parts) -> Result<(), Problem> {

@@ -95,9 +95,14 @@ pub fn verify(state: &Shared, parts: &mut Parts, body: &[u8]) -> Result<(), Prob
     Ok(())
 }
 
+/// Returns whether there is any header of a signature, valid or not.
+pub fn has_signature(headers: &HeaderMap) -> bool {
+    [KEY, TIMESTAMP, SIGNATURE].iter().any(|name| headers.contains_key(name))
+}
+
 /// Parses the headers; `None` if none of them is present.
 fn stamp(headers: &HeaderMap) -> Result<Option<Stamp>, Problem> {
-    if ![KEY, TIMESTAMP, SIGNATURE].iter().any(|name| headers.contains_key(name)) {
+    if !has_signature(headers) {
         return Ok(None);
     }
     let refused = |detail: &str| Problem::new(kinds::UNAUTHENTICATED).detail(detail);

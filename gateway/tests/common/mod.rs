@@ -37,6 +37,9 @@ pub const ADMIN_KEY: &str = "the admin's key of a test";
 pub const SECOND_ADMIN_KEY: &str = "the other admin's key of a test";
 pub const ORIGIN: &str = "https://allowed.example";
 
+/// No limit of a rate, in effect.
+const FAST: &str = "1000000";
+
 /// How long anything may take that is expected to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -88,6 +91,13 @@ impl Platform {
             ("LFG_FIRST_ADMIN", format!("1={}", to_hex(&Sha256::digest(ADMIN_KEY)))),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
             ("LFG_ACCOUNTS_PER_ADDRESS", "1000000".to_owned()),
+            // All clients of a test have one address, and come as fast as they can.
+            ("LFG_CONNECTIONS_PER_SECOND", FAST.to_owned()),
+            ("LFG_CONNECTIONS_BURST", FAST.to_owned()),
+            ("LFG_REFUSALS_PER_SECOND", FAST.to_owned()),
+            ("LFG_REFUSALS_BURST", FAST.to_owned()),
+            ("LFG_READS_PER_SECOND", FAST.to_owned()),
+            ("LFG_READS_BURST", FAST.to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
         ];

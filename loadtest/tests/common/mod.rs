@@ -139,6 +139,8 @@ impl Stack {
             .env("LFG_LISTEN", self.gateway.to_string())
             .env("LFG_ACCOUNTS_PER_ADDRESS", "1000000")
             .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
+            // All clients of a test have one address.
+            .env("LFG_SHARED_ADDRESSES", "127.0.0.1")
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());

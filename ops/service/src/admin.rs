@@ -43,6 +43,8 @@ const LIMITS: Limits = Limits {
     write_within: Duration::from_secs(10),
     drain_within: Duration::ZERO,
     streams: 8,
+    // Probes come from wherever operators are.
+    each_address_rate: None,
 };
 
 /// A running admin port. It serves until the runtime ends, so that probes see an orderly stop.

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod announce;
 pub mod backoff;
+pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod descriptors;

@@ -70,10 +70,11 @@ mod tests {
     use super::super::traffic::Traffic;
     use super::*;
     use std::future::poll_fn;
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn a_body_is_given_in_pieces_and_its_length_is_known() {
-        let traffic = Traffic::new();
+        let traffic = Traffic::new(0, Arc::default());
         let mut answer = AnswerBody::new(Body::from(vec![7; 2 * PIECE + 5]), traffic.begin());
         let mut lengths = Vec::new();
         assert_eq!(answer.size_hint().exact(), Some(2 * PIECE as u64 + 5));

@@ -1,14 +1,19 @@
-//! How many connections there are, in all and of each client.
+//! How many connections there are, in all and of each client, and how many a client may begin.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::traffic::Traffic;
+use super::traffic::{Idle, Traffic};
 use super::{Limits, Peer};
+use crate::buckets::Buckets;
 
 /// The open connections of a port.
 pub struct Connections {
     limits: Arc<Limits>,
+    /// Connections that each client may begin.
+    begun: Option<Buckets<Peer>>,
+    idle: Arc<Idle>,
     state: Mutex<State>,
 }
 
@@ -30,40 +35,49 @@ impl State {
         }
         Some(traffic)
     }
-
-    /// The connection that has been idle for longest leaves. False if none is idle.
-    fn make_room(&mut self) -> bool {
-        let idle = self.open.iter().filter_map(|(number, (_, traffic))| Some((traffic.idle_since()?, *number)));
-        let Some((_, number)) = idle.min() else { return false };
-        if let Some(traffic) = self.remove(number) {
-            traffic.leave();
-        }
-        true
-    }
 }
 
 impl Connections {
     pub fn new(limits: Arc<Limits>) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default() })
+        let begun = limits.each_address_rate.map(Buckets::new);
+        Arc::new(Self { limits, begun, idle: Arc::default(), state: Mutex::default() })
     }
 
     /// A place for a connection of this client, if there is one.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Option<Slot> {
         let is_shared = self.limits.shared_addresses.iter().any(|address| Peer::of(*address) == peer);
+        // The cheapest comes first: a client that comes and goes is not looked up in the table.
+        let is_too_fast = |begun: &Buckets<Peer>| begun.take(peer, NonZeroU32::MIN).is_err();
+        if !is_shared && self.begun.as_ref().is_some_and(is_too_fast) {
+            return None;
+        }
         let mut state = self.state();
         let of_peer = state.of_peers.get(&peer).copied().unwrap_or(0);
         if !is_shared && of_peer >= self.limits.each_address {
             return None;
         }
-        if state.open.len() >= self.limits.connections && !state.make_room() {
+        if state.open.len() >= self.limits.connections && !self.make_room(&mut state) {
             return None;
         }
-        let (number, traffic) = (state.next, Traffic::new());
+        let number = state.next;
+        let traffic = Traffic::new(number, Arc::clone(&self.idle));
         state.next += 1;
         state.open.insert(number, (peer, Arc::clone(&traffic)));
         *state.of_peers.entry(peer).or_default() += 1;
         drop(state);
         Some(Slot { connections: Arc::clone(self), number, traffic })
+    }
+
+    /// The connection that has been idle for longest leaves. False if none is idle.
+    fn make_room(&self, state: &mut State) -> bool {
+        while let Some(number) = self.idle.pop() {
+            // One that was made to leave may have ended a request since.
+            if let Some(traffic) = state.remove(number) {
+                traffic.leave();
+                return true;
+            }
+        }
+        false
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -86,6 +100,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.traffic.close();
         self.connections.state().remove(self.number);
     }
 }
@@ -93,13 +108,18 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::buckets::Rate;
+    use std::time::{Duration, Instant};
 
     fn peer(last: u8) -> Peer {
         Peer::of([192, 0, 2, last].into())
     }
 
     fn connections(connections: usize, each_address: usize) -> Arc<Connections> {
+        at_rate(connections, each_address, None)
+    }
+
+    fn at_rate(connections: usize, each_address: usize, each_address_rate: Option<Rate>) -> Arc<Connections> {
         let second = Duration::from_secs(1);
         Connections::new(Arc::new(Limits {
             connections,
@@ -110,6 +130,7 @@ mod tests {
             write_within: second,
             drain_within: second,
             streams: 1,
+            each_address_rate,
         }))
     }
 
@@ -123,7 +144,34 @@ mod tests {
         assert!(connections.admit(peer(1)).is_some());
         drop(others);
         let state = connections.state();
-        assert!(state.open.is_empty() && state.of_peers.is_empty());
+        assert!(state.open.is_empty() && state.of_peers.is_empty() && connections.idle.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_begins_so_many_a_second_and_an_address_of_many_as_many_as_there_are() {
+        let (per_second, burst) = (NonZeroU32::new(2).unwrap(), NonZeroU32::new(3).unwrap());
+        let connections = at_rate(64, 64, Some(Rate { per_second, burst }));
+        let admitted = |last| (0..10).filter(|_| connections.admit(peer(last)).is_some()).count();
+        assert_eq!((admitted(1), admitted(2), admitted(9)), (3, 3, 10));
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!((admitted(1), admitted(2)), (1, 1));
+    }
+
+    /// So many take far longer if each looks through the table.
+    #[tokio::test]
+    async fn room_is_made_without_searching_the_table() {
+        const ALL: usize = 32_768;
+        let (connections, start) = (connections(ALL, ALL), Instant::now());
+        let first: Vec<_> = (0..ALL).map(|_| connections.admit(peer(1)).unwrap()).collect();
+        // The half that was idle longest is busy.
+        let requests: Vec<_> = first.iter().take(ALL / 2).map(|slot| slot.traffic().begin()).collect();
+        let next: Vec<_> = (0..ALL / 2).map(|_| connections.admit(peer(2)).unwrap()).collect();
+        for slot in &first[ALL / 2..] {
+            slot.traffic().must_leave().await;
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        drop((requests, first, next));
+        assert!(connections.idle.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

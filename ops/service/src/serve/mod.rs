@@ -5,7 +5,7 @@
 //!
 //! | a connection                                        | ends                                             |
 //! |-----------------------------------------------------|--------------------------------------------------|
-//! | beyond the limit of its address                     | at once                                          |
+//! | beyond the limit of its address, or its rate        | at once                                          |
 //! | beyond the limit of all                             | takes the place of the one that is idle longest, |
 //! |                                                     | or ends at once                                  |
 //! | without a whole first request                       | after `first_within`                             |
@@ -38,9 +38,11 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::Shutdown;
+use crate::buckets::Rate;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
@@ -90,6 +92,8 @@ pub struct Limits {
     pub drain_within: Duration,
     /// Requests in progress on one HTTP/2 connection.
     pub streams: u32,
+    /// Connections that one address may begin.
+    pub each_address_rate: Option<Rate>,
 }
 
 /// Who is at the other end: an IPv4 address, or the first 64 bits of an IPv6 address, which one
@@ -104,6 +108,23 @@ impl Peer {
             IpAddr::V4(address) => Self(IpAddr::V4(address)),
             IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into())),
         }
+    }
+}
+
+/// The connection of a request, which can be slowed. An extension of every request.
+#[derive(Clone)]
+pub struct Pace(Arc<Traffic>);
+
+impl Pace {
+    /// The connection's requests are to wait until then.
+    pub fn hold(&self, until: Instant) {
+        self.0.hold(until);
+    }
+
+    /// Waits until requests of the connection are to be served. Over HTTP/1 the connection is not
+    /// read meanwhile.
+    pub async fn wait(&self) {
+        self.0.held().await;
     }
 }
 
@@ -178,6 +199,7 @@ impl Port {
         let (router, of_requests) = (self.router.clone(), Arc::clone(&traffic));
         let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Pace(Arc::clone(&of_requests)));
             answer(router.clone(), request, Arc::clone(&of_requests))
         });
         let connection = self.builder.serve_connection_with_upgrades(stream, service).into_owned();

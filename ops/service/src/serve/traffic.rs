@@ -1,6 +1,6 @@
 //! What goes on on one connection: requests in progress, and how far their answers are written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,8 +10,32 @@ use tokio::time::Instant;
 
 use super::Limits;
 
+/// The idle connections of a port, the one that is idle longest first.
+#[derive(Default)]
+pub struct Idle(Mutex<BTreeSet<(Instant, u64)>>);
+
+impl Idle {
+    /// Takes out the number of the connection that is idle longest.
+    pub fn pop(&self) -> Option<u64> {
+        self.all().pop_first().map(|(_, number)| number)
+    }
+
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeSet<(Instant, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// See the module.
 pub struct Traffic {
+    /// Among the connections of its port.
+    number: u64,
+    /// Locked after the state.
+    idle: Arc<Idle>,
     state: Mutex<State>,
     upgraded: AtomicBool,
     lingers: AtomicBool,
@@ -28,6 +52,15 @@ struct State {
     under_way: BTreeMap<u64, Option<Instant>>,
     /// It is being ended in order; by then, whatever goes on.
     until: Option<Instant>,
+    /// No request is served before.
+    held: Option<Instant>,
+    closed: bool,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && !self.closed
+    }
 }
 
 /// What ends a connection next if nothing happens, and when to look.
@@ -42,16 +75,21 @@ pub enum Due {
 }
 
 impl Traffic {
-    pub fn new() -> Arc<Self> {
+    /// A connection that is idle until its first request.
+    pub fn new(number: u64, idle: Arc<Idle>) -> Arc<Self> {
         let (since, under_way) = (Instant::now(), BTreeMap::new());
-        let state = State { spoke: false, since, next: 0, under_way, until: None };
+        idle.all().insert((since, number));
+        let state = State { spoke: false, since, next: 0, under_way, until: None, held: None, closed: false };
         let (upgraded, lingers) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { state: Mutex::new(state), upgraded, lingers, leave: Notify::new() })
+        Arc::new(Self { number, idle, state: Mutex::new(state), upgraded, lingers, leave: Notify::new() })
     }
 
     /// A request begins.
     pub fn begin(self: &Arc<Self>) -> RequestInProgress {
         let mut state = self.state();
+        if state.is_idle() {
+            self.idle.all().remove(&(state.since, self.number));
+        }
         let number = state.next;
         state.next += 1;
         state.spoke = true;
@@ -78,9 +116,31 @@ impl Traffic {
     }
 
     /// Since when nothing is in progress, if so.
+    #[cfg(test)]
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        (state.under_way.is_empty() && !self.is_upgraded()).then_some(state.since)
+        self.idle.all().contains(&(state.since, self.number)).then_some(state.since)
+    }
+
+    /// The socket is closed: it is no longer among the idle ones.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        self.idle.all().remove(&(state.since, self.number));
+    }
+
+    /// No request is served before.
+    pub fn hold(&self, until: Instant) {
+        let mut state = self.state();
+        state.held = state.held.max(Some(until));
+    }
+
+    /// Waits until requests are served.
+    pub async fn held(&self) {
+        let until = self.state().held;
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
+        }
     }
 
     /// Ends the connection for another one's sake.
@@ -142,9 +202,13 @@ impl RequestInProgress {
 
 impl Drop for RequestInProgress {
     fn drop(&mut self) {
-        let mut state = self.traffic.state();
+        let traffic = &self.traffic;
+        let mut state = traffic.state();
         state.under_way.remove(&self.number);
         state.since = Instant::now();
+        if state.is_idle() && !traffic.is_upgraded() {
+            traffic.idle.all().insert((state.since, traffic.number));
+        }
     }
 }
 
@@ -164,12 +228,13 @@ mod tests {
             write_within: 2 * SECOND,
             drain_within: SECOND,
             streams: 1,
+            each_address_rate: None,
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_waited_for_is_the_first_request_then_the_next_and_then_each_answer() {
-        let (traffic, limits, start) = (Traffic::new(), limits(), Instant::now());
+        let (traffic, limits, start) = (Traffic::new(0, Arc::default()), limits(), Instant::now());
         assert_eq!(traffic.due(&limits), Due::Silent(start + SECOND));
         let (one, two) = (traffic.begin(), traffic.begin());
         // Being made: the handler bounds it.
@@ -186,7 +251,24 @@ mod tests {
         drop(two);
         assert_eq!(traffic.due(&limits), Due::Idle(stalled + 6 * SECOND));
         assert_eq!(traffic.idle_since(), Some(stalled + SECOND));
+        let switched = traffic.begin();
         traffic.upgrade();
+        drop(switched);
         assert_eq!(traffic.idle_since(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_held_serves_later_and_one_that_is_closed_is_not_idle() {
+        let (idle, start) = (Arc::new(Idle::default()), Instant::now());
+        let traffic = Traffic::new(0, Arc::clone(&idle));
+        traffic.hold(start + SECOND);
+        // It ends nothing earlier.
+        traffic.hold(start);
+        traffic.held().await;
+        assert_eq!(start.elapsed(), SECOND);
+        let last = traffic.begin();
+        traffic.close();
+        drop(last);
+        assert!(idle.is_empty());
     }
 }

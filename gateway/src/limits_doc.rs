@@ -9,7 +9,6 @@ use clap::CommandFactory;
 use crate::config::{self, GatewayCli};
 use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
-use crate::openings::OPENERS_MAX;
 use crate::rates;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
@@ -68,7 +67,6 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
         ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
-        ("OPENERS_MAX", OPENERS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
         ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),

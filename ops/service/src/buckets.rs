@@ -43,14 +43,20 @@ pub struct Buckets<K: Hash + Eq + Clone> {
 impl<K: Hash + Eq + Clone> Buckets<K> {
     /// Creates full buckets for everybody.
     pub fn new(rate: Rate) -> Self {
-        Self::of_at_most(OWNERS_MAX, rate)
+        Self::of_at_most(OWNERS_MAX, Quota::per_second(rate.per_second).allow_burst(rate.burst))
     }
 
-    fn of_at_most(owners: usize, rate: Rate) -> Self {
+    /// Creates full buckets of `burst` tokens for everybody; an empty one is full again after `within`.
+    pub fn slow(burst: NonZeroU32, within: Duration) -> Self {
+        let each = (within / burst.get()).max(Duration::from_nanos(1));
+        let quota = Quota::with_period(each).expect("it is not zero");
+        Self::of_at_most(OWNERS_MAX, quota.allow_burst(burst))
+    }
+
+    fn of_at_most(owners: usize, quota: Quota) -> Self {
         let store = Store { owners, state: Mutex::new(State { times: HashMap::new(), rest: None }) };
-        let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         let limiter = RateLimiter::new(quota, store, TokioClock(Instant::now()));
-        Self { limiter, burst: rate.burst, swept: Mutex::new(Instant::now()) }
+        Self { limiter, burst: quota.burst_size(), swept: Mutex::new(Instant::now()) }
     }
 
     /// Takes so many tokens, at most what a full bucket holds. An error says when they would be
@@ -180,7 +186,7 @@ mod tests {
     }
 
     fn buckets(owners: usize) -> Buckets<u8> {
-        Buckets::of_at_most(owners, Rate { per_second: many(10), burst: many(4) })
+        Buckets::of_at_most(owners, Quota::per_second(many(10)).allow_burst(many(4)))
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use crate::cost::Watched;
 use crate::error::Error;
 use crate::people::GatewayArgs;
-use crate::report;
+use crate::say::say;
 use attack::{Attack, AttackArgs, Target};
 use memory::Memory;
 use stage::AttackStage;
@@ -87,7 +87,7 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
         held &= outcome.complaints().is_empty();
         outcome.say();
     }
-    report::say!("\n{}", if held { "The victim felt nothing." } else { "The victim felt some of them." });
+    say!("\n{}", if held { "The victim felt nothing." } else { "The victim felt some of them." });
     Ok(held)
 }
 
@@ -125,7 +125,7 @@ pub async fn attack(args: &AttackArgs) -> Result<bool, Error> {
 }
 
 fn say_heading() {
-    report::say!(
+    say!(
         "\n  {:<20}{:>13}{:>10}{:>14}{:>10}{:>10}   {}",
         "attack",
         "p50 ms peace",
@@ -143,7 +143,7 @@ impl AttackResult {
         let memory = memory.map_or_else(String::new, |memory| memory.to_string());
         let complaints = self.complaints();
         let verdict = if complaints.is_empty() { String::new() } else { format!("   FELT: {}", complaints.join(", ")) };
-        report::say!(
+        say!(
             "  {:<20}{:>13.1}{:>10.1}{:>14.1}{:>10.1}{:>10}   {memory}{verdict}",
             attack.name(),
             peace.median(),
@@ -153,7 +153,7 @@ impl AttackResult {
             war.refused,
         );
         for (what, count) in &war.refusals {
-            report::say!("    {count} × {what}");
+            say!("    {count} × {what}");
         }
     }
 

@@ -2,9 +2,9 @@
 //! documented in the projection that writes it (`projections/src/redis/keys.rs`); this program, a
 //! black box, relies on that documentation and not on its code.
 
+mod fields;
 mod found;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -13,9 +13,11 @@ use fred::types::InfoKind;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy};
 use schemas::Shard;
 
+use self::fields::{RedisFields, number};
 use self::found::Found;
 use super::Check;
-use super::settle::{Heads, ReadModelError};
+use super::heads::Heads;
+use super::read_model_error::ReadModelError;
 use crate::fold::Fold;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +28,6 @@ pub struct Redis {
     prefix: String,
     shards: u16,
 }
-
-type RedisFields = HashMap<String, String>;
 
 impl Redis {
     /// Connects.
@@ -115,14 +115,6 @@ fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
     let byte = |at: usize| u8::from_str_radix(chain.get(at..at + 2)?, 16).ok();
     let chain = (0..chain.len()).step_by(2).map(byte).collect::<Option<_>>()?;
     Some((sequence.parse().ok()?, chain))
-}
-
-fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, ReadModelError> {
-    text.parse().map_err(|_| nonsense(key, "a number", text))
-}
-
-fn nonsense(key: &str, what: &str, value: &str) -> ReadModelError {
-    ReadModelError::Nonsense(format!("{key}: {what} is {value}"))
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 //! exact position. A read of all shards is one call as well, unless Redis is a cluster ([`call`]).
 
 mod call;
+mod error;
+mod fields;
 mod wallet;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +25,12 @@ use serde::Serialize;
 use service::{Shutdown, eviction};
 use tokio::sync::watch;
 
-use crate::fresh::{Behind, Fresh};
+use crate::fresh::Fresh;
 use crate::shapes::{iso, iso_or_null, text};
 
 use call::{Script, WantedKeys};
+pub use error::ReadError;
+use fields::{RedisHash, integer, price, time};
 
 pub use wallet::{AccountStatus, Wallet};
 
@@ -41,40 +45,6 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// The same where an operator must act.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why Redis did not answer. Retry later, except for `Evicts` and `Impossible`: an operator must
-/// act.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// Redis cannot be reached, or failed.
-    #[error("Redis: {0}")]
-    Redis(#[from] fred::error::Error),
-    /// There was no connection yet since the start; the text says why.
-    #[error("no connection yet: {0}")]
-    NotConnected(Arc<str>),
-    /// The shard is being rebuilt, or was never written.
-    #[error("the read model of shard {0} is not complete")]
-    Incomplete(Shard),
-    /// Redis is too far behind the log.
-    #[error(transparent)]
-    Behind(#[from] Behind),
-    /// Redis evicts keys; the message says what to do.
-    #[error("{0}")]
-    Evicts(String),
-    /// A value that the projection does not write.
-    #[error("Redis has an impossible {0}")]
-    Impossible(&'static str),
-}
-
-impl ReadError {
-    /// Returns true if the error may end by itself: Redis cannot be reached, or is starting.
-    pub fn may_wait(&self) -> bool {
-        use fred::error::ErrorKind::{Auth, Config, InvalidArgument, InvalidCommand, Url};
-        let by_hand =
-            |error: &fred::error::Error| matches!(error.kind(), Auth | Config | InvalidArgument | InvalidCommand | Url);
-        matches!(self, Self::Redis(error) if !by_hand(error))
-    }
-}
 
 /// The Redis read models under one prefix.
 #[derive(Clone)]
@@ -141,8 +111,6 @@ pub struct Holding {
     /// NO contracts reserved by resting sells.
     pub no_reserved: u64,
 }
-
-type RedisHash = HashMap<String, String>;
 
 impl ReadModels {
     /// Connects in the background, for as long as it takes. Broken connections reconnect by
@@ -379,19 +347,6 @@ fn reached(shard: Shard, progress: Option<&str>) -> Result<LogPosition, ReadErro
     let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
     let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());
     sequence.map(|sequence| LogPosition { shard, sequence }).ok_or(ReadError::Incomplete(shard))
-}
-
-fn integer(hash: &RedisHash, field: &'static str) -> Result<Option<i64>, ReadError> {
-    let parse = |text: &String| text.parse().map_err(|_| ReadError::Impossible(field));
-    hash.get(field).map(parse).transpose()
-}
-
-fn price(ticks: i64) -> Result<Price, ReadError> {
-    u16::try_from(ticks).ok().and_then(Price::new).ok_or(ReadError::Impossible("price"))
-}
-
-fn time(millis: i64) -> Result<Timestamp, ReadError> {
-    u64::try_from(millis).map(Timestamp).map_err(|_| ReadError::Impossible("time"))
 }
 
 /// Adds fields `MARKET:PART`.

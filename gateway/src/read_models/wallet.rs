@@ -2,7 +2,8 @@
 
 use schemas::{AccountLimits, Credits, Timestamp};
 
-use super::{ReadError, RedisHash, integer, time};
+use super::error::ReadError;
+use super::fields::{RedisHash, integer, time};
 
 /// An account's wallet: the sum of its purses, one on each shard where it trades.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

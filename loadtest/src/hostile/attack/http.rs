@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::Attacker;
+use super::attacker::Attacker;
 
 /// How long a connection is held at most, if it is not cut.
 const HOLD: Duration = Duration::from_secs(3_600);

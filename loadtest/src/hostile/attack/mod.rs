@@ -1,5 +1,6 @@
 //! What an attacker does. Each attack is cheap for one client; all are bounded by their time.
 
+mod attacker;
 mod http;
 mod http2;
 mod sockets;
@@ -7,13 +8,12 @@ mod sockets;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::error::Error;
+use attacker::Attacker;
+pub use attacker::Target;
 
-/// Where attackers come from: an address that the victim does not have.
-const ADDRESS: &str = "127.0.0.66:0";
+use crate::error::Error;
 
 /// An attack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -53,20 +53,6 @@ impl Attack {
     }
 }
 
-/// What an attacker knows of its target.
-#[derive(Clone, Debug, Args)]
-pub struct Target {
-    /// The gateway, `http://host:port`.
-    #[arg(long)]
-    pub url: String,
-    /// The market with the deep book.
-    #[arg(long)]
-    pub deep: String,
-    /// The attacker's own API key.
-    #[arg(long, env = "LFG_ATTACKER_KEY", hide_env_values = true)]
-    pub key: String,
-}
-
 /// `loadtest attack`: for `hostile` alone.
 #[derive(Clone, Debug, Args)]
 pub struct AttackArgs {
@@ -77,26 +63,6 @@ pub struct AttackArgs {
     /// Seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-}
-
-/// One of an attack's clients: where, and with what.
-#[derive(Clone)]
-pub struct Attacker {
-    authority: String,
-    target: Target,
-}
-
-impl Attacker {
-    /// A connection from the attackers' address.
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(ADDRESS.parse().map_err(std::io::Error::other)?)?;
-        let address = tokio::net::lookup_host(&self.authority).await?.find(std::net::SocketAddr::is_ipv4);
-        let address = address.ok_or_else(|| std::io::Error::other("no IPv4 address"))?;
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
 }
 
 /// After a connection that was refused or cut, before the next.

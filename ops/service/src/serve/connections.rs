@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::limits::Limits;
+use super::peer::Peer;
 use super::traffic::Traffic;
-use super::{Limits, Peer};
 
 /// The open connections of a port.
 pub struct Connections {

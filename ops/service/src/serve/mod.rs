@@ -18,11 +18,12 @@
 
 mod answer;
 mod connections;
+mod limits;
+mod peer;
 mod stream;
 mod traffic;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ use crate::Shutdown;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
+pub use limits::Limits;
+pub use peer::Peer;
 use stream::Stream;
 use traffic::{Due, Traffic};
 
@@ -69,43 +72,6 @@ pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
 /// on a connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
-
-/// What connections of a port may do.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at the same time.
-    pub connections: usize,
-    /// Of these, connections of one address ([`Peer`]).
-    pub each_address: usize,
-    /// Addresses that stand for many clients, as a load balancer's does: they are bound by
-    /// `connections` alone.
-    pub shared_addresses: Vec<IpAddr>,
-    /// From the connection to the first request's whole head.
-    pub first_within: Duration,
-    /// Without a request in progress.
-    pub idle_within: Duration,
-    /// Without progress of an answer that is being written.
-    pub write_within: Duration,
-    /// How long requests in progress may take to end when the process stops.
-    pub drain_within: Duration,
-    /// Requests in progress on one HTTP/2 connection.
-    pub streams: u32,
-}
-
-/// Who is at the other end: an IPv4 address, or the first 64 bits of an IPv6 address, which one
-/// client has to itself. An extension of every request.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Peer(IpAddr);
-
-impl Peer {
-    /// The client of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(IpAddr::V4(address)),
-            IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into())),
-        }
-    }
-}
 
 /// Serves until the shutdown; then lets the requests in progress end, a bounded time.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {

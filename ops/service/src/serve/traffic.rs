@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Limits;
+use super::limits::Limits;
 
 /// See the module.
 pub struct Traffic {

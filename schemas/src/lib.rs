@@ -38,6 +38,7 @@ pub mod order;
 pub mod origin;
 pub mod part;
 pub mod purse;
+pub mod read_models;
 pub mod reading;
 pub mod record;
 pub mod rejection;

@@ -22,6 +22,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::LogPosition;
+use schemas::read_models::TABLES_PROJECTION as PROJECTION;
 use service::{ReadinessPart, Shutdown};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
@@ -41,9 +42,6 @@ const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_on
 
 const WAIT_WITHIN: Duration = Duration::from_secs(1);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// The name of the Postgres projection in `progress`.
-const PROJECTION: &str = "tables";
 
 /// The pool.
 #[derive(Clone)]

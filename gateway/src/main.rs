@@ -11,6 +11,7 @@
 //! [`store`] holds what the log says, and may be lost at any time.
 
 mod answers;
+mod asker;
 mod batch;
 mod begin;
 mod books;

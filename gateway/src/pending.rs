@@ -24,7 +24,7 @@ use schemas::{CommandId, Event, Outcome, PurseInstruction, Shard};
 use tokio::sync::mpsc;
 
 use crate::command_result::{CommandResult, places, repeated};
-use crate::standing::SILENT_AFTER;
+use crate::quiet::SILENT_AFTER;
 
 /// The most results that wait for one handler: as many as its requests and its account's parked
 /// requests can cause. Results beyond that are dropped, and the client has to look them up.

@@ -35,10 +35,11 @@ use std::time::{Duration, Instant};
 
 use schemas::Shard;
 
-use crate::standing::SILENT_AFTER;
-
 /// The age of a shard's last outcome after which a gateway may send an announcement.
 pub const ASKS_AFTER: Duration = Duration::from_secs(20);
+
+/// A shard that has decided nothing for this long while commands wait counts as dead.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// What to do about a shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -28,11 +28,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::db::Database;
 use crate::fresh::Fresh;
 use crate::pending::{Open, PendingCommands};
-use crate::quiet::{self, IdleShard};
+use crate::quiet::{self, IdleShard, SILENT_AFTER};
 use crate::read_models::ReadModels;
-
-/// A shard that has decided nothing for this long while commands wait counts as dead.
-pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

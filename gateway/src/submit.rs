@@ -14,10 +14,11 @@ use schemas::{Command, CommandId, CommandRecord, Shard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::asker;
 use crate::command_result::CommandResult;
 use crate::config::REQUEST_PARTS;
 use crate::halted::HaltedShards;
-use crate::http::{admission, origin};
+use crate::http::origin;
 use crate::pending::PendingCommands;
 use crate::producer::{Delivery, Producer};
 use crate::shares::Shares;
@@ -161,7 +162,7 @@ impl Submitter {
     }
 
     async fn hold(&self, exchange: &mut Exchange<'_, impl Gather>, commands: Vec<(Shard, Command)>, deadline: Instant) {
-        let Some(_permits) = self.permits.take(admission::asker(), commands.len()) else {
+        let Some(_permits) = self.permits.take(asker::asker(), commands.len()) else {
             for (shard, _) in commands {
                 exchange.lose(shard, SubmitError::Overloaded);
             }

@@ -14,11 +14,13 @@ use crate::drive::{self, DriveSetup, Driven};
 use crate::error::Error;
 use crate::floor::{self, Floor};
 use crate::listen::Listeners;
-use crate::log::{AuditedLog, LogError};
+use crate::log::AuditedLog;
+use crate::log_error::LogError;
 use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing};
 use crate::phase::Phase;
 use crate::plan::{self, CANCELS_PER_ORDER, Shape};
-use crate::report::{self, LatencyRow, grouped};
+use crate::report::{self, LatencyRow};
+use crate::say::{grouped, say};
 use crate::verify::settle::{SettleTimes, VerifiedStores};
 use crate::verify::{self, Check, MAY_BE_EMPTY};
 
@@ -206,14 +208,10 @@ impl DemoRun {
         report::heading("Answers");
         report::answers(&driven.answers);
         if driven.idle_cancels > 0 {
-            report::say!("            {} cancels had no order to cancel", grouped(driven.idle_cancels));
+            say!("            {} cancels had no order to cancel", grouped(driven.idle_cancels));
         }
         let heard = grouped(self.listeners.messages());
-        report::say!(
-            "  {:<9} {heard} messages received on {} connections",
-            "WebSocket",
-            self.listeners.feeds().count()
-        );
+        say!("  {:<9} {heard} messages received on {} connections", "WebSocket", self.listeners.feeds().count());
     }
 }
 
@@ -256,7 +254,7 @@ pub async fn run(args: &DemoArgs) -> Result<bool, Error> {
         1 => format!("and {} cancels/s", grouped(u64::from(args.rate) / 5)),
         batch => format!("in batches of {batch}"),
     };
-    report::say!(
+    say!(
         "LFG load test: {} orders/s ({beside}) for {} s in an open loop, {} markets, {} accounts\n",
         grouped(args.rate.into()),
         args.seconds,

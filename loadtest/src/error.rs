@@ -4,10 +4,10 @@ use crate::api::ApiError;
 use crate::cost::CostError;
 use crate::floor::FloorError;
 use crate::listen::ListenError;
-use crate::log::LogError;
+use crate::log_error::LogError;
 use crate::people::PeopleError;
 use crate::seed::SeedError;
-use crate::verify::settle::ReadModelError;
+use crate::verify::read_model_error::ReadModelError;
 
 /// Why a load test could not be completed.
 #[derive(Debug, thiserror::Error)]

@@ -6,32 +6,16 @@
 use std::time::{Duration, Instant};
 
 use schemas::Shard;
-use schemas::reading::{BrokenLog, Checkpoint, LogReader, ReadRecord};
+use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::shard_map::ShardMap;
 use service::LogArgs;
-use service::kafka::{ConsumerProfile as Tuning, EventsTail, KafkaFault, quarantine};
+use service::kafka::{ConsumerProfile as Tuning, EventsTail, quarantine};
 
 use crate::fold::Fold;
+use crate::log_error::{LogError, PATIENCE};
 use crate::phase::Phase;
 
-/// How long to wait for a log that has more records but delivers none.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 const POLL: Duration = Duration::from_millis(100);
-
-/// Why the log cannot be read to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// Kafka failed.
-    #[error(transparent)]
-    Kafka(#[from] KafkaFault),
-    /// The log violates the read rule.
-    #[error(transparent)]
-    Broken(#[from] BrokenLog),
-    /// The log has more records, but Kafka delivers none.
-    #[error("the events log delivered nothing for {} s although it has more", PATIENCE.as_secs())]
-    Stalled,
-}
 
 /// The events log and its fold so far.
 pub struct AuditedLog {

@@ -27,11 +27,13 @@ mod hostile;
 mod latency;
 mod listen;
 mod log;
+mod log_error;
 mod pace;
 mod people;
 mod phase;
 mod plan;
 mod report;
+mod say;
 mod search;
 mod seed;
 mod verify;
@@ -44,6 +46,7 @@ use service::LogArgs;
 
 use demo::{DemoArgs, ReadModelArgs};
 use error::Error;
+use say::{grouped, say};
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Drives the exchange as clients do, and verifies the results")]
@@ -126,7 +129,7 @@ async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
     report::heading("Latency of the bare loop through Kafka, in ms");
     report::latencies(&[report::LatencyRow { name: "floor", took: floor.took, latencies: &floor.latencies }]);
     if floor.lost > 0 {
-        report::say!("\n{} records were lost.", report::grouped(floor.lost));
+        say!("\n{} records were lost.", grouped(floor.lost));
     }
     Ok(floor.lost == 0)
 }

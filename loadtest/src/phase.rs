@@ -13,10 +13,7 @@ use schemas::{AccountId, Command, CommandRecord, Event, Outcome, Shard};
 use service::LogArgs;
 use service::kafka::{ConsumerProfile, EventsTail, KafkaFault, consumer_config};
 
-use crate::log::LogError;
-
-/// How long to wait for a commands topic that has more records but delivers none.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::log_error::{LogError, PATIENCE};
 
 const POLL: Duration = Duration::from_millis(100);
 

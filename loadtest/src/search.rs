@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::log::AuditedLog;
 use crate::people::GatewayArgs;
 use crate::plan::Shape;
-use crate::report::{self, grouped};
+use crate::report;
+use crate::say::{grouped, say};
 
 /// The maximum number of steps.
 const STEPS_MAX: u32 = 12;
@@ -59,17 +60,9 @@ fn next(held: Option<f64>, failed: Option<f64>, from: f64) -> Option<f64> {
 
 /// Runs the search. Returns true if some rate passes and all checks pass.
 pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
-    report::say!("LFG rate search: steps of {} s, p99 below {} ms\n", args.seconds, args.p99);
+    say!("LFG rate search: steps of {} s, p99 below {} ms\n", args.seconds, args.p99);
     let run = DemoRun::prepare(&args.gateway, &args.crowd).await?;
-    report::say!(
-        "\n  {:>9}{:>11}{:>9}{:>9}{:>9}{:>9}",
-        "orders/s",
-        "answered/s",
-        "p50 ms",
-        "p99 ms",
-        "max ms",
-        "failed"
-    );
+    say!("\n  {:>9}{:>11}{:>9}{:>9}{:>9}{:>9}", "orders/s", "answered/s", "p50 ms", "p99 ms", "max ms", "failed");
     let (mut held, mut failed, mut steps) = (None, None, Steps::default());
     for _ in 0..STEPS_MAX {
         let Some(rate) = next(held, failed, f64::from(args.from)) else { break };
@@ -79,13 +72,13 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
         steps.add(driven, planned);
     }
     let Some(all) = steps.driven else { return Ok(false) };
-    report::say!("");
+    say!("");
     let checks = run.verify(&mut AuditedLog::open(&args.log)?, &args.log, &args.models, &all).await?;
     run.tell_answers(&all);
     let sound = report::checks(&checks);
     match held {
-        Some(rate) => report::say!("\nSustained: {rate:.0} orders/s with p99 below {} ms.", args.p99),
-        None => report::say!("\nNo rate was sustained, down to {:.0} orders/s.", failed.unwrap_or_default()),
+        Some(rate) => say!("\nSustained: {rate:.0} orders/s with p99 below {} ms.", args.p99),
+        None => say!("\nNo rate was sustained, down to {:.0} orders/s.", failed.unwrap_or_default()),
     }
     Ok(sound && held.is_some())
 }
@@ -129,7 +122,7 @@ fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
     let failed = driven.answers.iter().filter(|answer| answer.result.is_failure()).count() as u64 + driven.unsent;
     let p99 = driven.orders.quantile_ms(0.99).max(driven.cancels.quantile_ms(0.99));
     let holds = failed == 0 && p99 < f64::from(limit_ms);
-    report::say!(
+    say!(
         "  {:>9.0}{:>11.0}{:>9.2}{:>9.2}{:>9.2}{:>9}   {}",
         rate,
         driven.orders.count() as f64 / driven.took.as_secs_f64(),

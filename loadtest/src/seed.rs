@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiConnection, ApiError};
 use crate::people::{GatewayArgs, PeopleError, TestAccount, TestAdmin, TestListing, TestMarket};
+use crate::say::say;
 
 const ACCOUNTS: usize = 3;
 const CREDITS: u32 = 10_000;
@@ -175,15 +176,15 @@ fn write(path: &Path, demo: &Demo) -> Result<(), SeedError> {
 
 fn say(demo: &Demo, reused: bool, path: &Path) {
     let whence = if reused { "of an earlier run" } else { "new, with 10,000 credits each" };
-    crate::report::say!("accounts, {whence}:");
+    say!("accounts, {whence}:");
     for account in &demo.accounts {
-        crate::report::say!("  {}", account.account_id);
+        say!("  {}", account.account_id);
     }
-    crate::report::say!("markets, open:");
+    say!("markets, open:");
     for market in &demo.markets {
-        crate::report::say!("  {:<16} {}", market.ticker, market.market_id);
+        say!("  {:<16} {}", market.ticker, market.market_id);
     }
-    crate::report::say!("keys in {}", path.display());
+    say!("keys in {}", path.display());
 }
 
 /// Most of these errors begin as an `ApiError`.

@@ -181,7 +181,7 @@ fn cpu(pid: u32) -> Duration {
 
 async fn offset(stack: &Stack, sink: &str, shard: Shard) -> usize {
     if sink == "redis" {
-        let keys = projections::redis::keys::RedisKeys::new(&stack.log.topic_prefix, shard);
+        let keys = schemas::read_models::RedisKeys::new(&stack.log.topic_prefix, shard);
         let progress: String = fred::prelude::KeysInterface::get(&stack.redis, keys.progress()).await.unwrap();
         return progress.split(':').next().unwrap().parse().unwrap();
     }

@@ -8,7 +8,7 @@
 //! | `fold`     | outcomes → row changes; pure                                          |
 //! | `sink`     | the interface of a store                                              |
 //! | `postgres` | tables: one transaction per batch                                     |
-//! | `redis`    | read models: one script call per batch; `redis::keys` names them      |
+//! | `redis`    | read models: one script call per batch; `schemas::read_models` names them |
 //! | `run`      | tails, queues, batches, recovery, metrics                             |
 //! | `migrate`  | tables, partitions and indexes of a database                          |
 //!

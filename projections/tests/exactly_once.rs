@@ -20,7 +20,7 @@ use common::random::Random;
 use common::stack::{Stack, dump_postgres, until};
 use common::worker::Worker;
 use fred::interfaces::HashesInterface as _;
-use projections::redis::keys::RedisKeys;
+use schemas::read_models::RedisKeys;
 use schemas::{AccountId, MarketEventId, MarketId, Shard, Timestamp};
 
 const SHARDS: u16 = 3;
@@ -158,7 +158,7 @@ async fn check_truth(stack: &Stack, exchange: &Exchange) {
     for (market, id) in exchange.markets.keys().map(|id| (exchange.market_home(*id), *id)) {
         let keys = RedisKeys::new(&stack.log.topic_prefix, market);
         let book: BTreeMap<String, u64> = stack.redis.hgetall(keys.book(id)).await.unwrap();
-        let level = |((side, price), n): ((_, _), u64)| (projections::redis::keys::level(side, price), n);
+        let level = |((side, price), n): ((_, _), u64)| (schemas::read_models::redis_keys::level(side, price), n);
         let expected: BTreeMap<String, u64> = exchange.levels(id).into_iter().map(level).collect();
         assert_eq!(book, expected, "book of {id}");
     }

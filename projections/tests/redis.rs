@@ -20,8 +20,8 @@ use fred::prelude::*;
 use own_redis::OwnRedis;
 use projections::fold::{LastChange, PurseDelta, RowChanges};
 use projections::redis::RedisSink;
-use projections::redis::keys::RedisKeys;
 use projections::sink::{Sink as _, SinkError, WriterId};
+use schemas::read_models::RedisKeys;
 use schemas::{AccountId, Cause, Credits, Outcome, Shard, Timestamp, reading};
 
 const SHARDS: u16 = 2;

@@ -22,11 +22,11 @@ use common::worker::Worker;
 use fred::interfaces::ClientInterface as _;
 use fred::prelude::KeysInterface as _;
 use fred::types::Value;
-use projections::redis::keys::RedisKeys;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::event::{CancelReason, OrderPlaced};
+use schemas::read_models::RedisKeys;
 use schemas::text::Ticker;
 use schemas::{
     About, AccountId, AdminId, CommandId, Credits, EngineId, Entry, Event, FeeRate, Instructions, Listing, MarketId,

@@ -6,7 +6,6 @@
 
 use crate::ids::MarketEventId;
 use crate::limits::{MARKET_SOURCES_MAX, MARKET_TAGS_MAX};
-use crate::market::Listing;
 use crate::text::{Clarification, Label, Question, Rules, Source, UnknownName};
 use crate::time::Timestamp;
 
@@ -158,34 +157,6 @@ impl MarketAddition {
     /// Returns true if it adds nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// Applies the events of a market's life to its listing, for every reader that shows it.
-impl Listing {
-    /// Applies an edit.
-    pub fn edit(&mut self, edit: &MarketEdit) {
-        let MarketEdit { question, rules, sources, category, tags, event, opens, expiry } = edit.clone();
-        let about = std::sync::Arc::make_mut(&mut self.about);
-        about.question = question.unwrap_or_else(|| about.question.clone());
-        about.rules = rules.unwrap_or_else(|| about.rules.clone());
-        about.sources = sources.unwrap_or_else(|| about.sources.clone());
-        about.category = category.unwrap_or_else(|| about.category.clone());
-        about.tags = tags.unwrap_or_else(|| about.tags.clone());
-        about.event = event.unwrap_or(about.event);
-        self.opens = opens.unwrap_or(self.opens);
-        self.expiry = expiry.unwrap_or(self.expiry);
-    }
-
-    /// Adds sources and tags. Returns `None` and changes nothing if the market would have too many,
-    /// or one twice; no engine writes such an addition. (A clarification is kept outside the
-    /// listing, with its time.)
-    #[must_use]
-    pub fn add(&mut self, addition: &MarketAddition) -> Option<()> {
-        let (sources, tags) = (self.about.sources.with(&addition.sources)?, self.about.tags.with(&addition.tags)?);
-        let about = std::sync::Arc::make_mut(&mut self.about);
-        (about.sources, about.tags) = (sources, tags);
-        Some(())
     }
 }
 

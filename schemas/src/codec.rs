@@ -1,10 +1,6 @@
 //! The byte format of the log: one version byte, then [frames](crate::frame) of `bincode` with
 //! fixed-width little-endian integers.
 //!
-//! A record of the commands topic: version (1 byte), the command's id (16), a frame with the
-//! command; then, if the request has an [`Origin`], a frame of kind 1 with it. Readers skip frames
-//! of other kinds there.
-//!
 //! Decoding is total: bad bytes give an error, never a panic and never unbounded memory.
 //! `tests/golden.rs` has golden bytes of every kind of record; they never change within a version.
 
@@ -13,12 +9,8 @@ use bincode::de::DecoderImpl;
 use bincode::de::read::SliceReader;
 use bincode::{Decode, Encode};
 
-use crate::command::{Command, CommandRecord};
-use crate::frame;
-use crate::ids::CommandId;
+use crate::build::Build;
 use crate::limits::RECORD_BYTES_MAX;
-use crate::origin::Origin;
-use crate::record::Build;
 
 /// The version byte in front of every record.
 pub const VERSION: u8 = 3;
@@ -29,9 +21,6 @@ const DECODE_BYTES_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::legacy().with_limit::<DECODE_BYTES_MAX>();
-
-/// The kind of the frame after a command that contains its origin.
-const KIND_ORIGIN: u16 = 1;
 
 /// Bytes that are not a valid record. Never retry: the same bytes fail again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -102,51 +91,6 @@ pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError
 #[cold]
 fn malformed(error: bincode::error::DecodeError) -> DecodeError {
     DecodeError::Malformed(error.to_string())
-}
-
-impl CommandRecord {
-    /// Returns the bytes of a record of the commands topic.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(192);
-        bytes.push(VERSION);
-        encode_into(&self.id, &mut bytes);
-        frame::put(&mut bytes, self.command.needs(), |bytes| encode_into(&self.command, bytes));
-        if let Some(origin) = &self.origin {
-            frame::put(&mut bytes, 0, |bytes| encode_into(&(u32::from(KIND_ORIGIN), origin), bytes));
-        }
-        bytes
-    }
-
-    /// Decodes a record of the commands topic.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::decode_knowing(frame::VOCABULARY, bytes)
-    }
-
-    /// Decodes a record as a build that reads vocabulary `reads`.
-    pub fn decode_knowing(reads: u16, bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (id, mut body) = versioned(bytes)?.split_first_chunk().ok_or(DecodeError::Truncated)?;
-        let (head, command) = frame::take(&mut body)?;
-        // No reader may skip a command: its sender waits for the answer.
-        let command = frame::read((head, reads), command, Command::LAST_KIND, |kind| Err(DecodeError::Kind(kind)))?;
-        let mut origin = None;
-        while !body.is_empty() {
-            let (head, more) = frame::take(&mut body)?;
-            head.check(reads)?;
-            if head.kind == KIND_ORIGIN {
-                origin = Some(Box::new(decode_front::<Origin>(&more[size_of::<u32>()..])?));
-            }
-        }
-        Ok(Self { id: CommandId(u128::from_le_bytes(*id)), command, origin })
-    }
-
-    /// Returns the id of a record whose command cannot be decoded, for its answer. `None` if there
-    /// is no id either, or if it is a message between shards, whose command id is answered
-    /// elsewhere.
-    pub fn id_of(bytes: &[u8]) -> Option<CommandId> {
-        let (id, body) = versioned(bytes).ok()?.split_first_chunk()?;
-        let is_message = frame::kind(body).is_some_and(|kind| Command::BETWEEN_SHARDS.contains(&kind));
-        (!is_message).then_some(CommandId(u128::from_le_bytes(*id)))
-    }
 }
 
 /// Checks length and version, and returns the body.

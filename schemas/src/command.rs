@@ -5,33 +5,15 @@ use bincode::{Decode, Encode};
 use crate::about::{MarketAddition, MarketEdit, MarketEvent};
 use crate::account::{AccountLimits, ApiKey};
 use crate::admin::WantedAdmin;
+use crate::batch_request::BatchRequest;
 use crate::group::{GroupAct, GroupId};
-use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, CommandId, MarketId, PartId, ProposalId, Shard};
+use crate::ids::{AccountId, AdminId, ApiKeyId, ClientId, MarketId, PartId, ProposalId, Shard};
 use crate::market::{Listing, MarketLimits, Transition};
 use crate::message::Message;
 use crate::money::{Credits, Price, Quantity};
 use crate::order::{NewOrder, OrderRef};
-use crate::origin::Origin;
 use crate::part::PartInfo;
 use crate::time::Timestamp;
-
-/// A command and its id, as written to the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CommandRecord {
-    /// The id, kept across shards: a `Receive` carries the id of the original command.
-    pub id: CommandId,
-    /// The command.
-    pub command: Command,
-    /// The origin that the request was sent with, if any. It never affects a decision.
-    pub origin: Option<Box<Origin>>,
-}
-
-impl CommandRecord {
-    /// Returns a command without an origin.
-    pub fn new(id: CommandId, command: Command) -> Self {
-        Self { id, command, origin: None }
-    }
-}
 
 impl Command {
     /// Returns the latest time that the command names, if any.
@@ -69,15 +51,6 @@ impl Command {
             | Self::AddToMarket { .. }
             | Self::ActOnGroup { .. }
             | Self::RevokeAdmin { .. } => None,
-        }
-    }
-}
-
-impl BatchRequest {
-    fn latest_time(&self) -> Option<Timestamp> {
-        match self {
-            Self::Place(order) => order.latest_time(),
-            Self::Cancel(_) | Self::Amend { .. } => None,
         }
     }
 }
@@ -422,22 +395,4 @@ impl Command {
 
     /// The kinds of `Receive` and `Acknowledge`, which shards send each other.
     pub(crate) const BETWEEN_SHARDS: [u16; 2] = [9, 10];
-}
-
-/// One request of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum BatchRequest {
-    /// Like [`Command::PlaceOrder`].
-    Place(NewOrder),
-    /// Like [`Command::CancelOrder`].
-    Cancel(OrderRef),
-    /// Like [`Command::AmendOrder`].
-    Amend {
-        /// The order to change.
-        order: OrderRef,
-        /// The new limit; `None` keeps the old one.
-        price: Option<Price>,
-        /// The new total quantity, including what is already filled; `None` keeps the old one.
-        quantity: Option<Quantity>,
-    },
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bincode::{Decode, Encode};
 
-use crate::about::About;
+use crate::about::{About, MarketAddition, MarketEdit};
 use crate::ids::{AdminId, MarketId};
 use crate::money::{Credits, FeeRate, TICKS_PER_CREDIT};
 use crate::text::Ticker;
@@ -247,5 +247,33 @@ impl Listing {
     /// Returns true if this tick size is allowed.
     pub const fn tick_is_valid(tick: u16) -> bool {
         tick >= 1 && tick < TICKS_PER_CREDIT && TICKS_PER_CREDIT.is_multiple_of(tick)
+    }
+}
+
+/// Applies the events of a market's life to its listing, for every reader that shows it.
+impl Listing {
+    /// Applies an edit.
+    pub fn edit(&mut self, edit: &MarketEdit) {
+        let MarketEdit { question, rules, sources, category, tags, event, opens, expiry } = edit.clone();
+        let about = Arc::make_mut(&mut self.about);
+        about.question = question.unwrap_or_else(|| about.question.clone());
+        about.rules = rules.unwrap_or_else(|| about.rules.clone());
+        about.sources = sources.unwrap_or_else(|| about.sources.clone());
+        about.category = category.unwrap_or_else(|| about.category.clone());
+        about.tags = tags.unwrap_or_else(|| about.tags.clone());
+        about.event = event.unwrap_or(about.event);
+        self.opens = opens.unwrap_or(self.opens);
+        self.expiry = expiry.unwrap_or(self.expiry);
+    }
+
+    /// Adds sources and tags. Returns `None` and changes nothing if the market would have too many,
+    /// or one twice; no engine writes such an addition. (A clarification is kept outside the
+    /// listing, with its time.)
+    #[must_use]
+    pub fn add(&mut self, addition: &MarketAddition) -> Option<()> {
+        let (sources, tags) = (self.about.sources.with(&addition.sources)?, self.about.tags.with(&addition.tags)?);
+        let about = Arc::make_mut(&mut self.about);
+        (about.sources, about.tags) = (sources, tags);
+        Some(())
     }
 }

@@ -3,9 +3,9 @@
 
 use bincode::{Decode, Encode};
 
+use crate::build::Build;
 use crate::frame::VOCABULARY;
 use crate::ids::PartId;
-use crate::record::Build;
 
 open_enum! {
     /// What a component does. A later build may add kinds freely.

@@ -8,8 +8,8 @@
 use bincode::{Decode, Encode};
 
 use crate::account::AccountLimits;
-use crate::command::BatchRequest;
-use crate::event::CancelReason;
+use crate::batch_request::BatchRequest;
+use crate::cancel_reason::CancelReason;
 use crate::group::{GroupId, GroupNow};
 use crate::ids::{AccountId, AdminId, ClientId, CommandId, MarketId, OrderId, Shard};
 use crate::money::{Credits, Price, Quantity};

@@ -15,11 +15,12 @@ use std::collections::BTreeSet;
 
 use bincode::{Decode, Encode};
 
+use crate::build::Build;
 use crate::codec::DecodeError;
 use crate::frame::VOCABULARY;
 use crate::halting::{LeaderHalted, Quarantine, Quarantined};
 use crate::ids::Shard;
-use crate::record::{Build, Cause, Chain, Outcome, Record, Term};
+use crate::record::{Cause, Chain, Outcome, Record, Term};
 
 /// A reader's checkpoint: everything it needs to continue. Store it with the reader's own data in
 /// the same transaction.

@@ -10,16 +10,17 @@
 //! ([`schemas::Command`]), events ([`schemas::Event`]), reasons for refusals
 //! ([`schemas::Rejection`], codes in the order in which they are checked), and the numeric effect
 //! of each event ([`schemas::effects`]).
-//! - [`Replica`]: one shard with its place in the log; follows it, or leads it. What a process
-//!   drives.
+//!
 //! - [`Replica`]: one shard with its log position; follows the log or leads it. A process drives
 //!   this type.
 //! - [`ShardState`]: the complete state of a shard. [`ShardState::handle`] decides and applies;
 //!   only [`ShardState::apply`] changes it.
 //! - [`Book`]: one market's orders by price and time; usable alone. [`Books`]: all books of a
-//!   shard, in one memory. Architecture invariant: pure. No clock, randomness, I/O, float, thread
-//!   or hash-map order; time, order and identity arrive with the command. `clippy.toml` beside this
-//!   crate and `tests/architecture.rs` enforce it.
+//!   shard, in one memory.
+//!
+//! Architecture invariant: pure. No clock, randomness, I/O, float, thread or hash-map order; time,
+//! order and identity arrive with the command. `clippy.toml` beside this crate and
+//! `tests/architecture.rs` enforce it.
 //!
 //! Architecture invariant: nothing here can fail for a reason outside the log.
 

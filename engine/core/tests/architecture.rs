@@ -120,6 +120,20 @@ fn dependencies_run_one_way() {
     assert_eq!(members, listed, "each crate has a row in OWN");
 }
 
+/// The load tester audits what the engine and the projections compute with `schemas::effects`.
+#[test]
+fn the_load_tester_audits_with_arithmetic_of_its_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../loadtest/src");
+    for path in sources(&root).into_iter().filter(|path| !path.ends_with("tests.rs")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let found = code
+            .into_iter()
+            .find(|line| line.match_indices("effects").any(|(at, word)| is_whole(line, at, word.len())));
+        assert_eq!(found, None, "{} uses `schemas::effects`: use `fold::sums`", path.display());
+    }
+}
+
 #[test]
 fn only_apply_changes_a_state() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/decide");

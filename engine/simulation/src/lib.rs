@@ -11,7 +11,8 @@
 //! |--------------|------------------------------------------------------------------------------------------|
 //! | `plan`       | the parameters of one run: its size, and the faults with their rates                     |
 //! | `cluster`    | the log, time, randomness; the product's `ShardLog`, `Clock` and `SnapshotStore` on them |
-//! | `builds`     | two builds of the product, and how a process announces its build on the log              |
+//! | `builds`     | two builds of the product                                                                |
+//! | `identity`   | how a process announces itself and its build on the log                                  |
 //! | `process`    | an engine process: the product's `ShardLoop`, once per shard                             |
 //! | `clients`    | send, repeat and remember requests; the gateway that answers; `commands` creates requests |
 //! | `answers`    | which events answer which command                                                        |
@@ -44,6 +45,7 @@ mod builds;
 mod clients;
 mod cluster;
 mod faults;
+mod identity;
 mod oracle;
 mod plan;
 mod process;

@@ -12,12 +12,12 @@ use schemas::reading::{BrokenLog, RecordFault};
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 use service::{Liveness, Readiness};
 
-use crate::builds::Identity;
 use crate::cluster::Cluster;
 use crate::cluster::clock::{MemoryClock, SKEW_MAX};
 use crate::cluster::log::{MemoryLog, Tap};
 use crate::cluster::snapshot_store::{MemorySnapshotStore, PendingSnapshot, SnapshotArchive, StoredSnapshots};
 use crate::cluster::writer::{LateRecords, SimulatedWriter};
+use crate::identity::Identity;
 use crate::random::Random;
 use crate::seen::Seen;
 

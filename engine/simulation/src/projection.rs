@@ -11,9 +11,10 @@ use engine_core::ShardState;
 use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 use schemas::{AccountId, PartId, PartKind, Shard};
 
-use crate::builds::{Identity, NEWER};
+use crate::builds::NEWER;
 use crate::cluster::{Cluster, PartitionTopic};
 use crate::fold::RowChanges;
+use crate::identity::Identity;
 use crate::random::Random;
 use crate::tables::Model;
 

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use schemas::limits::{DEPOSIT_PROPOSAL_MS, PURSE_REST_MS, PURSE_STEP_MS};
 use schemas::{EngineId, PartId, PartKind, Program, Shard};
 
-use crate::builds::{Identity, NEWER};
+use crate::builds::NEWER;
 use crate::clients::Clients;
 use crate::cluster::Cluster;
 use crate::cluster::snapshot_store::SnapshotArchive;
 use crate::cluster::writer::{LateRecords, SimulatedWriter};
+use crate::identity::Identity;
 use crate::oracle::agreement::Agreement;
 use crate::plan::{OCCASIONS, SCHEDULED};
 use crate::process::{Hosted, ProcessSnapshots, SimulatedProcess};

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod rows;
 
 mod archived;
+mod error;
 mod fills;
 mod lease;
 mod orders;
@@ -18,19 +19,21 @@ mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use metrics::{Histogram, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::LogPosition;
+use schemas::read_models::TABLES_PROJECTION as PROJECTION;
 use service::{ReadinessPart, Shutdown};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, NoTls, Row};
 
+use crate::asker;
 use crate::config::ReadPoolArgs;
-use crate::fresh::{Behind, Fresh};
-use crate::http::admission;
+use crate::fresh::Fresh;
 
+use error::STATEMENT_TIMEOUT;
+pub use error::{DbError, READ_WITHIN};
 pub use fills::{FillRow, FillsWanted};
 use lease::{Canceller, Lease};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
@@ -40,93 +43,8 @@ use turns::ReadTurns;
 /// The settings of every connection. Postgres ends queries of a process that died by itself.
 const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_only=on -c timezone=UTC";
 
-/// The statement timeout, as Postgres shows it.
-const STATEMENT_TIMEOUT: &str = "1500ms";
-
-/// How long a read may take, including the wait for a connection.
-pub const READ_WITHIN: Duration = Duration::from_millis(1_800);
-
 const WAIT_WITHIN: Duration = Duration::from_secs(1);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// The name of the Postgres projection in `progress`.
-const PROJECTION: &str = "tables";
-
-/// Why Postgres did not answer a query.
-#[derive(Debug, thiserror::Error)]
-pub enum DbError {
-    /// `DATABASE_URL` is invalid. Never retry.
-    #[error("DATABASE_URL: {0}")]
-    Url(tokio_postgres::Error),
-    /// The pool could not be built. Never retry.
-    #[error(transparent)]
-    Build(#[from] deadpool_postgres::BuildError),
-    /// No connection. Retry later.
-    #[error("no connection to Postgres: {0}")]
-    Pool(#[from] PoolError),
-    /// A query failed. Retry later.
-    #[error("Postgres: {}", detailed(.0))]
-    Query(#[from] tokio_postgres::Error),
-    /// A row has a value that the log cannot contain. Never retry; an operator must act.
-    #[error("a row of Postgres has an impossible {0}")]
-    Impossible(&'static str),
-    /// The tables are not those that this build reads. Never retry; the message says what to do.
-    #[error("{0}")]
-    Tables(String),
-    /// The tables are too far behind the log. Retry later.
-    #[error(transparent)]
-    Behind(#[from] Behind),
-    /// A connection lacks a required setting. Never retry.
-    #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
-    Settings(String),
-    /// As many reads of this client, or of all clients, are in progress as may be. Retry later.
-    #[error("too many earlier reads are still in progress")]
-    Share,
-    /// The query took longer than a client may wait. Retry later.
-    #[error("no answer of Postgres within {} ms", READ_WITHIN.as_millis())]
-    TooLong,
-}
-
-impl DbError {
-    /// Returns true if the error may end by itself: Postgres cannot be reached, is starting, or has
-    /// no room for a connection.
-    pub fn may_wait(&self) -> bool {
-        match self {
-            Self::Pool(PoolError::Backend(error)) | Self::Query(error) => match error.code() {
-                None => true,
-                Some(state) => *state == SqlState::QUERY_CANCELED || is_of_the_server(state),
-            },
-            Self::Pool(PoolError::Timeout(_)) | Self::TooLong => true,
-            _ => false,
-        }
-    }
-
-    /// Returns whether Postgres answers, if the error says so. A query that took too long, or that
-    /// waited for others, says nothing about the server.
-    fn answers(&self) -> Option<bool> {
-        match self {
-            Self::Pool(PoolError::Backend(error)) | Self::Query(error) => {
-                Some(error.code().is_some_and(|state| !is_of_the_server(state)))
-            }
-            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) | Self::Share | Self::TooLong => None,
-            Self::Pool(PoolError::Timeout(_)) => Some(false),
-            _ => Some(true),
-        }
-    }
-}
-
-/// Returns true for errors of the server and not of a statement: connection exceptions, insufficient
-/// resources, operator intervention (starting, shutting down). Its statement timeout has the class
-/// of the last, and ends one query alone.
-fn is_of_the_server(state: &SqlState) -> bool {
-    let is_of_class = ["08", "53", "57"].iter().any(|class| state.code().starts_with(class));
-    is_of_class && *state != SqlState::QUERY_CANCELED
-}
-
-/// The client library's own text of a server's error is only "db error".
-fn detailed(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |db| format!("{} ({})", db.message(), db.code().code()))
-}
 
 /// The pool.
 #[derive(Clone)]
@@ -283,7 +201,7 @@ impl Database {
     }
 
     async fn query_to_its_end(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
-        let turn = tokio::time::timeout(WAIT_WITHIN, self.turns.take(admission::client())).await;
+        let turn = tokio::time::timeout(WAIT_WITHIN, self.turns.take(asker::client())).await;
         let turn = turn.map_err(|_| DbError::Share)?;
         let lease = Lease::of(self.connection().await?, turn, self.canceller.clone());
         let connection = lease.connection();
@@ -379,29 +297,4 @@ impl Drop for Timed<'_> {
 /// Returns a shard's index, for results with a row for each shard.
 fn shard_index(shard: Shard, shards: u16) -> Result<usize, DbError> {
     if shard.number() < shards { Ok(shard.index()) } else { Err(DbError::Impossible("shard")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_statement_that_is_ended_is_no_fault_of_the_server() {
-        for of_a_statement in [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED]
-        {
-            assert!(!is_of_the_server(&of_a_statement), "{}", of_a_statement.code());
-        }
-        for of_the_server in [
-            SqlState::CONNECTION_FAILURE,
-            SqlState::TOO_MANY_CONNECTIONS,
-            SqlState::ADMIN_SHUTDOWN,
-            SqlState::CANNOT_CONNECT_NOW,
-        ] {
-            assert!(is_of_the_server(&of_the_server), "{}", of_the_server.code());
-        }
-        assert_eq!([DbError::Share.answers(), DbError::TooLong.answers()], [None, None]);
-        assert_eq!(DbError::Pool(PoolError::Timeout(TimeoutType::Wait)).answers(), None);
-        assert_eq!(DbError::Pool(PoolError::Timeout(TimeoutType::Create)).answers(), Some(false));
-        assert_eq!(DbError::Pool(PoolError::Closed).answers(), Some(true));
-    }
 }

@@ -3,7 +3,7 @@
 use service::tables::{VERSION, judge};
 use tokio_postgres::error::SqlState;
 
-use super::DbError;
+use super::error::DbError;
 
 /// The version of the last migration that this build knows, from `build.rs`.
 fn built() -> i32 {

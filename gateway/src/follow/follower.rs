@@ -16,8 +16,8 @@ use snapshots::{Snapshots, newest_snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Unavailable;
 use super::feed::FollowerFeed;
+use super::unavailable::Unavailable;
 
 /// How long to wait for a record before checking for the shutdown.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -12,6 +12,7 @@
 mod feed;
 mod follower;
 pub mod preview;
+mod unavailable;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,27 +26,11 @@ use tokio::time::Instant;
 
 pub use feed::FollowerFeed;
 use follower::{Follower, Source};
+pub use unavailable::Unavailable;
 
 /// All followers of this process, one for each shard; or none.
 pub struct Followers {
     shards: Vec<Arc<Follower>>,
-}
-
-/// Why a follower does not answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// This process does not follow the shard.
-    #[error("this gateway follows no books")]
-    Off,
-    /// It still reads what was on the log at the start.
-    #[error("the follower of shard {0} is still reading the log")]
-    CatchingUp(Shard),
-    /// It has halted.
-    #[error("the follower of shard {0} has halted")]
-    Halted(Shard),
-    /// It has not reached the wanted position.
-    #[error("the follower of shard {0} has not reached the position")]
-    NotReached(Shard),
 }
 
 impl Followers {

@@ -5,8 +5,8 @@ use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
 
+use crate::asker::asker;
 use crate::command_result::ResultPart;
-use crate::http::admission::asker;
 use crate::http::answer::Answer;
 use crate::http::auth::{KeyAccess, ReadAccess, RevokeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};

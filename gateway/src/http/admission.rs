@@ -10,8 +10,9 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 
+use crate::asker;
 use crate::http::problem::{Problem, kinds};
-use crate::shares::{Asker, Owner, Rank, Share};
+use crate::shares::{Asker, Share};
 use crate::state::Shared;
 
 tokio::task_local! {
@@ -35,7 +36,7 @@ impl Admitted {
 
     /// Serves the request.
     pub async fn serve<T>(self: &Arc<Self>, serving: impl Future<Output = T>) -> T {
-        ADMITTED.scope(Arc::clone(self), serving).await
+        asker::asked_by(self.asker, ADMITTED.scope(Arc::clone(self), serving)).await
     }
 
     /// Attaches the place to the answer. If too many bytes of this client's answers are unread, a
@@ -53,16 +54,6 @@ impl Admitted {
 
 fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
     state.requests.take(asker, 1).ok_or_else(|| Problem::new(kinds::OVERLOADED))
-}
-
-/// Returns who sent the request that the current task serves; `None` for the gateway's own tasks.
-pub fn client() -> Option<Asker> {
-    ADMITTED.try_with(|admitted| admitted.asker).ok()
-}
-
-/// The same. The gateway's own tasks have no limit but that of all.
-pub fn asker() -> Asker {
-    client().unwrap_or(Asker { owner: Owner::Many, rank: Rank::Urgent, via: None })
 }
 
 /// Takes a place among the requests that wait for a position.

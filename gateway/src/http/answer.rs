@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use schemas::ids::LogPosition;
 use serde::Serialize;
 
-use crate::http::POSITION_HEADER;
-use crate::ws::protocol::LogPositions;
+use crate::http::headers::POSITION_HEADER;
+use crate::shapes::positions::LogPositions;
 
 /// A body and its log position.
 pub struct Answer<T> {

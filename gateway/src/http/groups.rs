@@ -19,8 +19,8 @@ use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::parse::{self, PAGE_DEFAULT};
-use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
+use crate::http::unavailable::unavailable;
 use crate::state::Shared;
 
 /// A group as its account's home counts it.

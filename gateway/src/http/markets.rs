@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use schemas::{AdminId, Command, Event, ResolutionAnswer as MarketsAnswer, Transition};
-use serde::Serialize;
 
 use crate::command_result::ResultPart;
 use crate::http::about;
@@ -11,25 +10,12 @@ use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
+use crate::http::market_changed::MarketChanged;
 use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::http::queries::find;
 use crate::shapes::market::MarketShape;
-use crate::shapes::text_or_null;
 use crate::state::Shared;
-
-/// A market, the command that changed it, and the admin who asked for it.
-#[derive(Serialize)]
-pub struct MarketChanged {
-    /// The market after the command.
-    #[serde(flatten)]
-    pub market: MarketShape,
-    /// The admin.
-    #[serde(serialize_with = "text_or_null")]
-    pub by: Option<AdminId>,
-    /// The command.
-    pub command_id: String,
-}
 
 /// `POST /v1/markets`
 pub async fn create(

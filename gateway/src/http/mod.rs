@@ -15,8 +15,10 @@ pub mod extract;
 pub mod fields;
 pub mod gate;
 pub mod groups;
+pub mod headers;
 pub mod history;
 pub mod json;
+pub mod market_changed;
 pub mod market_events;
 pub mod markets;
 pub mod new_key;
@@ -33,20 +35,17 @@ pub mod receive;
 pub mod safety;
 pub mod signed;
 pub mod transfers;
+pub mod unavailable;
 pub mod vocabulary;
 pub mod wallet;
 
 use axum::Router;
-use axum::http::HeaderName;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 
 use crate::state::Shared;
 use crate::ws;
 use problem::{Problem, kinds};
-
-/// The header with the log position of an answer.
-pub const POSITION_HEADER: HeaderName = HeaderName::from_static("lfg-position");
 
 /// All routes.
 pub fn router(state: Shared) -> Router {

@@ -10,30 +10,19 @@ use schemas::{Credits, MarketId, NewOrder, Price, Rejection};
 use serde::Serialize;
 use service::clock::now;
 
-use crate::follow::Unavailable;
 use crate::follow::preview::{Funding, Previewed, preview as previewed};
 use crate::http::answer::Answer;
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::new_order::RequestedOrder;
-use crate::http::problem::{Problem, kinds, rejection_kind};
+use crate::http::problem::{Problem, rejection_kind};
+use crate::http::unavailable::unavailable;
 use crate::shapes::{average_price, text, text_or_null};
 use crate::state::Shared;
 
 /// The most prices of fills that are listed; there may be more.
 const PRICES_SHOWN: usize = 1_000;
-
-/// The answer for a shard that has no follower, or whose follower is not ready.
-pub fn unavailable(why: Unavailable) -> Problem {
-    match why {
-        Unavailable::Halted(shard) => Problem::shard_halted(shard).detail(why.to_string()),
-        Unavailable::NotReached(_) => Problem::new(kinds::POSITION_NOT_REACHED).detail(why.to_string()),
-        Unavailable::Off | Unavailable::CatchingUp(_) => {
-            Problem::new(kinds::FOLLOWER_UNAVAILABLE).detail(why.to_string())
-        }
-    }
-}
 
 /// What an order would do.
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ use schemas::{CommandId, OrderId, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::POSITION_HEADER;
+use crate::http::headers::POSITION_HEADER;
 use crate::seldom::Seldom;
 use crate::store::StoreError;
 

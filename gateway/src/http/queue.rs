@@ -11,8 +11,8 @@ use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
-use crate::http::preview::unavailable;
 use crate::http::problem::{Problem, kinds};
+use crate::http::unavailable::unavailable;
 use crate::shapes::{text, text_or_null};
 use crate::state::{GatewayState as Everything, Shared};
 

@@ -1,14 +1,15 @@
 //! Redis: tickers, purses and positions, as `projections` writes them.
 //!
-//! The projections define the names of keys and fields (documented there, in `redis/keys.rs`); the
-//! names that are read are repeated here, because programs share nothing but the log's language.
+//! [`schemas::read_models`] has the names of keys and fields.
 //! The data of a shard comes from one script call together with the shard's progress, so it has an
 //! exact position. A read of all shards is one call as well, unless Redis is a cluster ([`call`]).
 
 mod call;
+mod error;
+mod fields;
 mod wallet;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +19,18 @@ use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind, Value};
 use metrics::{Histogram, histogram};
 use schemas::ids::LogPosition;
+use schemas::read_models::{RedisKeys, sequence_reached};
 use schemas::{AccountId, Credits, MarketId, Price, Shard, Timestamp};
 use serde::Serialize;
 use service::{Shutdown, eviction};
 use tokio::sync::watch;
 
-use crate::fresh::{Behind, Fresh};
+use crate::fresh::Fresh;
 use crate::shapes::{iso, iso_or_null, text};
 
 use call::{Script, WantedKeys};
+pub use error::ReadError;
+use fields::{RedisHash, integer, price, time};
 
 pub use wallet::{AccountStatus, Wallet};
 
@@ -41,40 +45,6 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// The same where an operator must act.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why Redis did not answer. Retry later, except for `Evicts` and `Impossible`: an operator must
-/// act.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// Redis cannot be reached, or failed.
-    #[error("Redis: {0}")]
-    Redis(#[from] fred::error::Error),
-    /// There was no connection yet since the start; the text says why.
-    #[error("no connection yet: {0}")]
-    NotConnected(Arc<str>),
-    /// The shard is being rebuilt, or was never written.
-    #[error("the read model of shard {0} is not complete")]
-    Incomplete(Shard),
-    /// Redis is too far behind the log.
-    #[error(transparent)]
-    Behind(#[from] Behind),
-    /// Redis evicts keys; the message says what to do.
-    #[error("{0}")]
-    Evicts(String),
-    /// A value that the projection does not write.
-    #[error("Redis has an impossible {0}")]
-    Impossible(&'static str),
-}
-
-impl ReadError {
-    /// Returns true if the error may end by itself: Redis cannot be reached, or is starting.
-    pub fn may_wait(&self) -> bool {
-        use fred::error::ErrorKind::{Auth, Config, InvalidArgument, InvalidCommand, Url};
-        let by_hand =
-            |error: &fred::error::Error| matches!(error.kind(), Auth | Config | InvalidArgument | InvalidCommand | Url);
-        matches!(self, Self::Redis(error) if !by_hand(error))
-    }
-}
 
 /// The Redis read models under one prefix.
 #[derive(Clone)]
@@ -142,8 +112,6 @@ pub struct Holding {
     pub no_reserved: u64,
 }
 
-type RedisHash = HashMap<String, String>;
-
 impl ReadModels {
     /// Connects in the background, for as long as it takes. Broken connections reconnect by
     /// themselves. Fails if the URL is invalid.
@@ -172,8 +140,8 @@ impl ReadModels {
         Self { fresh: Some(fresh), ..self }
     }
 
-    fn key(&self, shard: Shard, rest: &str) -> String {
-        format!("{}:{{{shard}}}:{rest}", self.prefix)
+    fn keys(&self, shard: Shard) -> RedisKeys {
+        RedisKeys::new(&self.prefix, shard)
     }
 
     /// Reads the keys that `add` wants of each shard, with their progress; in one call, if Redis
@@ -187,7 +155,7 @@ impl ReadModels {
         let shards: Vec<Shard> = shards.into_iter().collect();
         let wanted = shards.iter().map(|shard| {
             let mut wanted = WantedKeys::default();
-            wanted.text(self.key(*shard, "progress"));
+            wanted.text(self.keys(*shard).progress());
             add(*shard, &mut wanted);
             wanted
         });
@@ -249,10 +217,10 @@ impl ReadModels {
         account: AccountId,
     ) -> Result<(Wallet, AccountStatus, Vec<LogPosition>), ReadError> {
         let add = |shard, wanted: &mut WantedKeys| {
-            wanted.hash(self.key(shard, &format!("purse:{account}")));
+            wanted.hash(self.keys(shard).purse(account));
             // What exists once for the account is on its home alone.
             if shard == home {
-                wanted.hash(self.key(shard, &format!("account:{account}")));
+                wanted.hash(self.keys(shard).account(account));
             }
         };
         let (mut wallet, mut standing, mut positions) = (Wallet::default(), None, Vec::new());
@@ -268,22 +236,23 @@ impl ReadModels {
 
     /// Reads a market's figures, without its best prices: see [`crate::view::book`].
     pub async fn ticker(&self, home: Shard, market: MarketId) -> Result<(TickerData, LogPosition), ReadError> {
-        let add = |wanted: &mut WantedKeys| wanted.hash(self.key(home, &format!("market:{market}")));
+        use schemas::read_models::redis_keys::market as field;
+        let add = |wanted: &mut WantedKeys| wanted.hash(self.keys(home).market(market));
         let mut found = self.read_one(home, add).await?;
         let ticker: RedisHash = found.next()?;
         let number = |field| integer(&ticker, field).map(|value| value.unwrap_or(0));
         let unsigned = |field| number(field).and_then(|n| u64::try_from(n).map_err(|_| ReadError::Impossible(field)));
-        let last_price = integer(&ticker, "last_price")?.map(price).transpose()?;
-        let last_time = integer(&ticker, "last_time")?.map(time).transpose()?;
+        let last_price = integer(&ticker, field::LAST_PRICE)?.map(price).transpose()?;
+        let last_time = integer(&ticker, field::LAST_TIME)?.map(time).transpose()?;
         let data = TickerData {
             best_bid: None,
             best_ask: None,
             last_price,
             last_time,
-            volume: unsigned("volume")?,
-            collateral: Credits(number("collateral")?),
-            open_interest: unsigned("yes_outstanding")?,
-            created_at: Timestamp(unsigned("created_at")?),
+            volume: unsigned(field::VOLUME)?,
+            collateral: Credits(number(field::COLLATERAL)?),
+            open_interest: unsigned(field::YES_OUTSTANDING)?,
+            created_at: Timestamp(unsigned(field::CREATED_AT)?),
         };
         Ok((data, found.at))
     }
@@ -294,7 +263,7 @@ impl ReadModels {
         shards: u16,
         account: AccountId,
     ) -> Result<(BTreeMap<MarketId, Holding>, Vec<LogPosition>), ReadError> {
-        let add = |shard, wanted: &mut WantedKeys| wanted.hash(self.key(shard, &format!("positions:{account}")));
+        let add = |shard, wanted: &mut WantedKeys| wanted.hash(self.keys(shard).positions(account));
         let (mut holdings, mut positions) = (BTreeMap::new(), Vec::new());
         for mut found in self.read(Shard::all(shards), add).await? {
             add_holdings(&found.next()?, &mut holdings)?;
@@ -372,26 +341,11 @@ async fn verify_eviction(redis: &Pool) -> Result<(), ReadError> {
     eviction::judge(eviction::policy_of(&info)).map_err(ReadError::Evicts)
 }
 
-/// Parses `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT`. It is missing, or `rebuilding:…`
-/// with the log's end at that time, while the shard is being rebuilt: then its keys are out of
-/// date.
+/// Returns the position of a shard's keys. There is none while the shard is being rebuilt: then its
+/// keys are out of date.
 fn reached(shard: Shard, progress: Option<&str>) -> Result<LogPosition, ReadError> {
-    let progress = progress.filter(|text| !text.starts_with("rebuilding:"));
-    let sequence = progress.and_then(|text| text.split(':').nth(2)?.parse().ok());
+    let sequence = progress.and_then(sequence_reached);
     sequence.map(|sequence| LogPosition { shard, sequence }).ok_or(ReadError::Incomplete(shard))
-}
-
-fn integer(hash: &RedisHash, field: &'static str) -> Result<Option<i64>, ReadError> {
-    let parse = |text: &String| text.parse().map_err(|_| ReadError::Impossible(field));
-    hash.get(field).map(parse).transpose()
-}
-
-fn price(ticks: i64) -> Result<Price, ReadError> {
-    u16::try_from(ticks).ok().and_then(Price::new).ok_or(ReadError::Impossible("price"))
-}
-
-fn time(millis: i64) -> Result<Timestamp, ReadError> {
-    u64::try_from(millis).map(Timestamp).map_err(|_| ReadError::Impossible("time"))
 }
 
 /// Adds fields `MARKET:PART`.

@@ -1,8 +1,10 @@
 //! An account in Redis: its purses, one on each shard where it trades, and its restrictions. Pure.
 
+use schemas::read_models::redis_keys::{account, purse};
 use schemas::{AccountLimits, Credits, Timestamp};
 
-use super::{ReadError, RedisHash, integer, time};
+use super::error::ReadError;
+use super::fields::{RedisHash, integer, time};
 
 /// An account's wallet: the sum of its purses, one on each shard where it trades.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,13 +29,14 @@ impl Wallet {
     /// Adds the purse of one shard; a missing hash is an empty purse.
     pub(super) fn add(&mut self, purse: &RedisHash) -> Result<(), ReadError> {
         let number = |field| integer(purse, field).map(|value| value.unwrap_or(0));
-        self.available += Credits(number("available")?);
-        self.held += Credits(number("held")?);
+        self.available += Credits(number(purse::AVAILABLE)?);
+        self.held += Credits(number(purse::HELD)?);
         // Counted modulo 2^64: the total that ever moved may be larger, the amount in transit is
         // not.
-        let moved = number("sent")?.wrapping_sub(number("received")?);
+        let moved = number(purse::SENT)?.wrapping_sub(number(purse::RECEIVED)?);
         self.in_transit = Credits(self.in_transit.0.wrapping_add(moved));
-        self.live_orders += u64::try_from(number("live_orders")?).map_err(|_| ReadError::Impossible("live_orders"))?;
+        self.live_orders +=
+            u64::try_from(number(purse::LIVE_ORDERS)?).map_err(|_| ReadError::Impossible(purse::LIVE_ORDERS))?;
         Ok(())
     }
 }
@@ -51,16 +54,16 @@ pub struct AccountStatus {
 
 impl AccountStatus {
     pub(super) fn read(account: &RedisHash) -> Result<Self, ReadError> {
-        let live_orders = integer(account, "live_orders_max")?.map(u32::try_from).transpose();
-        let live_orders = live_orders.map_err(|_| ReadError::Impossible("live_orders_max"))?;
-        let held = integer(account, "held_max")?.map(Credits);
+        let live_orders = integer(account, account::LIVE_ORDERS_MAX)?.map(u32::try_from).transpose();
+        let live_orders = live_orders.map_err(|_| ReadError::Impossible(account::LIVE_ORDERS_MAX))?;
+        let held = integer(account, account::HELD_MAX)?.map(Credits);
         Ok(Self {
-            frozen: integer(account, "frozen")? == Some(1),
+            frozen: integer(account, account::FROZEN)? == Some(1),
             limits: AccountLimits {
                 live_orders: live_orders.unwrap_or(AccountLimits::NONE.live_orders),
                 held: held.unwrap_or(AccountLimits::NONE.held),
             },
-            dead_man_due: integer(account, "dead_man_due")?.map(time).transpose()?,
+            dead_man_due: integer(account, account::DEAD_MAN_DUE)?.map(time).transpose()?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Ids, prices and credits are strings, quantities are numbers, times are RFC 3339 (see API.md).
 
 pub mod market;
+pub mod positions;
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -10,13 +10,13 @@ use schemas::market::Resolution;
 use schemas::text::Clarification;
 use schemas::{AdminId, BookSide, Listing, MarketState, Price, Quantity, Shard, Timestamp, TradeId};
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, MarketShape};
-use crate::view::Moving;
 use crate::view::book::BookLevels;
 use crate::view::dirty::CheckpointBatch;
 use crate::view::market_events::MarketEventView;
+use crate::view::moving::Moving;
 use crate::view::trades::RecentTrades;
 
 /// The format of the tables and rows. A store of another format is rebuilt.

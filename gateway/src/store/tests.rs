@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use tempfile::{TempDir, tempdir};
 use super::checkpoints::checkpoint;
 use super::*;
 use crate::live::Live;
+use crate::view::LiveView;
 use crate::view::keys::PresentedKey;
 use crate::view::tests::{SHARD, listing, outcome, placed, trade};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use schemas::reading::Checkpoint;
 use schemas::{AccountId, Admin, ApiKey, ApiKeyId, MarketEventId, MarketId};
 
-use super::Moving;
 use super::market_events::MarketEventView;
+use super::moving::Moving;
 use crate::shapes::market::MarketShape;
 
 /// The ids of everything that changed.

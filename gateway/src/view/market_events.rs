@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::is_id;
 use schemas::text::Label;
 use schemas::{MarketEvent, MarketEventId, MarketId, Shard};
+
+use super::names::is_id;
 
 /// A market event with its current state.
 #[derive(Clone, PartialEq, Eq, Debug)]

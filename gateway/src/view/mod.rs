@@ -10,11 +10,14 @@
 //!
 //! Not here: purses, positions and orders. Redis and Postgres have them.
 
+pub mod accounts;
 pub mod admins;
 pub mod book;
 pub mod dirty;
 pub mod keys;
 pub mod market_events;
+pub mod moving;
+mod names;
 pub mod parts;
 pub mod stored;
 pub mod topics;
@@ -38,14 +41,15 @@ use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, MarketShape};
 use crate::store::{Store, StoreError};
 use admins::Admins;
-use book::{BookLevels, Level, NegativeLevel};
+use book::{Level, NegativeLevel};
 use dirty::Dirty;
 use keys::Keys;
 use market_events::{MarketEventView, MarketEvents};
+pub use moving::Moving;
+use names::is_id;
 use parts::ShardParts;
 use topics::{MarketIndex, MarketTopic};
 use touched::Touched;
-use trades::RecentTrades;
 
 /// The state of all shards that every request may need.
 #[derive(Debug)]
@@ -82,15 +86,6 @@ pub struct LiveMarket {
     pub market: MarketShape,
     moving: Option<Box<Moving>>,
     is_used: AtomicBool,
-}
-
-/// A market's book and trades. Cheap to copy.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Moving {
-    /// Its levels.
-    pub book: BookLevels,
-    /// Its last trades.
-    pub trades: RecentTrades,
 }
 
 impl LiveMarket {
@@ -133,11 +128,6 @@ pub enum FoldError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Returns true if a name can only be an id: digits alone.
-fn is_id(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl LiveView {

@@ -12,7 +12,7 @@ use schemas::effects::{position_changes, purse_change};
 use schemas::ids::LogPosition;
 use schemas::{AccountId, Event, Shard};
 
-use crate::ws::changes::{account_of_group, accounts_of};
+use super::accounts::{account_of_group, accounts_of};
 
 /// Accounts of one generation; there are two.
 const GENERATION: usize = 65_536;

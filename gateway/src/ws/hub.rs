@@ -14,7 +14,7 @@ use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
 use tokio::sync::{mpsc, watch};
 
-use crate::view::ViewChanges;
+use crate::view::{ViewChanges, accounts};
 use crate::ws::changes::{self, OrdersDelta};
 use crate::ws::protocol::{self, Delta};
 
@@ -219,9 +219,9 @@ impl Hub {
     /// Returns the accounts with subscribers whose orders or groups an outcome changed. Other
     /// shards than the account's home repeat changes of groups.
     fn watched_accounts(&self, shard: Shard, events: &[Event]) -> BTreeSet<AccountId> {
-        let with_groups = events.iter().filter_map(changes::account_of_group);
+        let with_groups = events.iter().filter_map(accounts::account_of_group);
         let told_at_home = with_groups.filter(|&account| self.map.of_account(account) == shard);
-        let touched = events.iter().flat_map(changes::accounts_of).chain(told_at_home);
+        let touched = events.iter().flat_map(accounts::accounts_of).chain(told_at_home);
         touched.filter(|&account| self.topics.contains_key(&Subject::Orders(account))).collect()
     }
 

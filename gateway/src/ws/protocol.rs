@@ -2,12 +2,12 @@
 
 use schemas::ids::LogPosition;
 use schemas::{AccountId, MarketId, Shard, Timestamp};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::http::fields::Fields;
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::Problem;
+use crate::shapes::positions::LogPositions;
 use crate::shapes::{PublicTrade, iso};
 use crate::signing::{self, Stamp};
 use crate::view::book::Level;
@@ -207,19 +207,6 @@ pub fn trades_delta(market: MarketId, trades: &[PublicTrade], delta: &Delta) -> 
 /// The changes of an account's orders by an outcome.
 pub fn orders_delta<T: Serialize>(delta: &Delta, changes: T) -> String {
     Envelope::delta("orders", None, delta, changes)
-}
-
-/// Log positions as an object: `{"0": 17, "2": 41}`.
-pub struct LogPositions<'a>(pub &'a [LogPosition]);
-
-impl Serialize for LogPositions<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for at in self.0 {
-            map.serialize_entry(&at.shard.number(), &at.sequence)?;
-        }
-        map.end()
-    }
 }
 
 /// An account's live orders; `complete` is true if there are no more.

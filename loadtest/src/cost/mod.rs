@@ -12,7 +12,8 @@ pub use processes::{Usage, Watched};
 pub use stores::StoreWork;
 
 use crate::api::ApiError;
-use crate::verify::settle::{ReadModelError, VerifiedStores};
+use crate::verify::read_model_error::ReadModelError;
+use crate::verify::settle::VerifiedStores;
 use processes::Processes;
 
 /// All counters at the beginning of a run.

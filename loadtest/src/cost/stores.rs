@@ -2,7 +2,8 @@
 
 use std::ops::Sub;
 
-use crate::verify::settle::{ReadModelError, VerifiedStores};
+use crate::verify::read_model_error::ReadModelError;
+use crate::verify::settle::VerifiedStores;
 
 /// The work of both stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::{RequestKind, RequestResult};
-use super::{DriveState, client_id, keep};
+use super::state::{DriveState, client_id, keep};
 use crate::api::{ApiConnection, ApiError, ApiReply};
 use crate::plan::{self, Action, Intent};
 

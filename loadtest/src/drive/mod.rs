@@ -10,6 +10,7 @@
 pub mod answer;
 mod batch;
 mod live;
+mod state;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,36 +19,22 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 pub use answer::{RequestKind, RequestOutcome as AnswerResult, RequestResult};
 pub use batch::orders_of;
 use live::{LiveOrders, lock};
 
-use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
+pub use state::{DriveSetup, client_id};
+use state::{DriveState, keep};
+
+use crate::api::{ApiConnection, ApiError};
 use crate::latency::Latencies;
 use crate::plan::{self, Action, Intent};
+use crate::say::{grouped, say};
 
 /// The maximum number of due requests that wait for a free connection. Beyond it, the load test
 /// itself is too slow.
 const WAITING_MAX: usize = 1 << 16;
-
-/// The accounts, markets and gateway of a run.
-#[derive(Debug)]
-pub struct DriveSetup {
-    /// The gateway.
-    pub endpoint: Endpoint,
-    /// API keys by index of the account.
-    pub keys: Vec<Credentials>,
-    /// Market ids by index of the market.
-    pub markets: Vec<String>,
-    /// The run's number, which distinguishes runs in client ids.
-    pub run: u64,
-    /// Number of connections kept open.
-    pub connections: usize,
-    /// Number of orders per request.
-    pub batch: usize,
-}
 
 /// The results of a plan.
 #[derive(Debug)]
@@ -64,25 +51,6 @@ pub struct Driven {
     pub idle_cancels: u64,
     /// Requests that were due and never sent, because too many were waiting.
     pub unsent: u64,
-}
-
-/// Returns the client id of the `index`-th request of a run: a custom UUID (version 8).
-pub fn client_id(run: u64, index: usize) -> Uuid {
-    let bytes = (u128::from(run) << 64 | index as u128).to_be_bytes();
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-struct DriveState {
-    stage: Arc<DriveSetup>,
-    plan: Arc<[Intent]>,
-    /// Index of the plan's first request among those of the run.
-    first: usize,
-    live: Mutex<LiveOrders>,
-    latencies: Mutex<(Latencies, Latencies)>,
-    due: tokio::sync::Mutex<mpsc::Receiver<(usize, Instant)>>,
-    answered: AtomicU64,
-    failed: AtomicU64,
-    idle_cancels: AtomicU64,
 }
 
 /// Sends all of `plan`, whose first request is the `first`-th of the run, and waits for the last
@@ -212,21 +180,6 @@ fn prepare(shared: &DriveState, index: usize) -> Option<Prepared> {
     }
 }
 
-fn keep(shared: &DriveState, answer: &RequestResult, latency: Duration) {
-    shared.answered.fetch_add(1, Ordering::Relaxed);
-    if answer.result.is_failure() {
-        shared.failed.fetch_add(1, Ordering::Relaxed);
-    }
-    {
-        let mut latencies = lock(&shared.latencies);
-        match answer.asked {
-            RequestKind::Order { .. } => latencies.0.record(latency),
-            RequestKind::Cancel { .. } => latencies.1.record(latency),
-        }
-    }
-    lock(&shared.live).learn(answer);
-}
-
 async fn tell_progress(shared: Arc<DriveState>, start: Instant) {
     let mut tick = tokio::time::interval_at((start + Duration::from_secs(10)).into(), Duration::from_secs(10));
     loop {
@@ -234,10 +187,10 @@ async fn tell_progress(shared: Arc<DriveState>, start: Instant) {
         let answered = shared.answered.load(Ordering::Relaxed);
         let failed = shared.failed.load(Ordering::Relaxed);
         let orders = lock(&shared.latencies).0.clone();
-        crate::report::say!(
+        say!(
             "            {:>3} s   {:>9} answered   {failed} failed   orders so far p50 {:.1} ms, p99 {:.1} ms",
             start.elapsed().as_secs(),
-            crate::report::grouped(answered),
+            grouped(answered),
             orders.quantile_ms(0.5),
             orders.quantile_ms(0.99)
         );

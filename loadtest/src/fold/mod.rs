@@ -2,8 +2,8 @@
 //!
 //!   lfg.events[s…] ─▶ log ─▶ *fold* ─▶ verify (against Postgres, Redis, WebSocket, answers, the invariants)
 //!
-//! Pure. Shares with the read models only the log's own definitions: `schemas`, with its read rule
-//! and effects. Keeps one entry per order, trade and change of credits in memory, which limits the
+//! Pure. Shares with the read models only the log's own definitions: `schemas`, with its read rule.
+//! What an event changes is computed here ([`sums`]). Keeps one entry per order, trade and change of credits in memory, which limits the
 //! length of a log that it can verify.
 //!
 //! Shards may be folded in any interleaving: nothing here depends on the order of outcomes of
@@ -16,6 +16,7 @@ mod groups;
 mod orders;
 mod purses;
 mod rows;
+mod sums;
 mod waits;
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use schemas::event::Event;
 use schemas::{
     AccountId, AdminId, ClientId, CommandId, Credits, GroupId, MarketEventId, MarketId, OrderId, Outcome, Price,
-    ProposalId, Rejection, Shard, Timestamp, TradeId, answers, effects,
+    ProposalId, Rejection, Shard, Timestamp, TradeId, answers,
 };
 
 pub use about::{Description, MarketEventRow};
@@ -133,7 +134,7 @@ impl Fold {
     }
 
     fn positions(&mut self, event: &Event) {
-        for change in effects::position_changes(event) {
+        for change in sums::positions(event) {
             let position = self.positions.entry((change.market, change.account)).or_default();
             position.yes += change.yes;
             position.no += change.no;
@@ -143,7 +144,7 @@ impl Fold {
     }
 
     fn market_money_and_book(&mut self, event: &Event, place: OutcomeContext) {
-        if let Some(change) = effects::market_change(event) {
+        if let Some(change) = sums::market(event) {
             let Some(market) = self.market(change.market, place) else { return };
             market.collateral += change.collateral;
             market.fees += change.fees;
@@ -151,7 +152,7 @@ impl Fold {
             market.no += change.no;
             market.volume += change.volume;
         }
-        for change in effects::book_changes(event) {
+        for change in sums::levels(event) {
             let Some(market) = self.market(change.market, place) else { return };
             let level = market.book.entry((change.side, change.price)).or_default();
             *level += change.quantity;

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use schemas::effects::{self, PurseChange};
 use schemas::event::Event;
 use schemas::{AccountId, Credits, SettlementReason, Shard, Timestamp};
 
+use super::sums::{self, AuditedPurse};
 use super::{ExpectedAccount, Fold, OutcomeContext};
 
 /// Credits and live orders of one account on one shard.
@@ -84,7 +84,7 @@ impl Fold {
             }
             _ => {}
         }
-        if let Some(change) = effects::purse_change(event) {
+        if let Some(change) = sums::purse(event) {
             self.purse_changed(change, place);
             self.spendable_changed(change, place.time);
             self.ledger_entry(event, change, place.shard);
@@ -107,7 +107,7 @@ impl Fold {
         *self.moved.entry((account, from, to)).or_default() += credits;
     }
 
-    fn purse_changed(&mut self, change: PurseChange, place: OutcomeContext) {
+    fn purse_changed(&mut self, change: AuditedPurse, place: OutcomeContext) {
         let Some(purse) = self.purses.get_mut(&(change.account, place.shard)) else {
             self.faults
                 .add(|| format!("account {} has no purse on shard {}, and it changed", change.account, place.shard));
@@ -115,13 +115,13 @@ impl Fold {
         };
         purse.available += change.available;
         purse.held += change.held;
-        purse.live_orders += i64::from(change.live_orders);
+        purse.live_orders += change.live_orders;
         purse.sent += change.sent;
         purse.received += change.received;
         purse.sequence = place.sequence;
     }
 
-    fn spendable_changed(&mut self, change: PurseChange, time: Timestamp) {
+    fn spendable_changed(&mut self, change: AuditedPurse, time: Timestamp) {
         let spendable = change.available + change.sent - change.received;
         if spendable != Credits::ZERO {
             self.spendable.entry(change.account).or_default().push((time, spendable));
@@ -130,7 +130,7 @@ impl Fold {
 
     /// Adds a ledger entry if credits change. Orders that hold no credits, and room alone, make no
     /// entry.
-    fn ledger_entry(&mut self, event: &Event, change: PurseChange, shard: Shard) {
+    fn ledger_entry(&mut self, event: &Event, change: AuditedPurse, shard: Shard) {
         if (change.available, change.held) == (Credits::ZERO, Credits::ZERO) {
             return;
         }

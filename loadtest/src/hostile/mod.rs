@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use crate::cost::Watched;
 use crate::error::Error;
 use crate::people::GatewayArgs;
-use crate::report;
+use crate::say::say;
 use attack::{Attack, AttackArgs, Target};
 use memory::Memory;
 use stage::AttackStage;
@@ -87,7 +87,7 @@ pub async fn run(args: &HostileArgs) -> Result<bool, Error> {
         held &= outcome.complaints().is_empty();
         outcome.say();
     }
-    report::say!("\n{}", if held { "No attack affected the victim." } else { "Some attacks affected the victim." });
+    say!("\n{}", if held { "No attack affected the victim." } else { "Some attacks affected the victim." });
     Ok(held)
 }
 
@@ -126,7 +126,7 @@ pub async fn attack(args: &AttackArgs) -> Result<bool, Error> {
 }
 
 fn say_heading() {
-    report::say!(
+    say!(
         "\n  {:<20}{:>13}{:>10}{:>14}{:>10}{:>10}   {}",
         "attack",
         "p50 ms peace",
@@ -144,7 +144,7 @@ impl AttackResult {
         let memory = memory.map_or_else(String::new, |memory| memory.to_string());
         let complaints = self.complaints();
         let verdict = if complaints.is_empty() { String::new() } else { format!("   FELT: {}", complaints.join(", ")) };
-        report::say!(
+        say!(
             "  {:<20}{:>13.1}{:>10.1}{:>14.1}{:>10.1}{:>10}   {memory}{verdict}",
             attack.name(),
             peace.median(),
@@ -154,7 +154,7 @@ impl AttackResult {
             war.refused,
         );
         for (what, count) in &war.refusals {
-            report::say!("    {count} × {what}");
+            say!("    {count} × {what}");
         }
     }
 

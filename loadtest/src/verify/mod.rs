@@ -8,12 +8,14 @@
 
 mod compare;
 mod faults;
+mod heads;
 
 pub mod answers;
 pub mod log;
 pub mod money;
 pub mod postgres;
 pub mod purses;
+pub mod read_model_error;
 pub mod redis;
 pub mod settle;
 pub mod websocket;

@@ -1,57 +1,19 @@
 //! Waits until no work is open and every read model has reached the log's end. Only then can they
 //! be compared row by row.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use schemas::Shard;
-
 use super::Check;
+use super::heads::Heads;
 use super::postgres::Postgres;
+use super::read_model_error::ReadModelError;
 use super::redis::Redis;
-use crate::log::{AuditedLog, LogError};
+use crate::log::AuditedLog;
 
 const POLL: Duration = Duration::from_millis(100);
 
 /// How often a comparison restarts because something was written meanwhile.
 const ATTEMPTS: u32 = 10;
-
-/// A reader's progress: sequence and chain of each shard.
-pub type Heads = BTreeMap<Shard, (u64, Vec<u8>)>;
-
-/// Why a read model cannot be compared.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadModelError {
-    /// Postgres failed.
-    #[error("Postgres: {0}")]
-    Postgres(#[from] tokio_postgres::Error),
-    /// Redis failed.
-    #[error("Redis: {0}")]
-    Redis(#[from] fred::error::Error),
-    /// The log cannot be read.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The content does not have the documented format.
-    #[error("not of the documented format: {0}")]
-    Nonsense(String),
-    /// A read model did not reach the log's end in time.
-    #[error("after {waited:?} {who} is not at the end of the log: shard {shard} has {has}, the log {log}")]
-    Behind {
-        /// The read model.
-        who: &'static str,
-        /// The shard.
-        shard: Shard,
-        /// The read model's sequence; `nothing` if it has none.
-        has: String,
-        /// The log's sequence.
-        log: u64,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// The log keeps growing.
-    #[error("the log keeps growing; compare when nobody trades")]
-    Busy,
-}
 
 /// The stores that are compared with the log.
 pub struct VerifiedStores {

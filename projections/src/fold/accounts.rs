@@ -2,7 +2,8 @@
 
 use schemas::{AccountId, AccountLimits, ApiKey, ApiKeyId, Timestamp};
 
-use super::{LastChange, RowChanges};
+use super::RowChanges;
+use super::last_change::LastChange;
 
 /// The changes of one account, except its purses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

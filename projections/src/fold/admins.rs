@@ -5,7 +5,8 @@ use schemas::{
     Timestamp,
 };
 
-use super::{LastChange, RowChanges};
+use super::RowChanges;
+use super::last_change::LastChange;
 
 /// One action of one admin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,8 @@
 
 use schemas::{AccountId, Event, GroupId, GroupLimits, TriggerCause};
 
-use super::{LastChange, RowChanges};
+use super::RowChanges;
+use super::last_change::LastChange;
 
 /// The changes of one group of an account's orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

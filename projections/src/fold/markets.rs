@@ -8,7 +8,8 @@ use schemas::{
     MarketState, Price, Timestamp,
 };
 
-use super::{LastChange, RowChanges};
+use super::RowChanges;
+use super::last_change::LastChange;
 
 /// The sum of one market's changes.
 #[derive(Clone, PartialEq, Eq, Debug)]

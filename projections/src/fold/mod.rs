@@ -11,7 +11,9 @@
 
 mod accounts;
 mod admins;
+mod fault;
 mod groups;
+mod last_change;
 mod markets;
 mod orders;
 mod purses;
@@ -19,38 +21,18 @@ mod purses;
 use std::collections::BTreeMap;
 
 use schemas::{
-    AccountId, AdminId, ApiKeyId, BookSide, CommandId, Event, GroupId, MarketEventId, MarketId, OrderId, Outcome,
-    Price, ProposalId, Timestamp, answers, effects,
+    AccountId, AdminId, ApiKeyId, BookSide, CommandId, Event, GroupId, MarketEventId, MarketId, Outcome, Price,
+    ProposalId, answers, effects,
 };
 
 pub use accounts::{AccountDelta, KeyChange};
 pub use admins::{Act, ActSubject, AdminAct, AdminChange, Proposal, ProposalDelta, ProposalEnd};
+pub use fault::FoldFault;
 pub use groups::GroupDelta;
+pub use last_change::LastChange;
 pub use markets::{AboutDelta, Birth, ClarificationRow, MarketDelta, MarketEventDelta, PositionDelta};
 pub use orders::{Number, OrderChange, OrderRow, Orders, TradeRow};
 pub use purses::{LedgerEntry, LedgerKind, PurseDelta};
-
-/// The last outcome that changed a row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LastChange {
-    /// The outcome's sequence on its shard.
-    pub sequence: u64,
-    /// The outcome's time.
-    pub time: Timestamp,
-}
-
-/// A contradiction in the log that the read rule cannot detect. Never retry.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum FoldFault {
-    /// A trade precedes the placement of its taker.
-    #[error("outcome {sequence}: the taker {order} of a trade was neither placed nor amended in the same outcome")]
-    TakerNotPlaced {
-        /// The outcome's sequence.
-        sequence: u64,
-        /// The taker's order id.
-        order: OrderId,
-    },
-}
 
 /// The changes that consecutive outcomes of one shard make. Sorted, because writes in key order are
 /// cheaper for indexes.

@@ -20,7 +20,8 @@ use schemas::{
     AccountId, CommandId, Credits, Event, NewOrder, OrderId, Outcome, Price, Quantity, Rejection, Status, Terms,
 };
 
-use super::{FoldFault, LastChange};
+use super::fault::FoldFault;
+use super::last_change::LastChange;
 
 /// The orders of one batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use schemas::effects::PurseChange;
 use schemas::{AccountId, ClientId, Credits, Event, MarketId, OrderId, SettlementReason};
 
-use super::{LastChange, RowChanges};
+use super::RowChanges;
+use super::last_change::LastChange;
 
 /// The sum of one purse's changes. The log records no creation of a purse, except on its account's
 /// home shard: a purse exists from its first change on.

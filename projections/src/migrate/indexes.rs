@@ -10,7 +10,7 @@
 
 use tokio_postgres::Client;
 
-use super::MigrateError;
+use super::error::MigrateError;
 
 const LIST: &str = include_str!("../../../migrations/indexes.sql");
 

@@ -2,46 +2,18 @@
 //! to repeat, and safe to run while writers of the previous version are working: those end at their
 //! next new connection.
 
+mod embedded;
+mod error;
 mod indexes;
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use refinery::Report;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::postgres::{Months, WritePoolArgs, causes, connections};
-use crate::sink::SinkError;
-
-mod embedded {
-    refinery::embed_migrations!("../migrations");
-}
-
-/// The version of the tables that this build writes: the version of its last migration.
-pub fn tables_version() -> i32 {
-    static VERSION: LazyLock<i32> = LazyLock::new(|| {
-        let runner = embedded::migrations::runner();
-        runner.get_migrations().iter().map(refinery::Migration::version).max().unwrap_or(0)
-    });
-    *VERSION
-}
-
-/// Why the database could not be migrated. Correct the cause and repeat.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// Postgres cannot be reached, or refused a statement.
-    #[error("{}", causes(.0))]
-    Postgres(#[from] tokio_postgres::Error),
-    /// A migration failed, or was changed after it was applied.
-    #[error("{}", causes(.0))]
-    Migration(#[from] refinery::Error),
-    /// The partitions could not be made.
-    #[error("partitions of the next months: {0}")]
-    Months(SinkError),
-    /// The list of indexes in this program is malformed.
-    #[error("indexes.sql: {0}")]
-    IndexList(String),
-}
+pub use embedded::tables_version;
+pub use error::MigrateError;
 
 /// The result of a migration.
 #[derive(Debug)]

@@ -34,5 +34,5 @@ mod writer;
 pub use error::{causes, classify};
 pub use months::{Months, TABLES};
 pub use pool::{STATEMENT_TIMEOUT, WritePool, WritePoolArgs, connections};
-pub use progress::PROJECTION;
+pub use schemas::read_models::TABLES_PROJECTION as PROJECTION;
 pub use writer::PostgresSink;

@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Transaction;
 use schemas::Shard;
+use schemas::read_models::TABLES_PROJECTION as PROJECTION;
 use schemas::reading::Checkpoint;
 use schemas::record::Chain;
 use tokio_postgres::Row;
@@ -9,9 +10,6 @@ use tokio_postgres::Row;
 use super::arrays::prepared;
 use super::error::classify;
 use crate::sink::{SinkError, WriterId};
-
-/// The name of this projection in `progress`.
-pub const PROJECTION: &str = "tables";
 
 const BEGIN: &str = "INSERT INTO progress \
     (projection, shard, events_offset, term, sequence, chain, anchor, next_command, updated_at) \

@@ -2,9 +2,9 @@
 
 use fred::prelude::KeysInterface as _;
 use schemas::Shard;
+use schemas::read_models::RedisKeys;
 use service::LogArgs;
 
-use super::keys::RedisKeys;
 use super::writer::{classify, connect};
 use crate::sink::SinkError;
 

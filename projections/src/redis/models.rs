@@ -2,9 +2,9 @@
 
 use schemas::event::Trade;
 use schemas::market::Resolution;
+use schemas::read_models::redis_keys::{self as keys, RECENT_TRADES_MAX, RedisKeys, SEQUENCE};
 use schemas::{ClientId, Credits, MarketId, MarketState, OrderId, Quantity, ResolutionAnswer};
 
-use super::keys::{self, RECENT_TRADES_MAX, RedisKeys, SEQUENCE};
 use super::operations::{Hash, Operations};
 use crate::fold::{MarketDelta, Number, OrderChange, OrderRow, RowChanges, TradeRow};
 

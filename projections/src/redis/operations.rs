@@ -4,9 +4,9 @@
 //! Numbers are incremented one by one: `HINCRBY` costs the server half as much as reading, adding
 //! in Lua and writing (docs/benchmarks.md), and counts in 64 bits.
 
+use schemas::read_models::RedisKeys;
 use std::collections::HashMap;
 
-use super::keys::RedisKeys;
 use crate::sink::WriterId;
 
 /// The script's source.

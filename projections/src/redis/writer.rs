@@ -22,13 +22,12 @@ use fred::interfaces::{ClientInterface as _, LuaInterface as _};
 use fred::prelude::{Builder, Client, ClientLike as _, Config, KeysInterface as _};
 use fred::types::{InfoKind, Value};
 use schemas::Shard;
+use schemas::read_models::{RedisKeys, RedisProgress};
 use schemas::reading::Checkpoint;
 use service::eviction;
 
-use super::keys::RedisKeys;
 use super::models::operate;
 use super::operations::{APPLY, Operations};
-use super::progress::RedisProgress;
 use crate::fold::RowChanges;
 use crate::sink::{Sink, SinkError, WriterId};
 

@@ -7,7 +7,7 @@ use schemas::Timestamp;
 use schemas::reading::{Checkpoint, LogReader, ReadRecord};
 
 use super::end::Stop;
-use super::pump::QueueShare;
+use super::queue_share::QueueShare;
 use crate::fold::RowChanges;
 
 /// The limits on a batch's size and on the rate of writes. The first limit reached ends the batch.

@@ -17,6 +17,7 @@ mod batch;
 mod end;
 mod meters;
 mod pump;
+mod queue_share;
 mod session;
 mod shard;
 

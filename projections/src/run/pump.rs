@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::batch::QueuedRecord;
+use super::queue_share::QueueShare;
 
 /// Maximum number of records in one shard's queue.
 const QUEUE_RECORDS: usize = 8_192;
@@ -29,26 +30,6 @@ const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How soon an idle pump notices a request.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-/// A record's share of its queue's memory, returned when the record is folded or dropped.
-#[derive(Debug)]
-pub struct QueueShare {
-    level: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl QueueShare {
-    fn take(level: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        level.fetch_add(bytes, Ordering::Relaxed);
-        Self { level: Arc::clone(level), bytes }
-    }
-}
-
-impl Drop for QueueShare {
-    fn drop(&mut self) {
-        self.level.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
 
 enum Wish {
     Enter { shard: Shard, offset: u64, queue: mpsc::Sender<QueuedRecord> },

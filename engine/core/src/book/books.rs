@@ -15,31 +15,13 @@ use std::ops::RangeInclusive;
 use schemas::BookSide;
 
 use super::hash_index::IndexEntry;
+use super::id::{BookId, IdKey};
 use super::id_index::IdIndex;
+use super::key::BookKey;
 use super::levels::{AllLevels, PriceLevel, SideLevels};
 use super::prices::PRICE_MAX;
+use super::resting::Resting;
 use super::slab::{Linked, NIL, Slab};
-use super::{At, BookId, IdKey, Queue, Resting};
-
-/// The key of a book in a [`Books`]. Assigned in order from 0; the key of a closed book is used
-/// again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bincode::Encode, bincode::Decode)]
-pub struct BookKey(pub(super) u32);
-
-impl BookKey {
-    /// The key of a book that has the memory for itself.
-    pub(super) const ONLY: Self = Self(0);
-
-    /// Returns the book's index in its memory, from 0.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    #[inline]
-    pub(super) fn levels_of_side(self, side: BookSide) -> u32 {
-        self.0 * 2 + u32::from(side.code())
-    }
-}
 
 /// An order in its slot. It repeats the fields of [`Resting`] instead of containing one, so that no
 /// padding precedes its links: an order with 32 bytes for its owner has the size of a cache line,
@@ -242,13 +224,6 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub fn meets(&self, book: BookKey, side: BookSide, limit: u32) -> bool {
         self.levels_of_side(book, side.opposite()).meets(limit).is_some()
-    }
-
-    /// Returns the orders of one side in the order in which they would fill.
-    #[inline]
-    pub fn queue(&self, book: BookKey, side: BookSide) -> Queue<'_, Id, T> {
-        let best = self.levels_of_side(book, side).best;
-        Queue { books: self, at: At::Next(if best == NIL { NIL } else { self.levels[best].head }) }
     }
 
     /// Takes up to `quantity` from the orders that an order of `side` with this limit crosses, best
@@ -477,6 +452,13 @@ impl<Id: BookId, T: Copy> Books<Id, T> {
     #[inline]
     pub(super) fn book(&self, node: &Node<Id, T>) -> BookKey {
         BookKey(self.levels[node.level].levels_of_side / 2)
+    }
+
+    /// Returns the slot of the order that would fill first, or [`NIL`].
+    #[inline]
+    pub(super) fn first(&self, book: BookKey, side: BookSide) -> u32 {
+        let best = self.levels_of_side(book, side).best;
+        if best == NIL { NIL } else { self.levels[best].head }
     }
 
     #[inline]

@@ -14,8 +14,8 @@
 //! id.
 
 use super::hash_index::{HashIndex, IndexEntry};
+use super::id::{BookId, IdKey};
 use super::slab::NIL;
-use super::{BookId, IdKey};
 
 /// Places of the smallest ring.
 const RING_MIN: usize = 1 << 6;

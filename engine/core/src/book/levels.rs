@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use schemas::BookSide;
 
-use super::books::BookKey;
 use super::by_rank::{self, ByRank};
+use super::key::BookKey;
 use super::prices::{Ladder, Prices};
 use super::slab::{Linked, NIL, Slab};
 

@@ -6,6 +6,7 @@
 //! | here     | accounts and markets; credits; the opening commands                |
 //! | `orders` | orders, cancels, amendments, batches, switches                     |
 //! | `admins` | markets and their answers, freezes, limits                         |
+//! | `listings` | markets as admins list them                                      |
 //! | `keys`   | keys that keys add, replace and revoke                             |
 //! | `groups` | groups of orders                                                   |
 //! | `roles`  | creation and revocation of admins                                  |
@@ -13,8 +14,10 @@
 mod admins;
 mod groups;
 mod keys;
+mod listings;
 mod orders;
 mod roles;
+mod small;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,6 +27,8 @@ use schemas::{
     AccountId, AdminId, ApiKey, ApiKeyId, ClientId, Command, CommandId, CommandRecord, Credits, IdempotencyKey,
     Listing, MarketId, MarketState, OrderId, Origin, Scopes, Shard, Timestamp, TraceContext, Transition, frame,
 };
+
+use small::small;
 
 use crate::answers::ClientName;
 use crate::cluster::START;
@@ -120,13 +125,13 @@ impl Population {
         let mut homes = vec![0; usize::from(map.shards())];
         let mut listings = Vec::new();
         for number in 0..1_000 {
-            let market = admins::listing(&format!("MARKET-{number}"));
+            let market = listings::listing(&format!("MARKET-{number}"));
             let seen = &mut homes[map.of_market(market.market).index()];
             *seen += 1;
             if *seen <= MARKETS_PER_SHARD {
                 let expires = *seen == MARKETS_PER_SHARD;
                 let expiry = if expires { Timestamp(START + 5_000 + random.below(120_000)) } else { market.expiry };
-                listings.push(admins::vary(Listing { expiry, ..market }, random));
+                listings.push(listings::vary(Listing { expiry, ..market }, random));
             }
         }
         Self {
@@ -211,11 +216,11 @@ impl Population {
     pub fn listings_again(&mut self) -> Vec<RoutedCommand> {
         // Earlier names are forgotten by now: they would name other orders.
         self.named.clear();
-        let others = (0..self.listings.len()).map(|number| admins::listing(&format!("LATER-{number}")));
+        let others = (0..self.listings.len()).map(|number| listings::listing(&format!("LATER-{number}")));
         let others: Vec<Listing> = others.collect();
         self.listings.splice(0..0, others);
         let listings: Vec<Listing> =
-            self.listings.iter().map(|l| Listing { opens: None, expiry: admins::NEVER, ..l.clone() }).collect();
+            self.listings.iter().map(|l| Listing { opens: None, expiry: listings::NEVER, ..l.clone() }).collect();
         let mut all = Vec::new();
         for listing in listings {
             let (market, by, transition) = (listing.market, AdminId(1), Transition::Open);
@@ -241,7 +246,7 @@ impl Population {
 
     fn withdraw(&mut self, account: AccountId, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
         let (amount, client_id) = (credits_of(sight.wallet(account), random), self.name());
-        let command = Command::Withdraw { account, amount, client_id: Some(client_id), by: admins::admin(random) };
+        let command = Command::Withdraw { account, amount, client_id: Some(client_id), by: listings::admin(random) };
         self.at_account(account, command, Some(client_id))
     }
 
@@ -262,7 +267,7 @@ impl Population {
 
     fn transfer_again(&mut self, random: &mut Random) -> RoutedCommand {
         let (from, to, amount, name) = self.transfers[random.index(self.transfers.len())];
-        let (client_id, more, by) = (Some(name), amount + Credits(1), admins::admin(random));
+        let (client_id, more, by) = (Some(name), amount + Credits(1), listings::admin(random));
         let command = match random.below(8) {
             0 => Command::Transfer { from, to, amount: more, client_id },
             1 => Command::Transfer { from, to: *random.pick(&self.accounts), amount, client_id },
@@ -300,11 +305,6 @@ fn credits_of(wallet: Credits, random: &mut Random) -> Credits {
         1 if wallet > Credits::ZERO => wallet + Credits(1),
         _ => some_credits(random),
     }
-}
-
-/// Returns a number that is small enough for any type.
-fn small(random: &mut Random, below: u32) -> u32 {
-    u32::try_from(random.below(u64::from(below))).expect("below a u32")
 }
 
 /// Returns a command's record, with its origin.

@@ -14,8 +14,8 @@ use schemas::{
 };
 
 use super::commands::{ClientView, Contracts};
-use crate::builds::Identity;
 use crate::cluster::{Cluster, PartitionTopic};
+use crate::identity::Identity;
 
 /// The number of live orders that the gateway remembers.
 const LIVE_MAX: usize = 100;

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod log;
 pub mod snapshot_store;
+mod start;
 mod trace;
 pub mod writer;
 
@@ -20,10 +21,8 @@ use schemas::{CommandId, Record, Shard, Term};
 use crate::plan::{OCCASIONS, Plan};
 use crate::random::Random;
 use crate::seen::{Seen, Tally};
+pub use start::START;
 use trace::Trace;
-
-/// The start time of runs, in milliseconds since 1970.
-pub const START: u64 = 1_800_000_000_000;
 
 /// One of a shard's two partitions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use super::START;
+use super::start::START;
 
 const LAST: usize = 30;
 

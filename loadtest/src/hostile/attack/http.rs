@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::Attacker;
+use super::attacker::Attacker;
 
 /// The maximum time that a connection is held, if the server does not cut it.
 const HOLD: Duration = Duration::from_secs(3_600);

@@ -1,5 +1,6 @@
 //! The attacks. Each is cheap for one client, and each ends after its time.
 
+mod attacker;
 mod http;
 mod http2;
 mod sockets;
@@ -7,13 +8,12 @@ mod sockets;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::error::Error;
+use attacker::Attacker;
+pub use attacker::Target;
 
-/// The source address of the attackers, which differs from the victim's.
-const ADDRESS: &str = "127.0.0.66:0";
+use crate::error::Error;
 
 /// An attack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -53,20 +53,6 @@ impl Attack {
     }
 }
 
-/// The target of an attack.
-#[derive(Clone, Debug, Args)]
-pub struct Target {
-    /// The gateway, `http://host:port`.
-    #[arg(long)]
-    pub url: String,
-    /// The market with the deep book.
-    #[arg(long)]
-    pub deep: String,
-    /// The attacker's own API key.
-    #[arg(long, env = "LFG_ATTACKER_KEY", hide_env_values = true)]
-    pub key: String,
-}
-
 /// `loadtest attack`: used by `hostile` only.
 #[derive(Clone, Debug, Args)]
 pub struct AttackArgs {
@@ -77,26 +63,6 @@ pub struct AttackArgs {
     /// Duration in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-}
-
-/// One client of an attack, with its target.
-#[derive(Clone)]
-pub struct Attacker {
-    authority: String,
-    target: Target,
-}
-
-impl Attacker {
-    /// Opens a connection from the attackers' address.
-    async fn connect(&self) -> std::io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(ADDRESS.parse().map_err(std::io::Error::other)?)?;
-        let address = tokio::net::lookup_host(&self.authority).await?.find(std::net::SocketAddr::is_ipv4);
-        let address = address.ok_or_else(|| std::io::Error::other("no IPv4 address"))?;
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
 }
 
 /// Pause after a refused or cut connection before the next.

@@ -7,7 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use super::Attacker;
+use super::attacker::Attacker;
 
 /// Pause between two messages: 10 ms, a hundred messages a second.
 const PAUSE: Duration = Duration::from_millis(10);

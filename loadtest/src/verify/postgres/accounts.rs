@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use schemas::{AccountId, Credits, Shard};
 use tokio_postgres::{Row, Transaction};
 
-use super::{get, natural, optional, optional_moment, shard, table};
+use super::columns::{get, natural, optional, optional_moment, shard, table};
 use crate::fold::{ExpectedAccount, ExpectedPurse, ExpectedWallet, Fold, Ledger};
-use crate::verify::settle::ReadModelError;
+use crate::verify::read_model_error::ReadModelError;
 use crate::verify::{Check, Faults, exactly};
 
 pub async fn purses(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {

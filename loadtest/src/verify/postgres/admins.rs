@@ -3,8 +3,10 @@
 use schemas::{AccountId, AdminId, Credits, ProposalId};
 use tokio_postgres::Transaction;
 
-use super::{Check, ReadModelError, exactly, natural, optional, table};
+use super::columns::{natural, optional, table};
 use crate::fold::{ExpectedProposal, Fold};
+use crate::verify::read_model_error::ReadModelError;
+use crate::verify::{Check, exactly};
 
 const ACTS: &str = "SELECT act, admin, count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount FROM admin_acts \
     GROUP BY act, admin";

@@ -3,9 +3,9 @@
 use schemas::{AccountId, GroupLimits, Timestamp};
 use tokio_postgres::{Row, Transaction};
 
-use super::{contracts, get, group_id, moment, natural, nonsense, optional_moment, shard, table, word};
+use super::columns::{contracts, get, group_id, moment, natural, nonsense, optional_moment, shard, table, word};
 use crate::fold::{ExpectedGroup, Fold};
-use crate::verify::settle::ReadModelError;
+use crate::verify::read_model_error::ReadModelError;
 use crate::verify::{Check, exactly};
 
 pub async fn groups(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {

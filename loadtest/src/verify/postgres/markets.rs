@@ -4,8 +4,10 @@ use schemas::market::Listing;
 use schemas::{MarketEventId, MarketId};
 use tokio_postgres::{Row, Transaction};
 
-use super::{Check, ReadModelError, exactly, get, moment, natural, optional, optional_moment, shard, table};
+use super::columns::{get, moment, natural, optional, optional_moment, shard, table};
 use crate::fold::{Description, Fold, MarketEventRow};
+use crate::verify::read_model_error::ReadModelError;
+use crate::verify::{Check, exactly};
 
 /// The last time of a four-digit calendar, in milliseconds; later times are stored as this one.
 const LAST_MOMENT: u64 = 253_402_300_799_999;

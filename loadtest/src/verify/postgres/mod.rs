@@ -2,26 +2,22 @@
 
 mod accounts;
 mod admins;
+mod columns;
 mod groups;
 mod markets;
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::pin::pin;
-
-use futures_util::TryStreamExt as _;
 use schemas::event::{CancelReason, Party, Trade};
 use schemas::money::TICKS_PER_CREDIT;
 use schemas::{
-    AccountId, ClientId, CommandId, Credits, GroupId, MarketId, OrderId, Price, Quantity, Rejection, Shard,
-    TimeInForce, Timestamp, TradeId,
+    AccountId, ClientId, CommandId, Credits, MarketId, OrderId, Price, Quantity, Rejection, TimeInForce, TradeId,
 };
-use time::OffsetDateTime;
-use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, NoTls, Row, Transaction};
 use uuid::Uuid;
 
-use super::settle::{Heads, ReadModelError};
+use super::heads::Heads;
+use super::read_model_error::ReadModelError;
+use columns::{contracts, group_id, moment, natural, nonsense, optional, optional_moment, shard, small, table, word};
+
 use super::{Check, exactly, with_defaults};
 use crate::fold::{ExpectedOrder, ExpectedPosition, ExpectedTrade, Fold, Life};
 
@@ -92,23 +88,6 @@ const ACTIVITY: &str = "SELECT xact_commit AS commits, tup_inserted + tup_update
      (SELECT coalesce(sum(n_tup_hot_upd), 0)::bigint FROM pg_stat_user_tables) AS updated_hot \
      FROM pg_stat_database WHERE datname = current_database()";
 
-/// Reads a table into a map, row by row.
-async fn table<K: Eq + Hash, T>(
-    tx: &Transaction<'_>,
-    sql: &str,
-    read: impl Fn(&Row) -> Result<(K, T), ReadModelError>,
-) -> Result<HashMap<K, T>, ReadModelError> {
-    let mut rows = pin!(tx.query_raw(sql, std::iter::empty::<i64>()).await?);
-    let mut map = HashMap::new();
-    while let Some(row) = rows.try_next().await? {
-        let (key, value) = read(&row)?;
-        if map.insert(key, value).is_some() {
-            return Err(ReadModelError::Nonsense(format!("two rows with one key: {row:?}")));
-        }
-    }
-    Ok(map)
-}
-
 async fn orders(tx: &Transaction<'_>, fold: &Fold) -> Result<Check, ReadModelError> {
     let found = table(tx, "SELECT * FROM orders", order).await?;
     Ok(exactly("Postgres: one row for each order, in its final state", &fold.orders, &found))
@@ -154,10 +133,6 @@ fn order(row: &Row) -> Result<(OrderId, ExpectedOrder), ReadModelError> {
 
 fn time_in_force(text: &str) -> Result<&'static str, ReadModelError> {
     TimeInForce::NAMES.into_iter().find(|name| *name == text).ok_or_else(|| nonsense("time_in_force", text))
-}
-
-fn group_id(number: i32) -> Result<GroupId, ReadModelError> {
-    u16::try_from(number).ok().and_then(GroupId::new).ok_or_else(|| nonsense("group_id", number))
 }
 
 fn code_of(code: i32) -> Option<Rejection> {
@@ -288,52 +263,4 @@ fn life(row: &Row) -> Result<Life, ReadModelError> {
         notional_max: optional(row, "notional_max")?,
         position_max: optional(row, "position_max")?,
     })
-}
-
-fn nonsense(column: &str, value: impl std::fmt::Display) -> ReadModelError {
-    ReadModelError::Nonsense(format!("{column} is {value}"))
-}
-
-fn natural(row: &Row, column: &str) -> Result<u64, ReadModelError> {
-    let value: i64 = row.try_get(column)?;
-    u64::try_from(value).map_err(|_| nonsense(column, value))
-}
-
-fn optional(row: &Row, column: &str) -> Result<Option<u64>, ReadModelError> {
-    let value: Option<i64> = row.try_get(column)?;
-    value.map(|value| u64::try_from(value).map_err(|_| nonsense(column, value))).transpose()
-}
-
-fn contracts(row: &Row, column: &str) -> Result<u32, ReadModelError> {
-    let value: i32 = row.try_get(column)?;
-    u32::try_from(value).map_err(|_| nonsense(column, value))
-}
-
-fn small(value: i32) -> Result<u16, ReadModelError> {
-    u16::try_from(value).map_err(|_| nonsense("a price", value))
-}
-
-fn shard(row: &Row, column: &str) -> Result<Shard, ReadModelError> {
-    let value: i16 = row.try_get(column)?;
-    u16::try_from(value).ok().and_then(Shard::new).ok_or_else(|| nonsense(column, value))
-}
-
-fn word<T: std::str::FromStr>(row: &Row, column: &str) -> Result<T, ReadModelError> {
-    let text: String = get(row, column)?;
-    text.parse().map_err(|_| nonsense(column, text))
-}
-
-fn get<T: FromSqlOwned>(row: &Row, column: &str) -> Result<T, ReadModelError> {
-    Ok(row.try_get(column)?)
-}
-
-fn optional_moment(row: &Row, column: &str) -> Result<Option<u64>, ReadModelError> {
-    let there: Option<OffsetDateTime> = row.try_get(column)?;
-    there.map(|_| moment(row, column).map(Timestamp::as_millis)).transpose()
-}
-
-fn moment(row: &Row, column: &str) -> Result<Timestamp, ReadModelError> {
-    let moment: OffsetDateTime = row.try_get(column)?;
-    let millis = moment.unix_timestamp_nanos() / 1_000_000;
-    u64::try_from(millis).map(Timestamp).map_err(|_| nonsense(column, moment))
 }

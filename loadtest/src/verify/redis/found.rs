@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use schemas::{AccountId, BookSide, Credits, MarketId, OrderId, Price, Shard, TradeId};
 use serde::Deserialize;
 
-use super::{RedisFields, nonsense, number};
+use super::fields::{RedisFields, nonsense, number};
 use crate::fold::{ExpectedAccount, ExpectedMarket, ExpectedPosition, ExpectedPurse, Fold, Life};
-use crate::verify::settle::ReadModelError;
+use crate::verify::read_model_error::ReadModelError;
 use crate::verify::{Check, exactly, with_defaults};
 
 /// The maximum length of a market's list of trades.

@@ -1,10 +1,9 @@
-//! Compares the Redis read models with the fold: every key under the prefix. The layout is
-//! documented in the projection that writes it (`projections/src/redis/keys.rs`); this program, a
-//! black box, relies on that documentation and not on its code.
+//! Compares the Redis read models with the fold: every key under the prefix. The names of
+//! keys are in [`schemas::read_models`].
 
+mod fields;
 mod found;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -12,10 +11,13 @@ use fred::interfaces::{ClientLike as _, HashesInterface as _, KeysInterface as _
 use fred::types::InfoKind;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy};
 use schemas::Shard;
+use schemas::read_models::{RedisKeys, RedisProgress};
 
+use self::fields::{RedisFields, number};
 use self::found::Found;
 use super::Check;
-use super::settle::{Heads, ReadModelError};
+use super::heads::Heads;
+use super::read_model_error::ReadModelError;
 use crate::fold::Fold;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +28,6 @@ pub struct Redis {
     prefix: String,
     shards: u16,
 }
-
-type RedisFields = HashMap<String, String>;
 
 impl Redis {
     /// Connects.
@@ -41,15 +41,15 @@ impl Redis {
         Ok(Self { client, prefix: prefix.to_owned(), shards })
     }
 
-    fn base(&self, shard: Shard) -> String {
-        format!("{}:{{{shard}}}:", self.prefix)
+    fn keys_of(&self, shard: Shard) -> RedisKeys {
+        RedisKeys::new(&self.prefix, shard)
     }
 
     /// Returns each shard's position. Shards without a position, or being rebuilt, are missing.
     pub async fn heads(&self) -> Result<Heads, ReadModelError> {
         let mut heads = Heads::new();
         for shard in Shard::all(self.shards) {
-            let progress: Option<String> = self.client.get(format!("{}progress", self.base(shard))).await?;
+            let progress: Option<String> = self.client.get(self.keys_of(shard).progress()).await?;
             if let Some(head) = progress.as_deref().and_then(head) {
                 heads.insert(shard, head);
             }
@@ -77,9 +77,9 @@ impl Redis {
     }
 
     async fn read_shard(&self, shard: Shard, found: &mut Found) -> Result<(), ReadModelError> {
-        let base = self.base(shard);
-        for key in self.keys(&base).await? {
-            let rest = key.strip_prefix(&base).unwrap_or_default();
+        let keys = self.keys_of(shard);
+        for key in self.keys(keys.all()).await? {
+            let rest = key.strip_prefix(keys.base()).unwrap_or_default();
             let Some((kind, id)) = rest.split_once(':') else { continue };
             if kind == "trades" {
                 let trades: Vec<String> = self.client.lrange(&key, 0, -1).await?;
@@ -92,8 +92,8 @@ impl Redis {
         Ok(())
     }
 
-    async fn keys(&self, base: &str) -> Result<Vec<String>, ReadModelError> {
-        let (pattern, mut cursor) = (format!("{base}*"), "0".to_owned());
+    async fn keys(&self, pattern: String) -> Result<Vec<String>, ReadModelError> {
+        let mut cursor = "0".to_owned();
         let mut keys = std::collections::HashSet::new();
         loop {
             let (next, page): (String, Vec<String>) =
@@ -107,22 +107,12 @@ impl Redis {
     }
 }
 
-/// Parses `OFFSET:TERM:SEQUENCE:CHAIN:ANCHOR:NEXT_COMMAND:LAYOUT` of the layout that this build
-/// reads.
+/// Returns sequence and chain of a shard's keys, unless the shard is being rebuilt.
 fn head(progress: &str) -> Option<(u64, Vec<u8>)> {
-    let parts: Vec<&str> = progress.split(':').collect();
-    let [_, _, sequence, chain, _, _, "2"] = parts[..] else { return None };
-    let byte = |at: usize| u8::from_str_radix(chain.get(at..at + 2)?, 16).ok();
-    let chain = (0..chain.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-    Some((sequence.parse().ok()?, chain))
-}
-
-fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, ReadModelError> {
-    text.parse().map_err(|_| nonsense(key, "a number", text))
-}
-
-fn nonsense(key: &str, what: &str, value: &str) -> ReadModelError {
-    ReadModelError::Nonsense(format!("{key}: {what} is {value}"))
+    match progress.parse() {
+        Ok(RedisProgress::At(at)) => Some((at.sequence, at.chain.0.to_vec())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::limits::Limits;
+use super::peer::Peer;
 use super::traffic::{Idle, Traffic};
-use super::{Limits, Peer};
 use crate::buckets::Buckets;
 
 /// The open connections of a port.

@@ -18,11 +18,13 @@
 
 mod answer;
 mod connections;
+mod limits;
+mod pace;
+mod peer;
 mod stream;
 mod traffic;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,14 +40,15 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::Shutdown;
-use crate::buckets::Rate;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
+pub use limits::Limits;
+pub use pace::Pace;
+pub use peer::Peer;
 use stream::Stream;
 use traffic::{Due, Traffic};
 
@@ -71,62 +74,6 @@ pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
 /// on a connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
-
-/// What connections of a port may do.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at the same time.
-    pub connections: usize,
-    /// Of these, connections of one address ([`Peer`]).
-    pub each_address: usize,
-    /// Addresses that stand for many clients, as a load balancer's does: they are bound by
-    /// `connections` alone.
-    pub shared_addresses: Vec<IpAddr>,
-    /// From the connection to the first request's whole head.
-    pub first_within: Duration,
-    /// Without a request in progress.
-    pub idle_within: Duration,
-    /// Without progress of an answer that is being written.
-    pub write_within: Duration,
-    /// How long requests in progress may take to end when the process stops.
-    pub drain_within: Duration,
-    /// Requests in progress on one HTTP/2 connection.
-    pub streams: u32,
-    /// Connections that one address may begin.
-    pub each_address_rate: Option<Rate>,
-}
-
-/// Who is at the other end: an IPv4 address, or the first 64 bits of an IPv6 address, which one
-/// client has to itself. An extension of every request.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Peer(IpAddr);
-
-impl Peer {
-    /// The client of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(IpAddr::V4(address)),
-            IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into())),
-        }
-    }
-}
-
-/// The connection of a request, which can be slowed. An extension of every request.
-#[derive(Clone)]
-pub struct Pace(Arc<Traffic>);
-
-impl Pace {
-    /// The connection's requests are to wait until then.
-    pub fn hold(&self, until: Instant) {
-        self.0.hold(until);
-    }
-
-    /// Waits until requests of the connection are to be served. Over HTTP/1 the connection is not
-    /// read meanwhile.
-    pub async fn wait(&self) {
-        self.0.held().await;
-    }
-}
 
 /// Serves until the shutdown; then lets the requests in progress end, a bounded time.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
@@ -199,7 +146,7 @@ impl Port {
         let (router, of_requests) = (self.router.clone(), Arc::clone(&traffic));
         let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(Pace(Arc::clone(&of_requests)));
+            request.extensions_mut().insert(Pace::of(Arc::clone(&of_requests)));
             answer(router.clone(), request, Arc::clone(&of_requests))
         });
         let connection = self.builder.serve_connection_with_upgrades(stream, service).into_owned();

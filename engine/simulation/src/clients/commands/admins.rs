@@ -1,27 +1,15 @@
 //! The requests of admins: markets and their answers, freezes, limits.
 
-use std::sync::Arc;
-
 use schemas::limits::DEPOSIT_ALONE_MAX;
 use schemas::market::YesValue;
 use schemas::{
-    About, AccountId, AccountLimits, AdminId, Command, Credits, FeeRate, Listing, MarketAddition, MarketEdit,
-    MarketEvent, MarketEventId, MarketId, MarketLimits, MarketState, ProposalId, ResolutionAnswer, Tags, Timestamp,
-    Transition,
+    AccountId, AccountLimits, AdminId, Command, Credits, MarketAddition, MarketEdit, MarketEvent, MarketLimits,
+    MarketState, ProposalId, ResolutionAnswer, Tags, Timestamp, Transition,
 };
 
+use super::listings::{EVENT, admin, event_id, market_limits};
 use super::{ClientView, Population, RoutedCommand, small};
-use crate::cluster::START;
 use crate::random::Random;
-
-/// The fee rate of every market, which every order accepts.
-pub const FEE: u32 = 10_000;
-
-/// The expiry of a market that does not expire during a run.
-pub const NEVER: Timestamp = Timestamp(u32::MAX as u64 * 1_000);
-
-/// The longest dispute window, in milliseconds.
-const WINDOW_MAX: u64 = 20_000;
 
 impl Population {
     /// Returns a freeze or limit, or its end, which is mostly more frequent.
@@ -142,10 +130,6 @@ impl Population {
     }
 }
 
-pub fn admin(random: &mut Random) -> AdminId {
-    AdminId(1 + random.below(3))
-}
-
 fn answer(random: &mut Random) -> ResolutionAnswer {
     let fraction = YesValue::new(2_500).expect("a part of a credit");
     *random.pick(&[
@@ -160,51 +144,7 @@ fn account_limits(random: &mut Random) -> AccountLimits {
     AccountLimits { live_orders: 1 + small(random, 8), held: Credits::whole(1 + i64::from(small(random, 8))) }
 }
 
-fn market_limits(random: &mut Random) -> MarketLimits {
-    MarketLimits {
-        live_orders: 1 + small(random, 5),
-        notional: Credits::whole(1 + i64::from(small(random, 20))),
-        position: 1 + random.below(15),
-    }
-}
-
-const EVENT: &str = "final";
-
-fn event_id() -> MarketEventId {
-    MarketEventId::of(&EVENT.parse().expect("a label"))
-}
-
 fn one_tag(random: &mut Random) -> Tags {
     let tag = format!("tag-{}", random.below(20)).parse().expect("a label");
     Tags::new(vec![tag]).expect("one tag")
-}
-
-/// Returns a market that does not expire.
-pub fn listing(ticker: &str) -> Listing {
-    let ticker: schemas::text::Ticker = ticker.parse().expect("a legal ticker");
-    let fee = FeeRate::new(FEE).expect("a legal rate");
-    Listing {
-        market: MarketId::of(&ticker),
-        about: About::plain("Will it happen?", "YES if it does.", "tests").expect("legal texts").into(),
-        opens: None,
-        ticker,
-        expiry: NEVER,
-        tick: 1,
-        maker_fee: fee,
-        taker_fee: fee,
-        dispute_window_ms: 0,
-        limits: MarketLimits::NONE,
-    }
-}
-
-/// Varies a listing: some markets have a dispute window, some belong to the event, few have coarse
-/// prices or low limits. Some of those that expire open automatically before.
-pub fn vary(listing: Listing, random: &mut Random) -> Listing {
-    let event = random.one_in(2).then(event_id);
-    let about = Arc::new(About { event, ..listing.about.as_ref().clone() });
-    let opens = (listing.expiry != NEVER && random.one_in(2)).then(|| Timestamp(START + 500 + random.below(4_000)));
-    let tick = if random.one_in(8) { 10 } else { listing.tick };
-    let dispute_window_ms = if random.one_in(2) { random.below(WINDOW_MAX) } else { 0 };
-    let limits = if random.one_in(10) { market_limits(random) } else { listing.limits };
-    Listing { tick, dispute_window_ms, limits, about, opens, ..listing }
 }

@@ -5,7 +5,7 @@ use schemas::{
     OrderRef, PostOnly, Price, Quantity, SelfTrade, Shard, Side, Terms, TimeInForce, Timestamp,
 };
 
-use super::admins::FEE;
+use super::listings::FEE;
 use super::{ClientView, NAMES_MAX, Population, RoutedCommand, groups, small};
 use crate::random::Random;
 

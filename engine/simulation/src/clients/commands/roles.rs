@@ -2,7 +2,7 @@
 
 use schemas::{ADMINS_HOME, AdminId, AdminRoles, Command, KeyProof, Timestamp, WantedAdmin};
 
-use super::{ClientView, Population, RoutedCommand, admins, small};
+use super::{ClientView, Population, RoutedCommand, listings, small};
 use crate::random::Random;
 
 /// The longest validity of an admin that ends, in milliseconds.
@@ -18,9 +18,9 @@ impl Population {
 
     /// Returns a change of admins, mostly by an admin with the role; often about that admin itself.
     pub fn change_admins(&self, sight: ClientView<'_>, random: &mut Random) -> RoutedCommand {
-        let by = admins::admin(random);
+        let by = listings::admin(random);
         if random.one_in(3) {
-            return self.at_admins(Command::RevokeAdmin { admin: admins::admin(random), by });
+            return self.at_admins(Command::RevokeAdmin { admin: listings::admin(random), by });
         }
         let secret = u8::try_from(1 + small(random, 4)).expect("small");
         let bits =
@@ -28,7 +28,7 @@ impl Population {
         let (lasts, ends) = (random.below(LASTS_MAX), random.one_in(2));
         let keeps = random.one_in(4);
         let admin = WantedAdmin {
-            id: admins::admin(random),
+            id: listings::admin(random),
             proof: (!keeps).then_some(KeyProof::Secret([secret; 32])),
             roles: AdminRoles::from_bits(bits),
             expires: ends.then(|| Timestamp(sight.now + lasts)),

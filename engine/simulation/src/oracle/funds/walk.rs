@@ -9,8 +9,9 @@ use schemas::{
     Rejection, Returned, Shard,
 };
 
-use super::{Facts, History, RefusedClaim, RefusedOrder};
+use super::facts::{Facts, RefusedClaim, RefusedOrder};
 use crate::cluster::Cluster;
+use crate::oracle::history::History;
 use crate::seen::Seen;
 
 pub struct FundsWalk<'a> {

@@ -1,7 +1,7 @@
 //! The progress of a shard's keys, as the text under its `progress` key.
 
-use schemas::reading::Checkpoint;
-use schemas::record::Chain;
+use crate::reading::Checkpoint;
+use crate::record::Chain;
 
 const REBUILDING: &str = "rebuilding:";
 
@@ -113,9 +113,25 @@ fn chain(text: &str) -> Option<Chain> {
     Some(chain)
 }
 
+/// Returns the sequence of a progress, also of one that another build wrote, for readers of keys that
+/// both know; `None` while the shard is being rebuilt.
+pub fn sequence_reached(progress: &str) -> Option<u64> {
+    let current = (!progress.starts_with(REBUILDING)).then_some(progress)?;
+    current.split(':').nth(2)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shard_that_is_being_rebuilt_has_no_sequence() {
+        assert_eq!(sequence_reached("10:3:7:00000000000000000000000000000000:8:9:2"), Some(7));
+        assert_eq!(sequence_reached("0:-:0:00:0"), Some(0), "of another build");
+        for text in ["", "rebuilding:abc", "rebuilding:a:b", "rebuilding:9/3/0/2/00/2"] {
+            assert_eq!(sequence_reached(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn texts_survive_a_round_trip() {

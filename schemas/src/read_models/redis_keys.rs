@@ -1,4 +1,5 @@
-//! The names of the Redis read models: the contract with readers (the gateway, the load tester).
+//! The names of the Redis read models: the contract of the projections, which write them, with the
+//! gateway and the load tester, which read them.
 //!
 //!   fold ─▶ writer ─▶ [redis: *keys*] ─▶ gateway
 //!
@@ -72,7 +73,7 @@
 //! null,"fee_rate":70000,"client_id":"…uuid…" or null,"time":1764000000000}`; the fee rate in
 //! millionths, times in milliseconds since 1970.
 
-use schemas::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
+use crate::{AccountId, BookSide, MarketId, OrderId, Price, Shard};
 
 /// The maximum length of a market's list of trades.
 pub const RECENT_TRADES_MAX: usize = 100;
@@ -184,6 +185,11 @@ impl RedisKeys {
     /// Returns the keys of `shard` under `prefix`.
     pub fn new(prefix: &str, shard: Shard) -> Self {
         Self { base: format!("{prefix}:{{{shard}}}:") }
+    }
+
+    /// Returns what every key of the shard begins with, and no other key.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Returns the pattern (for `SCAN`) that matches all keys of the shard and no others.

@@ -73,7 +73,7 @@ const HINT_NEWER: &str = "install that build of the gateway in place of this pro
 /// Whether admins have quarantined the record at which a shard would halt.
 struct Verdict {
     broken: BrokenLog,
-    put_aside: Option<Quarantine>,
+    quarantined: Option<Quarantine>,
 }
 
 /// The inputs of the tail.
@@ -180,7 +180,7 @@ impl Tail {
                             tail.leave(shard)?;
                             asked[index] = self.ask(broken.clone(), answers.clone()).is_ok();
                             if !asked[index] {
-                                self.hear(&tail, &mut readers[index], Verdict { broken, put_aside: None })?;
+                                self.hear(&tail, &mut readers[index], Verdict { broken, quarantined: None })?;
                             }
                         }
                         Err(error) => self.halt(&tail, shard, &error)?,
@@ -203,17 +203,17 @@ impl Tail {
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
         let ask = move || {
             let BrokenLog { shard, offset, .. } = broken;
-            let put_aside = loop {
+            let quarantined = loop {
                 match quarantine::of_record(&log, shard, offset) {
                     Err(fault) if fault.may_retry() && !shutdown.is_triggered() => {
-                        tracing::warn!(%shard, offset, %fault, "whether a record is put aside is to be asked again");
+                        tracing::warn!(%shard, offset, %fault, "cannot read whether the record is quarantined; trying again");
                         std::thread::sleep(PATIENCE);
                     }
                     found => break found.unwrap_or_default(),
                 }
             };
             // The receiver is gone if the tail has ended.
-            let _ = answers.send(Verdict { broken, put_aside });
+            let _ = answers.send(Verdict { broken, quarantined });
         };
         std::thread::Builder::new().name("quarantine".to_owned()).spawn(ask).map(|_| ())
     }
@@ -221,11 +221,11 @@ impl Tail {
     /// Continues with a shard after the answer about its record: reads on, or only checks whether
     /// the log continues.
     fn hear(&self, tail: &EventsTail, reader: &mut LogReader, answer: Verdict) -> Result<(), KafkaFault> {
-        let Verdict { broken, put_aside } = answer;
+        let Verdict { broken, quarantined } = answer;
         let (shard, next) = (broken.shard, broken.offset + 1);
-        match put_aside {
+        match quarantined {
             Some(Quarantine { reason, .. }) => {
-                tracing::warn!(%shard, %broken, %reason, "passed over: it is put aside");
+                tracing::warn!(%shard, %broken, %reason, "skipped: admins have quarantined the record");
                 reader.pass_over(broken.offset);
             }
             None => self.halt(tail, shard, &broken.into())?,
@@ -333,7 +333,9 @@ impl Tail {
             Read::Halted(halted) => {
                 tracing::error!(%shard, engine = %halted.engine, reason = %halted.reason, "the leader has halted");
             }
-            Read::Quarantine(quarantine) => tracing::warn!(%shard, ?quarantine, "put aside"),
+            Read::Quarantine(quarantine) => {
+                tracing::warn!(%shard, ?quarantine, "admins have quarantined a record or a command")
+            }
             Read::Term(term) => {
                 tracing::info!(%shard, engine = %term.engine, term = record.offset(), build = %term.build, "a new term");
                 self.live.term(shard, &term);

@@ -1,5 +1,5 @@
-//! Two admins put aside what a shard halts at: all programs go on. And a leader that halts says so
-//! on the log.
+//! Two admins quarantine a record or a command that halts a shard: all programs continue. And a
+//! leader that halts records that on the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -61,8 +61,8 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
         assert!(refused.contains(why), "{refused}");
     }
     let told = quarantine(&whole, shard, ["--record", &at], both).await.unwrap();
-    assert!(told.contains("is put aside by admins 1 and 2"), "{told}");
-    // It helps once.
+    assert!(told.contains("is quarantined by admins 1 and 2"), "{told}");
+    // The same quarantine is refused the second time.
     let again = quarantine(&whole, shard, ["--record", &at], both).await.unwrap_err();
     assert!(again.contains("they read all of it"), "{again}");
 
@@ -73,26 +73,26 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
     whole.projections = whole.platform.program("projections").await;
     (whole.gateway, whole.api) = whole.platform.gateway().await;
     let placed = whole.api.order(&account, &order).await.expect(201);
-    // From Postgres.
+    // The gateway starts from Postgres.
     let path = format!("/v1/orders/{}?min_position={}", text(&placed, "order_id"), text(&placed, "position"));
     whole.api.get(Some(&account.key), &path).await.expect(200);
     let verified = whole.platform.asked("engine", &["verify"], &[]).await.unwrap();
     assert!(verified.contains("purses"), "{verified}");
-    // A snapshot's reader passes over it, too.
+    // A reader that starts from a snapshot skips it, too.
     assert!(whole.engine.stop());
     whole.engine = whole.platform.program("engine").await;
     whole.api.order(&account, &order).await.expect(201);
     whole.remove().await;
 }
 
-/// The end of a shard's commands.
+/// Returns the end offset of a shard's commands.
 fn commands_end(platform: &Platform, shard: Shard) -> i64 {
     let consumer: BaseConsumer = consumer_config(&platform.log.kafka, "test", ConsumerProfile::Live).create().unwrap();
     consumer.fetch_watermarks(&platform.log.topics().commands, shard.partition(), common::PATIENCE).unwrap().1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_two_admins_put_aside_is_refused_and_the_next_is_decided() {
+async fn a_command_that_two_admins_quarantined_is_refused_and_the_next_is_decided() {
     let mut whole = Platform::with_two_admins("command").await;
     let shard = market(&whole).await;
     let account = whole.api.account("100").await;
@@ -129,9 +129,9 @@ async fn a_command_that_two_admins_put_aside_is_refused_and_the_next_is_decided(
     whole.remove().await;
 }
 
-/// Everything is read on, and no command is taken that nobody would decide.
+/// Reading continues, and no command is accepted that no leader would decide.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_are_refused_from_when_a_leader_halts_until_another_leads() {
+async fn commands_are_refused_between_a_leaders_halt_and_the_next_leader() {
     let platform = Platform::create("leaderless").await;
     let map = platform.map();
     let (account, ticker) = (AccountId(9), "RAIN");
@@ -157,10 +157,10 @@ async fn commands_are_refused_from_when_a_leader_halts_until_another_leads() {
     .await;
     api.get(None, &format!("/v1/markets/{ticker}/book")).await.expect(200);
 
-    // What a leader before it said means nothing.
+    // A `Halted` record of an earlier leader does not count.
     scribe.append(shard, &Term::new(shard, SHARDS, EngineId(2), 1).encode()).await;
     scribe.append(shard, &halted.encode()).await;
-    eventually("commands are taken again", async || (place().await.status == 202).then_some(())).await;
+    eventually("commands are accepted again", async || (place().await.status == 202).then_some(())).await;
     drop((gateway, projections));
     platform.remove().await;
 }

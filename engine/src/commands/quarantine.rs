@@ -148,7 +148,7 @@ pub fn quarantine(args: &QuarantineArgs) -> Result<(), QuarantineError> {
     };
     let quarantine = Quarantine { shard, what, by, seconded, reason: args.reason.clone() };
     let offset = write(&args.log, &quarantine)?;
-    println!("{what} of shard {shard} is put aside by admins {by} and {seconded}: events record {offset} says so");
+    println!("{what} of shard {shard} is quarantined by admins {by} and {seconded}: see events record {offset}");
     if args.record.is_some() {
         println!("restart each process that has halted there");
     } else {

@@ -305,8 +305,8 @@ impl Follower {
             // Asked to end meanwhile.
             None => Ok(()),
             Some(None) => Err(Halt::Broken(broken).into()),
-            Some(Some(put_aside)) => {
-                tracing::warn!(%shard, %broken, reason = %put_aside.reason, "passed over: it is put aside");
+            Some(Some(quarantined)) => {
+                tracing::warn!(%shard, %broken, reason = %quarantined.reason, "skipped: admins have quarantined the record");
                 if let Some(replica) = self.write().replica() {
                     replica.pass_over(offset);
                 }

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use super::{Rate, Ticks, iso, iso_or_null, text, text_or_null};
 use crate::view::market_events::MarketEventView;
 
-/// An answer: YES, NO, VOID, or what a YES pays.
+/// An answer: YES, NO, VOID, or the amount that a YES pays.
 pub struct AnswerText(pub ResolutionAnswer);
 
 impl Display for AnswerText {
@@ -28,7 +28,7 @@ impl Display for AnswerText {
     }
 }
 
-/// What each account may have in a market; null is no limit.
+/// The limits of each account in a market; null is no limit.
 #[derive(Serialize)]
 pub struct MarketLimitsShape {
     live_orders: Option<u32>,
@@ -48,7 +48,7 @@ impl From<MarketLimits> for MarketLimitsShape {
     }
 }
 
-/// What an account may have in all markets together; null is no limit.
+/// The limits of an account in all markets together; null is no limit.
 #[derive(Serialize)]
 pub struct AccountLimitsShape {
     live_orders: Option<u32>,
@@ -69,33 +69,33 @@ impl From<AccountLimits> for AccountLimitsShape {
 /// A market.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketShape {
-    /// What it was created with, and its limits as they are now.
+    /// The terms that it was created with, with its current limits.
     pub listing: Listing,
-    /// Where it stands.
+    /// Its state.
     pub state: MarketState,
     /// Its answer, from RESOLVING on.
     pub resolution: Option<Resolution>,
-    /// Its home.
+    /// Its shard.
     pub shard: Shard,
-    /// What was added to its rules, oldest first.
+    /// The additions to its rules, oldest first.
     pub clarifications: Arc<Vec<Clarified>>,
 }
 
-/// What an admin added to a market's rules.
+/// An admin's addition to a market's rules.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Clarified {
-    /// What.
+    /// The text.
     #[serde(serialize_with = "text")]
     pub text: Clarification,
-    /// Who.
+    /// The admin.
     #[serde(serialize_with = "text")]
     pub by: AdminId,
-    /// When.
+    /// The time of the addition.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
 
-/// A market in a list: without its rules, what clarifies them, and its sources.
+/// A market in a list: without its rules, clarifications and sources.
 pub struct Brief(pub MarketShape);
 
 /// A market event.
@@ -126,17 +126,17 @@ impl From<MarketEventView> for MarketEventShape {
 }
 
 impl MarketShape {
-    /// As it is created.
+    /// Returns a market that was just created.
     pub fn listed(listing: Listing, shard: Shard) -> Self {
         Self { listing, state: MarketState::Created, resolution: None, shard, clarifications: Arc::default() }
     }
 
-    /// Something was added to its rules.
+    /// Adds a clarification to its rules.
     pub fn clarify(&mut self, clarified: Clarified) {
         Arc::make_mut(&mut self.clarifications).push(clarified);
     }
 
-    /// What a YES pays, once that is certain.
+    /// Returns what a YES pays, once the market is resolved or voided.
     fn yes_value(&self) -> Option<YesValue> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
     }
@@ -189,7 +189,7 @@ struct MarketFields<'a> {
     texts: Option<Texts<'a>>,
 }
 
-/// What is long.
+/// The long texts, which lists leave out.
 #[derive(Serialize)]
 struct Texts<'a> {
     rules: &'a str,

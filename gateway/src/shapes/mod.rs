@@ -21,7 +21,7 @@ pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok
     serializer.collect_str(value)
 }
 
-/// As [`text`], or null.
+/// Like [`text`]; `None` is null.
 pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
@@ -39,7 +39,7 @@ pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(&Iso(*value))
 }
 
-/// As [`iso`], or null.
+/// Like [`iso`]; `None` is null.
 pub fn iso_or_null<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     text_or_null(&value.map(Iso), serializer)
 }
@@ -50,7 +50,7 @@ pub struct Iso(pub Timestamp);
 impl Display for Iso {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let nanos = i128::from(self.0.as_millis()) * 1_000_000;
-        // Beyond the year 9999 there is no RFC 3339: the far end stands for it.
+        // RFC 3339 ends with the year 9999: later times are shown as its end.
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos)
             .unwrap_or(time::macros::datetime!(9999-12-31 23:59:59.999 UTC));
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -76,31 +76,31 @@ impl Display for Rate {
     }
 }
 
-/// A trade as everybody may see it: without accounts and orders.
+/// The public view of a trade: without accounts and orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PublicTrade {
     /// Its id.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// In YES.
+    /// The price of a YES contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Contracts.
+    /// The number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The side of the book that the taker hit from.
+    /// The taker's side of the book.
     #[serde(serialize_with = "text")]
     pub taker_side: BookSide,
-    /// What it did to the contracts in the world.
+    /// Whether contracts changed hands, or a pair was created or ended.
     #[serde(serialize_with = "text")]
     pub kind: TradeKind,
-    /// When.
+    /// The time of the trade.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
 
 impl PublicTrade {
-    /// What everybody may see of a trade.
+    /// Returns the public view of a trade.
     pub fn of(trade: &Trade, time: Timestamp) -> Self {
         Self {
             trade_id: trade.id,
@@ -118,55 +118,55 @@ impl PublicTrade {
 pub struct Order {
     /// Its id.
     pub id: OrderId,
-    /// The command that brought it.
+    /// The command that placed it.
     pub command: CommandId,
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
-    /// Where.
+    /// Its market.
     pub market: MarketId,
-    /// Contract and side.
+    /// Its contract and side.
     pub entry: Entry,
-    /// LIMIT or MARKET, with what belongs to each as it is now.
+    /// LIMIT or MARKET, with the current terms of that type.
     pub kind: OrderKind,
-    /// What happens when it meets an order of its own account.
+    /// The policy for meeting an order of its own account.
     pub self_trade: SelfTrade,
     /// Whether it is cancelled when its market pauses.
     pub cancel_on_pause: bool,
     /// Whether it never leaves its account with more contracts.
     pub reduce_only: bool,
-    /// Which of its account's groups it is in.
+    /// Its group, one of the account's groups.
     pub group: Option<GroupId>,
-    /// Contracts that it is for now, or what the budget bought.
+    /// The current number of contracts; for a budget, the number bought.
     pub quantity: Quantity,
-    /// Filled so far.
+    /// The contracts filled so far.
     pub filled: Quantity,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// Why it was refused.
+    /// The reason of its refusal.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder; or REDUCE_ONLY, if that took off a part of what was asked
-    /// for.
+    /// The reason why it ended with a remainder; or REDUCE_ONLY, if `reduce_only` took off a part
+    /// of the requested quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// What the filled contracts cost or brought, before fees.
+    /// The cost or proceeds of the filled contracts, before fees.
     pub notional: Credits,
-    /// What was paid for the fills.
+    /// The fees of the fills.
     pub fees: Credits,
-    /// The client's own name for it.
+    /// The client's id for it.
     pub client_id: Option<ClientId>,
-    /// When it came.
+    /// The time of its outcome.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
-/// What a client called the order's `type`, and what belongs to each.
+/// The order's `type`, with the terms of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
-    /// At this price or better; how long it waits, and whether it may take.
+    /// LIMIT: at this price or better, with its time in force and post-only setting.
     Limit(Price, TimeInForce, PostOnly),
-    /// Now, at this price or better.
+    /// MARKET: fills at once, at this price or better.
     Market(Price),
-    /// Now, for so many credits.
+    /// MARKET with a budget: fills at once, for this amount of credits.
     Budget(Credits),
 }
 
@@ -181,8 +181,8 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// An order that `command` brought, right after it was taken in. `rest` is what follows in
-    /// answer to the same command.
+    /// Returns the order that `command` placed, as of its outcome. `rest` are the events that
+    /// follow in the same outcome.
     pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
         let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
@@ -200,7 +200,7 @@ impl Order {
         })
     }
 
-    /// An order that was refused.
+    /// Returns a refused order.
     pub fn rejected(id: OrderId, order: &NewOrder, code: Rejection, command: CommandId, time: Timestamp) -> Self {
         Self { status: Status::Rejected, rejection: Some(code), ..Self::born(id, order, command, time) }
     }
@@ -234,25 +234,26 @@ impl Order {
         }
     }
 
-    /// What rests in the book.
+    /// Returns the number of contracts that rest in the book.
     pub fn remaining(&self) -> Quantity {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 
-    /// See [`average_price`].
+    /// Returns the order's [`average_price`].
     pub fn average_price(&self) -> Option<Credits> {
         average_price(self.notional, self.filled)
     }
 }
 
-/// The mean price of a filled contract, rounded half up to a micro-credit; `None` without a fill.
+/// Returns the mean price of a filled contract, rounded half up to a micro-credit; `None` without
+/// a fill.
 pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
     let filled = i64::from(filled.contracts());
     (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
-/// The fills of an order that came in, or changed, just before `rest`: it is the taker of the
-/// trades that follow, up to the next request of a batch.
+/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker
+/// of the trades that follow, up to the next request of a batch.
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {
@@ -338,37 +339,37 @@ impl Serialize for Order {
     }
 }
 
-/// One order's side of a trade. The price is the contract's own.
+/// One order's side of a trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Fill {
     /// The trade.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// In the terms of the order's contract.
+    /// The price of the order's contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Contracts.
+    /// The number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// What the order paid on top.
+    /// The order's fee for this fill.
     #[serde(serialize_with = "text")]
     pub fee: Credits,
     /// MAKER or TAKER.
     pub role: TradeRole,
 }
 
-/// Which of a trade's two orders.
+/// The role of an order in a trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TradeRole {
-    /// The one that was resting.
+    /// The order was resting.
     Maker,
-    /// The one that came in.
+    /// The order arrived and matched.
     Taker,
 }
 
 impl Fill {
-    /// The side of `trade` that `party` had.
+    /// Returns `party`'s side of `trade`.
     pub fn of(trade: &Trade, party: &Party, role: TradeRole) -> Self {
         let price = party.entry.book_price(trade.price);
         Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
@@ -378,9 +379,9 @@ impl Fill {
 /// LIMIT and MARKET: an order's `type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderType {
-    /// With a price.
+    /// An order with a limit price.
     Limit,
-    /// Without.
+    /// An order without a limit price.
     Market,
 }
 

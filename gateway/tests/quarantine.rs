@@ -62,7 +62,7 @@ async fn a_record_that_two_admins_put_aside_is_passed_over_by_all() {
     }
     let told = quarantine(&whole, shard, ["--record", &at], both).await.unwrap();
     assert!(told.contains("is quarantined by admins 1 and 2"), "{told}");
-    // The same quarantine is refused the second time.
+    // It helps once.
     let again = quarantine(&whole, shard, ["--record", &at], both).await.unwrap_err();
     assert!(again.contains("they read all of it"), "{again}");
 

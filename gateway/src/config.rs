@@ -1,5 +1,5 @@
-//! What the gateway is told at its start, as flags or in the environment. Every bound of the
-//! process is here.
+//! The configuration of the gateway: command-line flags and environment variables, and the fixed
+//! limits of the process.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -17,19 +17,19 @@ use crate::rates::Rates;
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
 pub struct GatewayCli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: GatewayCommand,
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum GatewayCommand {
-    /// Serves until it is asked to stop.
+    /// Serve clients until a signal stops the process
     Run(Box<Config>),
 }
 
-/// Everything that `gateway run` needs to know.
+/// The configuration of `gateway run`.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
     /// The log.
@@ -38,7 +38,7 @@ pub struct Config {
     /// The admin port.
     #[command(flatten)]
     pub admin: AdminArgs,
-    /// Where clients connect. Port 0 takes a free one (see the log).
+    /// The address for clients. Port 0 takes a free port and logs it.
     #[arg(long, env = "LFG_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT")]
     pub listen: SocketAddr,
     /// Postgres, `postgres://user:password@host:port/database`.
@@ -47,8 +47,8 @@ pub struct Config {
     /// Redis, `redis://host:port/number`.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
-    /// The first admin: its id and the SHA-256 of its key, in hex. It counts as long as there is no
-    /// admin on the log.
+    /// The first admin: its id and the SHA-256 of its key, in hex. Valid as long as the log has no
+    /// admin.
     #[arg(
         long,
         env = "LFG_FIRST_ADMIN",
@@ -57,7 +57,7 @@ pub struct Config {
         value_parser = Hidden(str::parse::<FirstAdmin>)
     )]
     pub first_admin: Option<FirstAdmin>,
-    /// Web origins whose pages may open a WebSocket, e.g. `https://lfg.example`.
+    /// Web origins whose pages may open a WebSocket, for example `https://lfg.example`.
     #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
     pub allowed_origins: Vec<String>,
     /// Connections of clients.
@@ -89,15 +89,16 @@ pub struct Config {
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
     /// Whether to follow every shard order by order, for previews, queue positions and groups: true
-    /// or false. Takes the memory of an engine's states.
+    /// or false. Needs as much memory as an engine's state.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
     pub follow: bool,
-    /// Where engines keep snapshots, a folder or a URL: followers begin with the newest. Else with
-    /// the beginning of the log.
+    /// The engines' snapshot store, a folder or a URL: followers start from the newest snapshot.
+    /// Without it, they start from the beginning of the log.
     #[arg(long, env = "LFG_SNAPSHOTS", value_name = "LOCATION")]
     pub snapshots: Option<String>,
-    /// A folder of this gateway alone, for its view as of a few seconds ago: it starts from there,
-    /// without Postgres and Redis. Else from Postgres, with all keys, books and trades in memory.
+    /// A folder for this gateway's own store. The gateway writes its view there every few seconds,
+    /// and starts from it without Postgres and Redis. Without the folder, the gateway starts from
+    /// Postgres and keeps all keys, books and trades in memory.
     #[arg(long, env = "LFG_GATEWAY_STATE", value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// Connections to Postgres.
@@ -105,14 +106,14 @@ pub struct Config {
     pub pool: ReadPoolArgs,
 }
 
-/// What connections of clients may do.
+/// Limits and time-outs of client connections.
 #[derive(Clone, Debug, Args)]
 pub struct ConnectionArgs {
-    /// Connections at the same time, WebSockets among them; fewer if the system gives fewer
-    /// descriptors (see the log).
+    /// The maximum of connections, WebSockets included. Lower if the system gives fewer file
+    /// descriptors; the gateway logs the number that it uses.
     #[arg(long = "connections-max", env = "LFG_CONNECTIONS_MAX", default_value_t = 32_768)]
     pub all: usize,
-    /// Connections of one address (of one /64 of IPv6); a quarter of all by default.
+    /// The maximum of connections of one address (one /64 of IPv6); default: a quarter of all.
     #[arg(long = "connections-per-address", env = "LFG_CONNECTIONS_PER_ADDRESS")]
     pub each_address: Option<usize>,
     /// Connections that one address may begin in a second, on average; more are closed at once.
@@ -137,14 +138,14 @@ pub struct ConnectionArgs {
     /// hold for them.
     #[arg(long = "shared-addresses", env = "LFG_SHARED_ADDRESSES", value_delimiter = ',', value_name = "IP,…")]
     pub shared_addresses: Vec<IpAddr>,
-    /// Seconds from the connection to the whole head of its first request.
+    /// Seconds from the start of a connection to the complete head of its first request.
     #[arg(long = "first-within", env = "LFG_FIRST_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub first_within: Duration,
-    /// Seconds that a connection may be without a request in progress. Longer than a load balancer
-    /// keeps it.
+    /// Seconds that a connection may have no request in progress. Must be longer than a load
+    /// balancer keeps idle connections.
     #[arg(long = "idle-within", env = "LFG_IDLE_WITHIN", default_value = "75", value_parser = seconds, value_name = "SECONDS")]
     pub idle_within: Duration,
-    /// Seconds in which an answer must go on that is being written.
+    /// Seconds without progress after which the write of an answer fails.
     #[arg(long = "write-within", env = "LFG_WRITE_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub write_within: Duration,
 }
@@ -202,19 +203,19 @@ impl RateArgs {
 /// How Postgres is connected to.
 #[derive(Clone, Debug, Args)]
 pub struct ReadPoolArgs {
-    /// Connections at most.
+    /// The maximum of connections.
     #[arg(long = "pool-max", env = "LFG_POOL_MAX", default_value_t = 16)]
     pub max: usize,
-    /// Connections kept open at least.
+    /// The minimum of open connections.
     #[arg(long = "pool-min", env = "LFG_POOL_MIN", default_value_t = 2)]
     pub min: usize,
-    /// A connection is closed after so many seconds, whatever it does between.
+    /// Seconds after which a connection is replaced, even if it is in use often.
     #[arg(long = "pool-lifetime", env = "LFG_POOL_LIFETIME", default_value = "3600", value_parser = seconds, value_name = "SECONDS")]
     pub lifetime: Duration,
-    /// An unused connection above the least number is closed after so many seconds.
+    /// Seconds after which an unused connection above the minimum is closed.
     #[arg(long = "pool-idle", env = "LFG_POOL_IDLE", default_value = "600", value_parser = seconds, value_name = "SECONDS")]
     pub idle: Duration,
-    /// Seconds between two looks after the pool.
+    /// Seconds between two checks of the pool.
     #[arg(long = "pool-check", env = "LFG_POOL_CHECK", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub check: Duration,
 }
@@ -222,11 +223,11 @@ pub struct ReadPoolArgs {
 /// How long a query waits for a position it was asked for.
 pub const POSITION_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long Kafka has to take a command. Longer than a client waits, so that a broker's restart
-/// loses none.
+/// How long the producer tries to write a command. Longer than a client waits, so that a restart of
+/// a broker loses no command.
 pub const PRODUCE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a body may take to come in.
+/// How long a body may take to arrive.
 pub const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a request may take from the end of its body to its answer.
@@ -239,11 +240,11 @@ pub const ACCOUNTS_WITHIN: Duration = Duration::from_secs(100);
 /// may be ahead, by what a shard writes in [`POSITION_WITHIN`] at most.
 pub const POSITION_AHEAD_MAX: u64 = 200_000;
 
-/// An account, an admin or an address has one part of so many of all bodies and of all requests in
+/// One account, admin or address may use this fraction (1/4) of all bodies and of all requests in
 /// progress.
 pub const REQUEST_PARTS: usize = 4;
 
-/// The same of those who wait for a position.
+/// The same fraction (1/16) of the requests that wait for a position.
 pub const WAIT_PARTS: usize = 16;
 
 /// A client's reads hold one part of so many of the connections to Postgres.
@@ -252,7 +253,7 @@ pub const POOL_PARTS: usize = 4;
 /// Bytes of answers that are not yet written, of all clients.
 pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;
 
-/// One client has one part of so many of [`ANSWERS_MAX`].
+/// One client may use this fraction (1/8) of [`ANSWERS_MAX`].
 pub const ANSWER_PARTS: usize = 8;
 
 /// The highest rate that can be set: no limit, in effect.
@@ -264,7 +265,7 @@ pub const STREAMS_MAX: u32 = 32;
 /// How long requests in progress may take to end when the gateway stops.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Bytes of a request's body.
+/// The maximum of bytes of a request's body.
 pub const BODY_MAX: usize = 64 * 1024;
 
 fn rate(text: &str) -> Result<NonZeroU32, String> {

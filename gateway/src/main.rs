@@ -4,11 +4,11 @@
 //!                 └─▶ Redis, Postgres (queries)
 //!
 //! Thin: validate, authenticate, compute the shard, produce, wait for the outcome, answer. It
-//! decides nothing about money. Start reading at [`http::router`]; [`tail`] is the other end.
+//! decides nothing about money. Start reading at [`http::router`]; [`tail`] reads the outcomes.
 //!
-//! Architecture invariant: any number of gateways may run side by side. None has a state that the
-//! log does not have, but for what was signed and accepted in the last seconds ([`replays`]). Its
-//! [`store`] holds what the log says, and may be lost at any time.
+//! Architecture invariant: any number of gateways may run side by side. None has state that the log
+//! does not have, except the signed requests that it accepted in the last seconds ([`replays`]).
+//! Its [`store`] is a cache of the log, and may be lost at any time.
 
 mod answers;
 mod asker;
@@ -86,11 +86,11 @@ use store::checkpoints::Checkpoints;
 use submit::Submitter;
 use tail::Tail;
 
-/// The tail beats many times a second; a silence this long is a hang.
+/// The tail reports progress many times a second; without a report for this long, it hangs.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
 
-/// How long the start waits for the first connection to Redis, so that its reads do not begin with
-/// refusals.
+/// How long the start waits for the first connection to Redis, so that the first reads are not
+/// refused.
 const REDIS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the process ends with an error.
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(*config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            // Also for those who run it by hand with logs turned off.
+            // Printed, too, because logs may be turned off.
             tracing::error!(error = %fatal, "the gateway cannot run");
             eprintln!("gateway: {fatal}");
             ExitCode::FAILURE
@@ -154,7 +154,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
 
     let live = Live::start(view, store.clone(), config.log.shard_map());
-    let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
+    let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that notifies watchers", error))?);
     let pending = Arc::new(PendingCommands::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
     let reads = Reads::from(&positions);
@@ -198,7 +198,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
     start_background(&state);
 
-    // If the tail ends first, it has asked for the shutdown, and its error is told below.
+    // If the tail ends first, it has triggered the shutdown, and its error is returned below.
     if caught_up.await.is_ok() {
         warm_up(&producer).await?;
         state.read_models.settle(REDIS_WITHIN).await;
@@ -215,10 +215,10 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let ended = tokio::task::spawn_blocking(move || {
         producer.drain(config::DRAIN_WITHIN);
         for follower in following {
-            // A panic on the way was told, and halted it.
+            // A panic of a follower was logged already, and has halted the follower.
             let _ended = follower.join();
         }
-        // The last checkpoint. What a panic leaves out of it is folded again.
+        // Waits for the last checkpoint. After a panic, the next start folds the rest again.
         let _ended = checkpoints.map(std::thread::JoinHandle::join);
         tail.join()
     });
@@ -228,7 +228,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     }
 }
 
-/// What this process sees of the log, and of its clients.
+/// The process's state from the log and from its clients.
 struct ProcessParts {
     live: Arc<Live>,
     halted: Arc<HaltedShards>,
@@ -237,24 +237,26 @@ struct ProcessParts {
     degraded: watch::Receiver<Degraded>,
 }
 
-/// Where followers begin. Snapshots only save time: without them, it is the beginning of the log.
+/// Opens the snapshots from which followers start. Without them, followers start from the beginning
+/// of the log, which only takes longer.
 fn snapshots(config: &Config) -> Option<Snapshots> {
     let location = config.snapshots.as_deref().filter(|_| config.follow)?;
     let opened = Snapshots::open_to_read(location, &config.log.topic_prefix);
-    let opened = opened.inspect_err(|error| tracing::warn!(%error, "LFG_SNAPSHOTS cannot be read")).ok().flatten();
+    let opened = opened.inspect_err(|error| tracing::warn!(%error, "cannot read LFG_SNAPSHOTS")).ok().flatten();
     if opened.is_none() {
-        tracing::warn!(location, "no snapshots there: followers begin with the beginning of the log");
+        tracing::warn!(location, "no snapshots there: followers start from the beginning of the log");
     }
     opened
 }
 
-/// Takes as many descriptors as the system gives, and says how many clients can connect with them.
+/// Raises the number of file descriptors to the system's maximum, and logs how many clients can
+/// connect.
 fn sockets(config: &Config) -> Result<Sockets, TooFew> {
     let descriptors = descriptors::raise();
     let sockets = Sockets::of(config, descriptors)?;
     let Sockets { connections, each_address, websockets } = sockets;
     let requests = config.requests_max;
-    tracing::info!(descriptors, connections, each_address, websockets, requests, "so much is taken at the same time");
+    tracing::info!(descriptors, connections, each_address, websockets, requests, "limits of this process");
     if connections < config.connections.all {
         let wanted = config.connections.all;
         tracing::warn!(descriptors, wanted, connections, "the system gives too few descriptors for all connections");
@@ -314,7 +316,7 @@ fn share(
     })
 }
 
-/// What goes on beside the requests, until the end.
+/// Starts the background tasks, which run until the shutdown.
 fn start_background(state: &Shared) {
     let shutdown = &state.shutdown;
     tokio::spawn(state.database.clone().look_after(shutdown.clone()));
@@ -332,11 +334,11 @@ fn start_background(state: &Shared) {
     tokio::spawn(Arc::clone(&state.read_models_progress).poll(source, shutdown.clone()));
 }
 
-/// Waits, a bounded time, until every WebSocket client was told of the end.
+/// Waits up to [`config::DRAIN_WITHIN`] until every WebSocket connection is closed.
 async fn farewell(state: &Shared, sockets: Sockets) {
     let all = state.websockets.acquire_many(u32::try_from(sockets.websockets).unwrap_or(u32::MAX));
     if tokio::time::timeout(config::DRAIN_WITHIN, all).await.is_err() {
-        tracing::warn!("not every WebSocket client was told of the end");
+        tracing::warn!("some WebSocket connections were not closed in time");
     }
 }
 

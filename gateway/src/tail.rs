@@ -206,7 +206,7 @@ impl Tail {
             let quarantined = loop {
                 match quarantine::of_record(&log, shard, offset) {
                     Err(fault) if fault.may_retry() && !shutdown.is_triggered() => {
-                        tracing::warn!(%shard, offset, %fault, "cannot ask whether a record is quarantined; asking again");
+                        tracing::warn!(%shard, offset, %fault, "cannot read whether the record is quarantined; trying again");
                         std::thread::sleep(PATIENCE);
                     }
                     found => break found.unwrap_or_default(),
@@ -225,7 +225,7 @@ impl Tail {
         let (shard, next) = (broken.shard, broken.offset + 1);
         match quarantined {
             Some(Quarantine { reason, .. }) => {
-                tracing::warn!(%shard, %broken, %reason, "passed over: it is quarantined");
+                tracing::warn!(%shard, %broken, %reason, "skipped: admins have quarantined the record");
                 reader.pass_over(broken.offset);
             }
             None => self.halt(tail, shard, &broken.into())?,
@@ -333,7 +333,9 @@ impl Tail {
             Read::Halted(halted) => {
                 tracing::error!(%shard, engine = %halted.engine, reason = %halted.reason, "the leader has halted");
             }
-            Read::Quarantine(quarantine) => tracing::warn!(%shard, ?quarantine, "quarantined"),
+            Read::Quarantine(quarantine) => {
+                tracing::warn!(%shard, ?quarantine, "admins have quarantined a record or a command")
+            }
             Read::Term(term) => {
                 tracing::info!(%shard, engine = %term.engine, term = record.offset(), build = %term.build, "a new term");
                 self.live.term(shard, &term);

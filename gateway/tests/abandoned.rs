@@ -1,5 +1,5 @@
-//! Postgres that does not answer keeps nobody for long, and a query that nobody waits for any more
-//! is ended.
+//! A Postgres that does not answer delays no client for long, and a query whose client is gone is
+//! cancelled.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -12,7 +12,7 @@ use common::socket::Socket;
 use common::{Platform, connect, eventually};
 use serde_json::{Value, json};
 
-/// More than the pool has connections.
+/// More clients than the pool has connections.
 const CLIENTS: usize = 40;
 
 /// Connections that one client may hold of the 16.
@@ -22,7 +22,7 @@ const QUERIES: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = cur
     AND application_name = 'lfg-gateway' AND state = 'active'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
+async fn a_client_that_is_gone_holds_no_connection_and_a_waiting_one_is_refused_soon() {
     let whole = Platform::create("abandoned").await.impatient().with_all().await;
     whole.api.two_admins().await;
     let api = &whole.api;
@@ -39,7 +39,7 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     let lock = connect(&whole.platform.database_url).await;
     lock.batch_execute("BEGIN; LOCK TABLE orders_live IN ACCESS EXCLUSIVE MODE").await.unwrap();
 
-    // A read of what is locked is refused soon, as what it is, and may be repeated.
+    // A read of locked rows is refused soon, with a code that allows a retry.
     let start = Instant::now();
     let refused = api.get(key, &path).await;
     refused.problem(503, "read-model-unavailable");
@@ -55,11 +55,11 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     };
     assert!(!lacks_postgres().await);
 
-    // A repeat is answered with what the log says.
+    // A repeat is answered from the log.
     let repeated = api.order(&alice, &order).await.expect(202);
     assert_eq!((&repeated["order_id"], &repeated["repeated"]), (&placed["order_id"], &json!(true)));
 
-    // Clients that hang up hold nothing: their queries end long before their time.
+    // The queries of clients that hang up are cancelled long before their time-out.
     let asked: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let request = api.request(reqwest::Method::GET, "/v1/orders?status=live").bearer_auth(&alice.key);
@@ -73,19 +73,19 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     .await;
     let start = Instant::now();
     asked.iter().for_each(tokio::task::JoinHandle::abort);
-    eventually("all of them are ended", async || {
+    eventually("all queries are cancelled", async || {
         let active: i64 = postgres.query_one(QUERIES, &[]).await.unwrap().get(0);
         (active == 0).then_some(())
     })
     .await;
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    // What is not locked is read at once.
+    // Rows that are not locked are read at once.
     let start = Instant::now();
     api.get(key, "/v1/fills").await.expect(200);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 
-    // Of all snapshots that an account's connections ask for one is made at a time, and each
-    // connection has one.
+    // The gateway reads one snapshot of an account's connections at a time, and one for each
+    // connection.
     let mut sockets = Vec::new();
     for _ in 0..8 {
         let mut socket = Socket::anonymous(api).await;
@@ -103,7 +103,7 @@ async fn who_is_gone_holds_no_connection_and_who_is_there_is_told_soon() {
     .await;
 
     lock.batch_execute("COMMIT").await.unwrap();
-    // Whoever reads next on a connection is not hit by the cancellation of the query before.
+    // The cancellation of a query does not hit the next query on the same connection.
     eventually("fills are read", async || (api.get(key, "/v1/fills").await.status == 200).then_some(())).await;
     for nth in 0..150_u64 {
         let request = api.request(reqwest::Method::GET, "/v1/orders?status=live").bearer_auth(&alice.key);

@@ -1,5 +1,5 @@
-//! What markets are, on the whole path: listed, changed, added to, found, opened by themselves; and
-//! which of an exclusive market event is YES.
+//! Descriptions of markets, through all processes: listing, changes, additions, search, automatic
+//! opening; and the YES of an exclusive market event.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -16,7 +16,7 @@ async fn patch(api: &Api, ticker: &str, body: Value) -> common::api::Answer {
     api.send_json(Method::PATCH, Some(ADMIN_KEY), &format!("/v1/markets/{ticker}"), &body).await
 }
 
-/// The tickers that a list shows.
+/// Returns the tickers of a list.
 async fn listed(api: &Api, filter: &str) -> Vec<String> {
     let list = api.get(None, &format!("/v1/markets?{filter}")).await.expect(200);
     let items = list["items"].as_array().unwrap();
@@ -60,7 +60,7 @@ async fn a_market_is_changed_until_it_trades_and_added_to_afterwards() {
         .await
         .problem(401, "unauthenticated");
 
-    // In a category, with a tag, in an event, and all of them together.
+    // Filters by category, by tag, by event, and by all of them together.
     assert_eq!(listed(api, "").await, ["DRY", "WET"]);
     assert_eq!(listed(api, "category=deserts").await, ["DRY"]);
     assert_eq!((listed(api, "tag=rain").await, listed(api, "tag=2030").await), (vec!["WET".to_owned()], vec![]));
@@ -83,10 +83,10 @@ async fn a_market_is_changed_until_it_trades_and_added_to_afterwards() {
     api.admin("/v1/markets/WET/additions", &addition).await.problem(409, "addition-repeated");
     assert_eq!(listed(api, "tag=hail").await, ["WET"]);
 
-    // Another gateway, which begins with Postgres, shows the same.
+    // Another gateway, which starts from Postgres, shows the same.
     let (first, at) = (api.get(None, "/v1/markets/WET").await.expect(200), added["position"].as_str().unwrap());
     let behind = format!("/v1/markets/WET?min_position={at}");
-    eventually("Postgres has it", async || {
+    eventually("Postgres has the data", async || {
         let (_other, other) = whole.platform.gateway().await;
         let shown = other.get(None, &behind).await.expect(200);
         let same =
@@ -110,7 +110,7 @@ async fn a_market_opens_by_itself() {
     let account = api.account("10").await;
     api.order(&account, &limit("SOON", "BUY YES 1 @ 0.50")).await.problem(409, "market-not-open");
     patch(api, "SOON", json!({"opens_at": soon(2)})).await.expect(200);
-    eventually("it opens", async || {
+    eventually("the market opens", async || {
         let state = api.get(None, "/v1/markets/SOON").await.expect(200)["state"].clone();
         (state == "OPEN").then_some(())
     })
@@ -119,7 +119,7 @@ async fn a_market_opens_by_itself() {
     whole.remove().await;
 }
 
-/// Its markets live on several shards, and its home may be any.
+/// The event's markets are on several shards, and its home shard may be any.
 #[tokio::test]
 async fn one_market_of_an_exclusive_event_is_yes() {
     let whole = Platform::with_two_admins("yes").await;
@@ -133,9 +133,9 @@ async fn one_market_of_an_exclusive_event_is_yes() {
     let yes = json!({"answer": "YES"});
     let propose = async |team: &str, answer: &Value| api.admin(&format!("/v1/markets/{team}/resolve"), answer).await;
     let confirm = async |team: &str| api.second_admin(&format!("/v1/markets/{team}/confirm"), &yes).await;
-    // The event's home answers within moments.
+    // The event's home shard answers within moments.
     let settled = async |team: &str| {
-        eventually("the home answers", async || {
+        eventually("the home shard answers", async || {
             Some(confirm(team).await).filter(|said| said.body["code"] != "yes-pending")
         })
         .await
@@ -154,12 +154,12 @@ async fn one_market_of_an_exclusive_event_is_yes() {
     }
     let [winner] = winners[..] else { panic!("{winners:?}") };
     let holder = api.get(None, &format!("/v1/markets/{winner}")).await.expect(200)["market_id"].clone();
-    eventually("the event says who", async || {
+    eventually("the event has its YES market", async || {
         let event = api.get(None, "/v1/events/cup").await.expect(200);
         (event["yes_market_id"] == holder).then_some(())
     })
     .await;
-    // Within the dispute window it is found to be another one.
+    // Within the dispute window, an admin proposes YES for another market.
     propose(winner, &json!({"answer": "NO"})).await.expect(200);
     let other = *teams.iter().find(|team| **team != winner).unwrap();
     eventually("the other can be YES", async || {

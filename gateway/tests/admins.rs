@@ -1,5 +1,5 @@
-//! Who is an admin, on the whole path: the first from the configuration, the others from the log,
-//! each with its roles.
+//! Admins and their roles, through all processes: the first admin from the configuration, the
+//! others from the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const PATH: &str = "/v1/admin/admins";
 
-/// A route of each role, with a body; `None` where every admin may.
+/// Routes for each role, with a body; `None` is a route for every admin.
 fn routes() -> Vec<(Option<&'static str>, Method, &'static str, Value)> {
     let answer = json!({"answer": "YES"});
     vec![
@@ -47,7 +47,7 @@ fn routes() -> Vec<(Option<&'static str>, Method, &'static str, Value)> {
     ]
 }
 
-/// The new key of an admin that is set.
+/// Sets an admin and returns its new key.
 async fn set(api: &Api, key: &str, id: u64, mut body: Value) -> String {
     body["new_key"] = json!(true);
     let set = api.send_json(Method::PUT, Some(key), &format!("{PATH}/{id}"), &body).await.expect(200);
@@ -56,10 +56,10 @@ async fn set(api: &Api, key: &str, id: u64, mut body: Value) -> String {
 }
 
 #[tokio::test]
-async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_alone() {
+async fn roles_limit_admins_and_the_configured_admin_counts_only_at_first() {
     let whole = Platform::whole("admins").await;
     let api = &whole.api;
-    // With none on the log the configuration's may do everything.
+    // As long as the log has no admin, the configured admin may do everything.
     assert_eq!(api.get(Some(ADMIN_KEY), PATH).await.expect(200)["items"], json!([]));
     let account = api.account("5").await;
     api.get(Some(&account.key), PATH).await.problem(403, "admin-only");
@@ -70,7 +70,7 @@ async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_al
     }
     put(ADMIN_KEY, json!({"roles": ["ADMINS"]})).await.problem(404, "admin-unknown");
     let head = set(api, ADMIN_KEY, 1, json!({"roles": ["ADMINS"], "name": "head"})).await;
-    // From then on the log alone says who is one.
+    // From then on, only admins on the log are admins.
     api.get(Some(ADMIN_KEY), PATH).await.problem(401, "unauthenticated");
     let keys = [
         ("ADMINS", head.clone()),
@@ -94,7 +94,7 @@ async fn admins_do_what_their_roles_say_and_the_configuration_names_the_first_al
     })
     .await;
 
-    // Another gateway learns of them from Postgres.
+    // Another gateway reads them from Postgres.
     let (gateway, fresh) = whole.platform.gateway().await;
     let listed = fresh.get(Some(&keys[3].1), PATH).await.expect(200);
     let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|admin| text(admin, "admin_id")).collect();
@@ -120,7 +120,7 @@ async fn every_route_and_role(api: &Api, keys: &[(&str, String)]) {
 }
 
 async fn changes(api: &Api, head: &str, cashier: &str) {
-    // Other roles, and the key stays; no other admin has it.
+    // Other roles with the same key; no other admin can have that key.
     let path = format!("{PATH}/2");
     let body = json!({"roles": ["MONEY", "AUDITOR"], "expires_at": "2098-01-01T00:00:00Z"});
     let kept = api.send_json(Method::PUT, Some(head), &path, &body).await.expect(200);
@@ -133,23 +133,23 @@ async fn changes(api: &Api, head: &str, cashier: &str) {
     assert_eq!(list["items"][1], of_cashier);
     let alike = json!({"roles": ["MONEY"], "key_hash": sha256(cashier)});
     api.send_json(Method::PUT, Some(head), &format!("{PATH}/6"), &alike).await.problem(409, "admin-proof-taken");
-    // One that ends by itself.
+    // An admin that expires.
     let soon = api_time(2);
     let key = set(api, head, 5, json!({"roles": ["ADMINS"], "expires_at": soon})).await;
-    eventually("it is an admin no more", async || {
+    eventually("the admin has expired", async || {
         let answer = api.get(Some(&key), PATH).await;
         (answer.status == 401).then_some(())
     })
     .await;
     let past = json!({"roles": ["MONEY"], "expires_at": "2020-01-01T00:00:00Z"});
     api.send_json(Method::PUT, Some(head), &path, &past).await.problem(422, "key-expiry-in-past");
-    // One that is revoked, and the last that stays.
+    // A revoked admin, and the last admin, which cannot be revoked.
     api.delete(Some(head), &path).await.expect(200);
     api.get(Some(cashier), PATH).await.problem(401, "unauthenticated");
     api.delete(Some(head), &path).await.problem(404, "admin-unknown");
     api.delete(Some(head), &format!("{PATH}/x")).await.problem(404, "admin-unknown");
     api.delete(Some(head), &format!("{PATH}/1")).await.problem(409, "last-admin");
-    // A new key in place of the old one.
+    // A new key replaces the old one.
     let new = set(api, head, 1, json!({"roles": ["ADMINS"]})).await;
     api.get(Some(head), PATH).await.problem(401, "unauthenticated");
     api.get(Some(&new), PATH).await.expect(200);
@@ -160,21 +160,21 @@ fn sha256(key: &str) -> String {
     service::hex::to_hex(&sha2::Sha256::digest(key))
 }
 
-/// So many seconds from now.
+/// Returns the time `seconds` from now.
 fn api_time(seconds: i64) -> String {
     let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
     time.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
 
-/// What it halted at may be a revocation, or the first admin of all.
+/// The record that halted the shard may be a revocation, or the first admin.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_the_first_shard_has_halted_nobody_is_an_admin() {
+async fn all_admins_are_refused_after_the_first_shard_has_halted() {
     let platform = Platform::create("admins-halted").await;
     let scribe = Scribe::new(&platform);
     scribe.append(ADMINS_HOME, b"\xff\xff nobody can read this").await;
     is_refused(&platform).await;
 
-    // Records that are gone: nobody has folded them.
+    // The deleted records are in no read model, because no projections run.
     let platform = {
         platform.remove().await;
         Platform::create("admins-cut").await
@@ -200,7 +200,7 @@ async fn is_refused(platform: &Platform) {
     })
     .await;
     answer.problem(503, "shard-halted");
-    // Elsewhere, too.
+    // On another shard, too.
     let deposit = json!({"account_id": "1", "amount": "1"});
     api.admin("/v1/wallet/deposits", &deposit).await.problem(503, "shard-halted");
     api.get(Some("a guess"), PATH).await.problem(401, "unauthenticated");

@@ -1,7 +1,7 @@
 //! Bad input gets a clear 4xx problem, never a 5xx, and never reaches the log.
 //!
-//! No engine runs here. A scribe tells the gateway of an account and a market; afterwards the
-//! commands topic must be empty.
+//! No engine runs here. A scribe writes an account and a market to the log; afterwards the commands
+//! topic must be empty.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -44,14 +44,14 @@ async fn prepare(platform: &Platform, scribe: &mut Scribe) -> Keys {
     Keys { full, read_only, revoked }
 }
 
-/// A market on another shard than the usual one.
+/// Returns the ticker of a market on another shard than the usual one.
 fn elsewhere(platform: &Platform) -> String {
     let shard = |ticker: &str| platform.map().of_market(MarketId::of(&ticker.parse().unwrap()));
     let mut tickers = (0..).map(|number| format!("SNOW-{number}"));
     tickers.find(|ticker| shard(ticker) != shard(TICKER)).unwrap()
 }
 
-/// Every refusal is a problem that is the client's to mend.
+/// Checks that a refusal is a problem with a 4xx status and this code.
 #[track_caller]
 fn check(answer: &Answer, what: &str, code: &str) {
     assert!(answer.status.is_client_error(), "{what}: {} {}", answer.status, answer.body);
@@ -59,7 +59,7 @@ fn check(answer: &Answer, what: &str, code: &str) {
     answer.problem(answer.status.as_u16(), code);
 }
 
-/// The error of the one field that is wrong: where, and what.
+/// Checks that exactly this field has a fault, with this code.
 #[track_caller]
 fn check_field(answer: &Answer, what: &str, field: &str, code: &str) {
     check_at(answer, what, &format!("/{field}"), code);
@@ -111,7 +111,7 @@ async fn bodies(api: &Api, keys: &Keys) {
     check_at(&answer, "a field twice, inside", "/requests/0/cancel/order_id", "repeated");
 }
 
-/// Bodies that are not even objects, or not JSON, or too large.
+/// Bodies that are no objects, not JSON, or too large.
 async fn raw_bodies(api: &Api, method: &Method, key: Option<&str>, path: &str) {
     let post = |content_type: &'static str, body: Vec<u8>| {
         let request = api.request(method.clone(), path).bearer_auth(key.unwrap());
@@ -134,7 +134,8 @@ async fn raw_bodies(api: &Api, method: &Method, key: Option<&str>, path: &str) {
     }
 }
 
-/// Orders that are well-formed, but for a market or a price that does not exist there.
+/// Well-formed requests for a market that does not exist, or with a price that the market does not
+/// allow.
 async fn unknown_things(api: &Api, keys: &Keys, elsewhere: &str) {
     let full = Some(keys.full.as_str());
     let order = |change: Value| {
@@ -161,7 +162,7 @@ async fn unknown_things(api: &Api, keys: &Keys, elsewhere: &str) {
     for (request, code) in [
         (json!({"cancel": {"client_id": NAME, "ticker": "NOBODY"}}), "market-unknown"),
         (json!({"amend": {"client_id": NAME, "market_id": "1", "quantity": 1}}), "market-unknown"),
-        // The shard in the id does not exist.
+        // The shard of this id does not exist.
         (json!({"cancel": {"order_id": "9223372036854775807"}}), "order-unknown"),
     ] {
         let body = json!({"requests": [{"cancel": {"order_id": "1"}}, request]});
@@ -180,7 +181,7 @@ async fn unknown_things(api: &Api, keys: &Keys, elsewhere: &str) {
     check(&api.delete(full, "/v1/orders?market=NOBODY").await, "unknown market", "market-unknown");
     let limits = api.send_json(Method::PUT, Some(ADMIN_KEY), "/v1/markets/NOBODY/limits", &json!({})).await;
     check(&limits, "unknown market", "market-unknown");
-    // The shard in the first of these ids does not exist.
+    // The shard of the first id does not exist.
     for id in ["9223372036854775807", "abc", "-1", "1.5", "18446744073709551616", "%00", "%F0%9F%A6%80"] {
         check(&api.delete(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
         check(&api.get(full, &format!("/v1/orders/{id}")).await, id, "order-unknown");
@@ -273,7 +274,8 @@ async fn query_strings(api: &Api, keys: &Keys) {
     check(&api.post(Some(&keys.full), "/v1/orders?dry_run=true", &order).await, "dry_run", "invalid-request");
 }
 
-/// Every route that needs a key, with no key, wrong keys, and keys that may not.
+/// Every route that needs a key: without a key, with wrong keys, and with keys that do not have the
+/// right.
 async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
     let wrong = format!("{}0", &keys.full[..keys.full.len() - 1]);
     let nobody = [wrong.as_str(), &keys.revoked, "x", "lfg_", &"k".repeat(5_000)];
@@ -436,10 +438,10 @@ async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
     keys_that_do_not_fit(&api, &keys).await;
     routes_and_methods(&api).await;
     websocket(&api, &keys).await;
-    assert_eq!(scribe.commands(), 0, "something was written");
+    assert_eq!(scribe.commands(), 0, "commands were written");
     let log = gateway.log();
     for secret in [&keys.full, &keys.read_only, &keys.revoked, ADMIN_KEY] {
-        assert!(!log.contains(secret), "a key is in the log");
+        assert!(!log.contains(secret), "a key is in the gateway's log");
     }
     assert!(gateway.stop());
     platform.remove().await;

@@ -1,5 +1,5 @@
-//! How WebSockets end: a goodbye is answered, a fault is named, and who has nothing to do here does
-//! not stay.
+//! How WebSockets end: a close is answered, a fault has its close code, and a connection without a
+//! purpose is closed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -23,7 +23,7 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 
-/// A client's frame, whose mask changes nothing.
+/// Makes a client's frame with a mask of zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match u16::try_from(payload.len()).unwrap() {
@@ -45,7 +45,8 @@ async fn upgraded(address: &str) -> TcpStream {
     stream
 }
 
-/// Everything up to the end of the connection; the code of the close frame that is the last of it.
+/// Reads to the end of the connection and returns the code of the close frame, which must be the
+/// last frame.
 async fn close_code(stream: &mut TcpStream) -> u16 {
     let mut all = Vec::new();
     tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("an end").expect("no reset");
@@ -53,7 +54,7 @@ async fn close_code(stream: &mut TcpStream) -> u16 {
     while let [first, length, payload @ ..] = rest {
         let (payload, after) = payload.split_at(usize::from(*length));
         if *first == CLOSE {
-            assert!(after.is_empty(), "something behind the close frame");
+            assert!(after.is_empty(), "bytes after the close frame");
             return u16::from_be_bytes(payload[..2].try_into().unwrap());
         }
         rest = after;
@@ -72,18 +73,18 @@ async fn started(name: &str) -> (Platform, Process, common::api::Api, Scribe) {
 }
 
 #[tokio::test]
-async fn a_goodbye_is_answered_and_a_fault_has_its_code() {
+async fn a_close_is_answered_and_a_fault_has_its_close_code() {
     let (platform, gateway, api, _scribe) = started("closing").await;
     let goodbye = frame(CLOSE, &1000_u16.to_be_bytes());
     for (bytes, code) in [
         (goodbye, 1000),
         (frame(TEXT, &[0xff, 0xfe]), 1007),
         (frame(TEXT, &[b'x'; 5_000]), 1009),
-        // Much more than is ever read.
+        // Much more than the gateway ever reads.
         (frame(TEXT, &[b'x'; 60_000]), 1009),
         (frame(0x83, b""), 1002),
         (frame(0xf1, b""), 1002),
-        // Without a mask.
+        // A frame without a mask.
         (vec![TEXT, 1, b'x'], 1002),
     ] {
         let mut stream = upgraded(&api.address).await;
@@ -119,7 +120,7 @@ async fn bad_messages_count_in_a_row() {
 }
 
 #[tokio::test]
-async fn who_only_pings_does_not_stay_and_who_watches_does() {
+async fn a_connection_that_only_pings_is_closed_and_a_subscribed_one_is_not() {
     let (platform, gateway, api, _scribe) = started("idle-sockets").await;
     let mut watching = Socket::anonymous(&api).await;
     assert_eq!(watching.subscribe("book", "RAIN").await["type"], "snapshot");
@@ -143,7 +144,7 @@ async fn who_only_pings_does_not_stay_and_who_watches_does() {
 }
 
 #[tokio::test]
-async fn the_last_key_counts_for_what_is_seen_and_for_how_long() {
+async fn the_last_key_decides_what_a_connection_sees_and_when_it_ends() {
     let (platform, gateway, api, mut scribe) = started("two-keys").await;
     let home = platform.map().of_account(ACCOUNT);
     let (reads, reading) = key(1, 0x11, Scopes::READ_TRADE);
@@ -158,7 +159,7 @@ async fn the_last_key_counts_for_what_is_seen_and_for_how_long() {
     let mut socket = Socket::anonymous(&api).await;
     let auth = |key: &str| json!({"op": "auth", "api_key": key});
     assert_eq!(socket.ask(auth(&reads)).await["type"], "authenticated");
-    // Whether the snapshot can be had or not, the channel was asked for before the other key comes.
+    // The subscription comes before the other key, whether or not the snapshot can be read.
     socket.say(&json!({"op": "subscribe", "channel": "orders"})).await;
     socket.say(&auth(&trades)).await;
     while socket.next().await["type"] != "authenticated" {}
@@ -171,7 +172,7 @@ async fn the_last_key_counts_for_what_is_seen_and_for_how_long() {
         (api.get(Some(&reads), "/v1/wallet").await.status == 401).then_some(())
     })
     .await;
-    // Nothing of the order came, and the connection is the other key's.
+    // The connection belongs to the other key and has no message about the order.
     assert_eq!(socket.ask(json!({"op": "ping"})).await["type"], "pong");
     let refused = socket.ask(json!({"op": "subscribe", "channel": "orders"})).await;
     assert_eq!(refused["code"], "scope-missing");

@@ -1,5 +1,4 @@
-//! Connections that say nothing, too little, or nothing any more, beside a client that is served
-//! all the while.
+//! Connections that send nothing, too little, or nothing any more, while another client is served.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -13,7 +12,7 @@ use tokio::net::TcpStream;
 
 const GET: &str = "GET /v1/markets HTTP/1.1\r\nHost: lfg.example\r\n\r\n";
 
-/// Short times, so that the test need not wait long.
+/// Starts a gateway with short time-outs, so that the test is short.
 async fn quick(name: &str) -> Platform {
     let mut platform = Platform::create(name).await;
     for (setting, seconds) in [("LFG_FIRST_WITHIN", "1"), ("LFG_IDLE_WITHIN", "2"), ("LFG_WRITE_WITHIN", "2")] {
@@ -88,25 +87,25 @@ async fn an_http2_connection_that_only_answers_pings_ends() {
     let pinging = async { while pings.ping(h2::Ping::opaque()).await.is_ok() {} };
     tokio::time::timeout(PATIENCE, pinging).await.expect("the connection is ended");
     drop(requests);
-    // In order: the client is told that no stream is taken any more.
+    // An orderly end: the client is told that no more streams are accepted.
     assert!(conversation.await.unwrap().is_ok());
     drop(gateway);
     platform.remove().await;
 }
 
 #[tokio::test]
-async fn one_address_has_its_share_and_idle_connections_make_room() {
+async fn one_address_has_its_share_and_idle_connections_are_replaced() {
     let mut platform = Platform::create("share").await;
     platform.set("LFG_CONNECTIONS_MAX", "40");
     platform.set("LFG_CONNECTIONS_PER_ADDRESS", "10");
-    // Silence ends nothing here.
+    // The time-outs do not close connections in this test.
     platform.set("LFG_FIRST_WITHIN", "600");
     let (gateway, api) = platform.gateway().await;
     let mut of_one = Vec::new();
     for _ in 0..30 {
         of_one.push(connect_from(2, &api.address).await);
     }
-    eventually("what is beyond the share of an address is closed", async || {
+    eventually("connections beyond the address's share are closed", async || {
         (how_many_are_closed(&of_one).await == 20).then_some(())
     })
     .await;
@@ -116,7 +115,7 @@ async fn one_address_has_its_share_and_idle_connections_make_room() {
         of_many.push(connect_from(last, &api.address).await);
     }
     for _ in 0..20 {
-        // Each time a client that has no connection yet.
+        // Each time from an address without a connection.
         Api::new(&api.address).get(None, "/v1/markets").await.expect(200);
     }
     assert!(how_many_are_closed(&of_many).await > 0);
@@ -125,10 +124,10 @@ async fn one_address_has_its_share_and_idle_connections_make_room() {
 }
 
 #[tokio::test]
-async fn what_the_system_gives_bounds_connections_and_is_told() {
+async fn the_limit_of_descriptors_limits_connections_and_is_logged() {
     let mut platform = Platform::create("descriptors").await;
     let (gateway, _) = platform.gateway().await;
-    let told: serde_json::Value = logged(&gateway.log(), "so much is taken at the same time");
+    let told: serde_json::Value = logged(&gateway.log(), "limits of this process");
     let (descriptors, connections) = (told["descriptors"].as_u64().unwrap(), told["connections"].as_u64().unwrap());
     assert!(connections < descriptors && told["websockets"].as_u64().unwrap() < connections, "{told}");
     drop(gateway);
@@ -143,7 +142,8 @@ fn logged(log: &str, message: &str) -> serde_json::Value {
     entries.find(|entry| entry["message"] == message).expect(message)
 }
 
-/// Probes are answered while as many connections as may do nothing, and these end.
+/// Checks that probes are answered while the maximum of connections is idle, and that the idle ones
+/// are closed.
 async fn admin_port_holds(program: &str, address: &str) {
     let mut streams = Vec::new();
     for number in 0..200_usize {
@@ -162,7 +162,7 @@ async fn admin_port_holds(program: &str, address: &str) {
 }
 
 #[tokio::test]
-async fn the_admin_ports_of_all_programs_answer_probes_whoever_hangs_on_them() {
+async fn the_admin_ports_of_all_programs_answer_probes_beside_idle_connections() {
     let whole = Platform::whole("admin-ports").await;
     for (program, process) in
         [("engine", &whole.engine), ("projections", &whole.projections), ("gateway", &whole.gateway)]

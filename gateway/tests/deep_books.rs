@@ -1,7 +1,7 @@
-//! A book of as many levels as there can be costs whoever asks for a part of it that part, and one
-//! client's wish for all of it costs the others nothing.
+//! A read of a part of a book with the maximum of levels costs only that part, and one client that
+//! reads all of it does not delay others.
 //!
-//! No engine, no projection and so nothing in Redis: the books are the gateway's own.
+//! No engine and no projections run, so Redis is empty: the books are in the gateway's memory.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -21,7 +21,7 @@ use schemas::{
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Contracts at a price, bid below a half and asked above.
+/// Places contracts at a price: a bid below one half, an ask above.
 fn level(id: u64, ticks: u16) -> Event {
     let entry = if ticks < 5_000 { Entry::BuyYes } else { Entry::SellYes };
     let (price, quantity) = (Price::new(ticks).unwrap(), Quantity::new(1_000_000).unwrap());
@@ -35,7 +35,7 @@ fn level(id: u64, ticks: u16) -> Event {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
+async fn a_deep_book_is_read_from_memory_and_one_client_has_its_share() {
     let platform = Platform::create("deep-books").await;
     let mut scribe = Scribe::new(&platform);
     let listing = listing("DEEP", 1);
@@ -51,7 +51,7 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
         (book["asks"] == json!([["0.5000", 1_000_000]])).then_some(book)
     })
     .await;
-    eventually("all of it", async || {
+    eventually("the whole book is read", async || {
         let book = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
         let count = book["bids"].as_array().unwrap().len() + book["asks"].as_array().unwrap().len();
         (count == 9_999).then_some(())
@@ -60,8 +60,8 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
     let best_now = api.get(None, "/v1/markets/DEEP/book?depth=1").await.expect(200);
     assert_eq!((&best_now["bids"], &best_now["asks"]), (&json!([["0.4999", 1_000_000]]), &best["asks"]));
 
-    // More of it than a connection may have at once comes no sooner than its share comes back; a
-    // delta is not kept waiting.
+    // Snapshots beyond a connection's share arrive only as the share grows again; deltas are not
+    // delayed.
     let mut greedy = Socket::narrow(&api).await;
     let mut other = Socket::anonymous(&api).await;
     let snapshot = other.subscribe("book", "DEEP").await.to_string();

@@ -1,5 +1,4 @@
-//! Deposits above a limit: one admin proposes, another confirms. And who did what is on the
-//! answers.
+//! Deposits above a limit: one admin proposes, another confirms. The answers name the admins.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -13,7 +12,7 @@ const PATH: &str = "/v1/wallet/deposits";
 const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
 
 #[tokio::test]
-async fn a_deposit_above_the_limit_takes_two_admins() {
+async fn a_deposit_above_the_limit_needs_two_admins() {
     let whole = Platform::with_two_admins("deposits").await;
     let api = &whole.api;
     let account = api.account("1000000").await;
@@ -48,7 +47,7 @@ async fn a_deposit_above_the_limit_takes_two_admins() {
 }
 
 #[tokio::test]
-async fn a_proposed_deposit_may_be_dropped_and_is_no_credit() {
+async fn a_dropped_deposit_proposal_credits_nothing() {
     let whole = Platform::with_two_admins("dropped").await;
     let api = &whole.api;
     let account = api.account("1").await;
@@ -73,7 +72,7 @@ async fn a_proposed_deposit_may_be_dropped_and_is_no_credit() {
     whole.remove().await;
 }
 
-/// What waits, as of an answer at least.
+/// Returns the pending proposals, at or after an answer's position.
 async fn open_after(whole: &common::Whole, answer: &Value) -> Value {
     let path = format!("{PROPOSALS}?min_position={}", text(answer, "position"));
     whole.api.get(Some(ADMIN_KEY), &path).await.expect(200)

@@ -67,7 +67,7 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
     wallet_becomes(api, &alice, "97.590400", "0.000000").await;
     wallet_becomes(api, &bob, "98.380800", "0.000000").await;
 
-    // A refusal for what no purse has and one for what the market has look the same.
+    // A refusal because no purse has enough and a refusal by the market have the same form.
     let poor = api.order(&bob, &limit("SNOW", "BUY YES 1000 @ 0.99")).await;
     poor.problem(409, "funds-insufficient");
     let short = api.order(&bob, &limit("SNOW", "SELL YES 1 @ 0.50")).await;
@@ -97,7 +97,7 @@ async fn an_exchange_from_the_first_account_to_the_payout() {
 }
 
 #[tokio::test]
-async fn one_account_neither_sees_nor_touches_anothers_orders() {
+async fn an_account_cannot_see_or_change_another_accounts_orders() {
     let whole = Platform::whole("isolation").await;
     let api = &whole.api;
     api.market("WALL").await;
@@ -115,8 +115,8 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
     let path = format!("/v1/orders/{id}?min_position={}", position.as_str().unwrap());
     api.get(Some(&mallory.key), &path).await.problem(404, "order-unknown");
     api.delete(Some(&mallory.key), &format!("/v1/orders/{id}")).await.problem(404, "order-unknown");
-    // Nor can she move it: not by its id, not by its name, not in a batch, all or nothing or one by
-    // one.
+    // She cannot amend or cancel it either: by its id, by its client id, or in a batch of either
+    // kind.
     let smaller = json!({"quantity": 1});
     api.amend(&mallory, id, &smaller).await.problem(404, "order-unknown");
     for order in [json!({"order_id": id}), json!({"client_id": NAME, "ticker": "WALL"})] {
@@ -155,7 +155,7 @@ async fn one_account_neither_sees_nor_touches_anothers_orders() {
     let second = api.order(&mallory, &own).await.expect(201);
     assert_ne!(first["order_id"], second["order_id"]);
 
-    // All that the spy ever hears is of its own order.
+    // The spy receives only changes of its own order.
     let delta = spy.next().await;
     assert_eq!(delta["changes"].as_array().unwrap().len(), 1);
     assert_eq!(delta["changes"][0]["order"]["order_id"], second["order_id"]);
@@ -168,7 +168,8 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
     let whole = Platform::whole("repeat").await;
     let api = &whole.api;
     api.market("ECHO").await;
-    // Accounts of every home, so that the purse at the market is their only one, or another.
+    // Accounts with different home shards, so that the market's shard has their only purse or
+    // another one.
     let accounts = join_all((0..8).map(|_| api.account("0"))).await;
     for account in &accounts {
         let id = uuid::Uuid::new_v4().to_string();
@@ -183,7 +184,7 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
         let mut order = limit("ECHO", "BUY YES 1 @ 0.10");
         order["client_id"] = json!(uuid::Uuid::new_v4().to_string());
         let first = api.order(account, &order).await.expect(201);
-        // Twice at the same time, as an impatient client does.
+        // The same request twice at the same time.
         let repeats = join_all([api.order(account, &order), api.order(account, &order)]).await;
         for again in repeats.into_iter().map(|again| again.expect(201)) {
             assert_eq!((&again["order_id"], &again["repeated"]), (&first["order_id"], &json!(true)));
@@ -192,7 +193,7 @@ async fn a_repeated_request_leads_to_the_first_outcome() {
         order["quantity"] = json!(2);
         let reused = api.order(account, &order).await;
         reused.problem(422, "client-id-reused");
-        // The id stands for the first order, whatever was refused under it since.
+        // The client id names the first order, whatever was refused under it since.
         let (at, id) = (reused.body["position"].as_str().unwrap(), order["client_id"].as_str().unwrap());
         let look = format!("/v1/orders?ticker=ECHO&client_id={id}&min_position={at}");
         let found = api.get(Some(&account.key), &look).await.expect(200);
@@ -246,7 +247,7 @@ async fn a_command_without_an_outcome_is_accepted_and_done_later() {
     })
     .await;
     assert_eq!((&order["status"], &order["command_id"]), (&json!("ACTIVE"), &late["command_id"]));
-    let of_batch = eventually("and so does the batch's", async || {
+    let of_batch = eventually("the batch's order appears, too", async || {
         let found = api.get(Some(&account.key), text(&late_batch, "look")).await.expect(200);
         found["items"].as_array()?.first().cloned()
     })
@@ -272,7 +273,7 @@ async fn a_book_rebuilt_from_the_socket_is_the_book() {
     }
     let accounts = join_all((0..6).map(|_| api.account("1000"))).await;
     let watched = &accounts[0];
-    // One watches from the start; another joins in the middle of the load.
+    // One client subscribes at the start; another one in the middle of the load.
     let mut early = Watch::start(api, tickers, watched).await;
     load(api, &accounts, tickers, Random(seed), 120).await;
     let mut late = Watch::start(api, tickers, watched).await;
@@ -293,7 +294,7 @@ async fn load(api: &Api, accounts: &[Account], tickers: [&str; 3], mut random: R
             if !orders.is_empty() && random.below(4) == 0 {
                 let at = usize::try_from(random.below(orders.len() as u64)).unwrap();
                 let (owner, id) = orders.swap_remove(at);
-                // Perhaps filled meanwhile: both answers are fine here.
+                // The order may be filled meanwhile, so both answers are correct.
                 api.delete(Some(&accounts[owner].key), &format!("/v1/orders/{id}")).await;
             }
             let ticker = tickers[usize::try_from(random.below(3)).unwrap()];
@@ -310,7 +311,7 @@ async fn load(api: &Api, accounts: &[Account], tickers: [&str; 3], mut random: R
     }
 }
 
-/// Books and trades of some markets and one account's orders, as a client keeps them.
+/// Books and trades of some markets and one account's orders, rebuilt from messages.
 struct Watch {
     socket: Socket,
     tickers: [&'static str; 3],
@@ -337,8 +338,8 @@ impl Watch {
         watch
     }
 
-    /// Takes messages in until the order is seen, and books, trades and live orders are as the
-    /// answers of the API say.
+    /// Applies messages until it has the order, and books, trades and live orders equal the API's
+    /// answers.
     async fn finish(&mut self, api: &Api, account: &Account, last: &Value) -> String {
         while !self.orders.contains_key(text(last, "order_id")) {
             let message = self.socket.next().await;
@@ -370,9 +371,9 @@ impl Watch {
         shown + &format!("{:?}", self.orders)
     }
 
-    /// Compares what the messages came to with an answer of the API until both are the same. The
-    /// load has ended, but other shards' last events may still be on their way to the socket, or to
-    /// the read models.
+    /// Compares the state rebuilt from messages with an answer of the API until both are equal. The
+    /// load has ended, but the last events of other shards may still be on their way to the socket
+    /// or to the read models.
     async fn agree(
         &mut self,
         api: &Api,
@@ -388,7 +389,7 @@ impl Watch {
             if own == theirs {
                 return;
             }
-            assert!(Instant::now() < deadline, "{path}: messages came to\n{own}\nand the API answers\n{theirs}");
+            assert!(Instant::now() < deadline, "{path}: rebuilt from messages:\n{own}\nanswer of the API:\n{theirs}");
             if let Ok(message) = tokio::time::timeout(Duration::from_millis(100), self.socket.next()).await {
                 self.take(&message);
             }
@@ -472,7 +473,7 @@ async fn gateways_stand_side_by_side_and_come_back() {
         let order = with(limit("TWIN", words), json!({"self_trade": "ALLOW"}));
         position = api.order(&account, &order).await.expect(201)["position"].clone();
     }
-    // One that starts now begins with Postgres and the rest of the log, and knows the same.
+    // A gateway that starts now reads Postgres and the rest of the log, and shows the same.
     let (mut second_process, second) = whole.platform.gateway().await;
     for channel in ["book", "trades"] {
         let mut snapshots = Vec::new();
@@ -486,13 +487,14 @@ async fn gateways_stand_side_by_side_and_come_back() {
         assert_eq!(snapshots[0], snapshots[1]);
     }
 
-    // What one did the other shows, when it is asked for that position.
+    // A gateway shows the effect of a request to the other one, at the answer's position.
     let placed = second.order(&account, &limit("TWIN", "BUY YES 1 @ 0.05")).await.expect(201);
     let path = format!("/v1/orders/{}", text(&placed, "order_id"));
     let order = get_at(api, Some(&account.key), &path, &placed["position"]).await;
     assert_eq!(order["status"], "ACTIVE");
 
-    // A key that is revoked through one is worthless at the other, and its connections end.
+    // A key that is revoked through one gateway is invalid at the other, and its connections are
+    // closed.
     let read_only = api.post(Some(&account.key), "/v1/api-keys", &json!({"scopes": ["READ"]})).await.expect(201);
     let key = text(&read_only, "api_key");
     get_at(&second, Some(key), "/v1/wallet", &read_only["position"]).await;
@@ -536,7 +538,7 @@ async fn gateways_stand_side_by_side_and_come_back() {
     assert_eq!(fills, all);
     assert!(!fills.is_empty());
 
-    // A client is told when the gateway stops, and the gateway stops in good order.
+    // A client gets a close code when the gateway stops, and the gateway ends without an error.
     let mut watching = Socket::anonymous(&second).await;
     watching.ask(json!({"op": "ping"})).await;
     assert!(second_process.stop());

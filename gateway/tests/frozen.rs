@@ -1,5 +1,5 @@
-//! A broker that hangs: it takes connections and answers nothing. All say so, and go on by
-//! themselves when it does.
+//! A broker that hangs: it accepts connections and answers nothing. All processes report it, and
+//! continue by themselves when the broker does.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -13,11 +13,11 @@ use common::own_kafka::OwnKafka;
 use common::{Platform, SHARDS, eventually};
 use serde_json::{Value, json};
 
-/// Within which a silent broker is told of: 5 s of silence, a second for the statistics, one for
-/// the look, and a machine that is busy.
+/// The time within which a silent broker is reported: 5 s of silence, 1 s for the statistics, 1 s
+/// for the check, and the rest for a busy machine.
 const TOLD_WITHIN: Duration = Duration::from_secs(12);
 
-/// `lfg_engine_role`: leads, and leads as far as it knows.
+/// Values of `lfg_engine_role`: leader, and leader that is not sure to be the only one.
 const LEADS: f64 = 3.0;
 const LEADS_UNCONFIRMED: f64 = 7.0;
 
@@ -40,18 +40,18 @@ async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
         let placed = api.order(&account, &named(&name)).await.expect(201);
         answered.insert(name, placed["order_id"].clone());
     }
-    // The read models have all of it.
+    // The read models have all outcomes.
     api.get(Some(&account.key), "/v1/wallet").await.expect(200);
     api.get(Some(&account.key), "/v1/orders").await.expect(200);
     for process in processes {
-        eventually("all is well", async || (process.degraded().await? == json!({})).then_some(())).await;
+        eventually("nothing is degraded", async || (process.degraded().await? == json!({})).then_some(())).await;
     }
     let roles = async || whole.engine.metric("lfg_engine_role", "shard").await;
     assert_eq!(roles().await, vec![LEADS; usize::from(SHARDS)]);
 
     kafka.freeze();
     let since = Instant::now();
-    // Each has no answer in time, and says where to look for it.
+    // Each request has no outcome in time, and its answer has `look`.
     for _ in 0..3 {
         let name = uuid::Uuid::now_v7().to_string();
         let answer = api.order(&account, &named(&name)).await;
@@ -64,8 +64,8 @@ async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
         (&whole.projections, &["kafka tail"]),
         (&whole.gateway, &["kafka tail", "commands"]),
     ] {
-        eventually("it is named", async || {
-            let told = process.degraded().await.expect("it is ready still");
+        eventually("the hanging broker is reported", async || {
+            let told = process.degraded().await.expect("the process is still ready");
             names.iter().all(|name| told.get(*name).is_some()).then_some(())
         })
         .await;
@@ -88,15 +88,19 @@ async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
 
     kafka.thaw();
     for process in processes {
-        eventually("all is well again", async || (process.degraded().await? == json!({})).then_some(())).await;
+        eventually("nothing is degraded any more", async || (process.degraded().await? == json!({})).then_some(()))
+            .await;
     }
     eventually("shards are led", async || roles().await.iter().all(|role| *role == LEADS).then_some(())).await;
     let lags = async || whole.projections.metric("lfg_projections_lag_records", "shard").await;
-    eventually("nobody is behind", async || lags().await.iter().all(|lag| *lag == 0.0).then_some(())).await;
+    eventually("no shard of the projections is behind", async || {
+        lags().await.iter().all(|lag| *lag == 0.0).then_some(())
+    })
+    .await;
 
-    // Repeats find what is there, or are the first: each name has one order in the end.
+    // A repeat finds the order, or is the first to arrive: in the end each client id has one order.
     for (name, before) in &mut answered {
-        let repeated = eventually("orders are taken", async || {
+        let repeated = eventually("orders are accepted", async || {
             let answer = api.order(&account, &named(name)).await;
             if answer.status != 201 {
                 eprintln!("{name}: {} {}", answer.status, answer.body);

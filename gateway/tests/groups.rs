@@ -1,5 +1,5 @@
-//! Groups of orders on the whole path: what a limit ends on every shard, what an account may ask
-//! about its groups and with which keys, and where all of it is shown.
+//! Groups of orders through all processes: how a limit ends orders on every shard, the requests
+//! about groups and the keys that may make them, and the reads that show groups.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -15,7 +15,7 @@ use reqwest::Method;
 use schemas::MarketId;
 use serde_json::{Value, json};
 
-/// Two accounts, and a market at the first one's home and one elsewhere.
+/// Two accounts, a market on the first account's home shard, and a market on another shard.
 struct Stage {
     whole: Whole,
     alice: Account,
@@ -59,17 +59,17 @@ impl Stage {
         self.ask(Method::POST, "/v1/groups", body).await.expect(201)
     }
 
-    /// An order of Alice, in a group.
+    /// Places an order of Alice in a group.
     async fn place(&self, ticker: &str, words: &str, group: u16) -> Answer {
         self.api().order(&self.alice, &grouped(ticker, words, group)).await
     }
 
-    /// An order of Bob, which takes.
+    /// Places an order of Bob that takes.
     async fn take(&self, ticker: &str, words: &str) -> Value {
         self.api().order(&self.bob, &limit(ticker, words)).await.expect(201)
     }
 
-    /// A group, once it has filled so much and is triggered or not.
+    /// Waits until the group has this `filled` and `triggered`, and returns it.
     async fn group_becomes(&self, group: u16, filled: u64, triggered: bool) -> Value {
         eventually(&format!("group {group} has filled {filled}, triggered: {triggered}"), async || {
             let answer = self.ask(Method::GET, &format!("/v1/groups/{group}"), json!({})).await;
@@ -79,7 +79,7 @@ impl Stage {
         .await
     }
 
-    /// An order that its group ended.
+    /// Checks that an order was ended by its group.
     async fn ended(&self, order: &Value, filled: u64) {
         let row = order_becomes(self.api(), &self.alice, text(order, "order_id"), "CANCELLED").await;
         assert_eq!((&row["cancel_reason"], &row["filled"]), (&json!("GROUP"), &json!(filled)), "{row}");
@@ -91,8 +91,8 @@ fn grouped(ticker: &str, words: &str, group: u16) -> Value {
     with(limit(ticker, words), json!({"group": group}))
 }
 
-/// What the `orders` channel tells of groups up to and with the deletion of this one, and why
-/// orders ended.
+/// Returns the changes of groups on the `orders` channel up to the deletion of this group, and the
+/// reasons why orders ended.
 async fn told_until_deleted(socket: &mut Socket, group: u16) -> (Vec<Value>, BTreeMap<String, String>) {
     let (mut groups, mut ends) = (Vec::new(), BTreeMap::new());
     loop {
@@ -116,7 +116,7 @@ async fn told_until_deleted(socket: &mut Socket, group: u16) -> (Vec<Value>, BTr
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
+async fn a_groups_orders_end_on_every_shard_when_its_limit_is_filled() {
     let stage = Stage::set("groups").await;
     let (api, near, far) = (stage.api(), stage.near.as_str(), stage.far.as_str());
     let mut socket = Socket::open(api, &[("authorization", &format!("Bearer {}", stage.alice.key))]).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
     let fresh = stage.group_becomes(7, 0, false).await;
     assert_eq!((&fresh["left"], &fresh["generation"]), (&json!(10), &json!(1)));
 
-    // Three in the group, one of them on another shard; and one that is not.
+    // Three orders in the group, one of them on another shard; and one order outside the group.
     let first = stage.place(near, "BUY YES 6 @ 0.50", 7).await.expect(201);
     let second = stage.place(near, "BUY YES 5 @ 0.40", 7).await.expect(201);
     let third = stage.place(far, "BUY YES 3 @ 0.45", 7).await.expect(201);
@@ -147,8 +147,8 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
 
     stage.take(near, "BUY NO 4 @ 0.50").await;
     assert_eq!(stage.group_becomes(7, 4, false).await["left"], 6);
-    // Six are left: two of the first order and four of the second. The rest of what Bob asks for
-    // finds nothing more.
+    // Six contracts are left: two of the first order and four of the second. The rest of Bob's
+    // order finds no counterpart.
     let taken = stage.take(near, "BUY NO 9 @ 0.60").await;
     assert_eq!((&taken["filled"], &taken["remaining"]), (&json!(6), &json!(3)), "{taken}");
     order_becomes(api, &stage.alice, text(&first, "order_id"), "FILLED").await;
@@ -157,7 +157,7 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
     order_becomes(api, &stage.alice, text(&alone, "order_id"), "ACTIVE").await;
     assert_eq!(stage.group_becomes(7, 10, true).await["left"], 0);
 
-    // None comes in until it is reset.
+    // The group accepts no order until it is reset.
     for ticker in [near, far] {
         let refused = stage.place(ticker, "BUY YES 1 @ 0.20", 7).await;
         refused.problem(409, "group-triggered");
@@ -181,7 +181,7 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
     let said = api.post(Some(&stage.alice.key), &preview, &grouped(near, "BUY YES 1 @ 0.20", 7)).await.expect(200);
     assert_eq!(said["refusals"], json!([]));
 
-    // What fills elsewhere counts at home, and ends what rests there.
+    // A fill on another shard counts on the home shard, and ends the orders that rest there.
     let at_home = stage.place(near, "BUY YES 5 @ 0.20", 7).await.expect(201);
     stage.place(far, "BUY YES 10 @ 0.45", 7).await.expect(201);
     stage.take(far, "BUY NO 3 @ 0.55").await;
@@ -196,7 +196,8 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
     let set = |generation| json!({"kind": "GROUP_SET", "group": 7, "contracts": 10, "window_s": 60, "generation": generation, "anew": true});
     let triggered = |cause| json!({"kind": "GROUP_TRIGGERED", "group": 7, "cause": cause});
     let deleted = json!({"kind": "GROUP_DELETED", "group": 7});
-    // The home's word alone, though other shards tell the same of their copies.
+    // Only the home shard's changes are published, though other shards record the same for their
+    // copies.
     assert_eq!(groups, [set(1), triggered("FILLED"), set(2), triggered("ELSEWHERE"), deleted]);
     for order in [&second, &at_home] {
         assert_eq!(ends.get(text(order, "order_id")).map(String::as_str), Some("GROUP"), "{ends:?}");
@@ -205,7 +206,7 @@ async fn a_groups_orders_end_on_every_shard_when_they_have_filled_its_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn groups_are_changed_triggered_and_deleted_by_hand() {
+async fn groups_are_changed_triggered_and_deleted_on_request() {
     let stage = Stage::set("groups-by-hand").await;
     let (api, near, far) = (stage.api(), stage.near.as_str(), stage.far.as_str());
     let postgres = connect(&stage.whole.platform.database_url).await;
@@ -242,13 +243,13 @@ async fn groups_are_changed_triggered_and_deleted_by_hand() {
     assert_eq!((&other["contracts"], &other["window_s"], &other["triggered"]), (&json!(50), &json!(60), &json!(false)));
     becomes(1, Some((50, 60, 1, None))).await;
     assert_eq!(stage.group_becomes(1, 4, false).await["left"], 46);
-    // What has filled reaches the limit that it has now.
+    // The past fills reach the new limit.
     let less = stage.ask(Method::PUT, "/v1/groups/1", json!({"contracts": 4, "window_s": 60})).await.expect(200);
     assert_eq!((&less["triggered"], &less["generation"]), (&json!(true), &json!(1)));
     stage.ended(&at_home, 4).await;
     stage.ended(&elsewhere, 0).await;
     becomes(1, Some((4, 60, 1, Some("FILLED")))).await;
-    // Triggered again, it was triggered when it first was.
+    // A second trigger does not change the time of the first.
     assert_eq!(stage.post("/v1/groups/1/trigger").await["triggered"], true);
     stage.post("/v1/groups/1/reset").await;
     becomes(1, Some((4, 60, 2, None))).await;
@@ -258,7 +259,7 @@ async fn groups_are_changed_triggered_and_deleted_by_hand() {
         stage.place(far, "BUY YES 2 @ 0.30", 1).await.expect(201),
     ];
     stage.post("/v1/groups/1/trigger").await;
-    // That is answered when all shards know.
+    // The answer comes when all shards have applied it.
     for ticker in [near, far] {
         stage.place(ticker, "BUY YES 1 @ 0.20", 1).await.problem(409, "group-triggered");
     }
@@ -274,7 +275,7 @@ async fn groups_are_changed_triggered_and_deleted_by_hand() {
     for ticker in [near, far] {
         stage.place(ticker, "BUY YES 1 @ 0.20", 1).await.problem(404, "group-unknown");
     }
-    // An order keeps what it was in.
+    // An order keeps its group.
     let id: i64 = text(&last, "order_id").parse().unwrap();
     let group = postgres.query_one("SELECT group_id FROM orders WHERE id = $1", &[&id]).await.unwrap();
     assert_eq!(group.get::<_, Option<i32>>(0), Some(1));
@@ -304,7 +305,7 @@ async fn groups_are_changed_triggered_and_deleted_by_hand() {
     stage.whole.remove().await;
 }
 
-/// What is older than the window, and a part of it, counts no more.
+/// Checks that fills older than the window and a fiftieth of it no longer count.
 async fn window_rolls(stage: &Stage) {
     stage.make(2, 3, 1).await;
     stage.place(&stage.near, "BUY YES 9 @ 0.35", 2).await.expect(201);
@@ -312,7 +313,8 @@ async fn window_rolls(stage: &Stage) {
     for _ in 0..3 {
         taken = stage.take(&stage.near, "BUY NO 2 @ 0.65").await;
         get_at(stage.api(), Some(&stage.alice.key), "/v1/groups/2", &taken["position"]).await;
-        // Once it is gone at the gateway's clock, it is at that of the next command.
+        // Once it no longer counts by the gateway's clock, it does not count at the next command's
+        // time.
         stage.group_becomes(2, 0, false).await;
     }
     let live = "/v1/orders?status=live&group=2";
@@ -337,13 +339,13 @@ async fn pages(stage: &Stage) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn groups_are_their_accounts_own_and_keys_do_what_they_may() {
+async fn groups_belong_to_their_account_and_keys_are_limited() {
     let stage = Stage::set("groups-keys").await;
     let (api, near) = (stage.api(), stage.near.as_str());
     stage.make(5, 10, 60).await;
     let order = stage.place(near, "BUY YES 2 @ 0.30", 5).await.expect(201);
 
-    // Another account's group is as unknown as one that never was, and the same number is its own.
+    // Another account's group is unknown, and each account has its own numbers.
     let bob = |method, path, body| {
         let (api, key) = (api.clone(), stage.bob.key.clone());
         async move { api.send_json(method, Some(&key), path, &body).await }
@@ -364,8 +366,8 @@ async fn groups_are_their_accounts_own_and_keys_do_what_they_may() {
     order_becomes(api, &stage.alice, text(&order, "order_id"), "ACTIVE").await;
     stage.group_becomes(5, 0, false).await;
 
-    // Keys that are bound make nothing that covers all markets; one that is bound to a worth alone
-    // makes safe.
+    // Bound keys cannot create groups, which cover all markets; a key that is bound only by
+    // `notional` can trigger and delete.
     let key = async |body: Value| {
         let added = api.post(Some(&stage.alice.key), "/v1/api-keys", &body).await.expect(201);
         text(&added, "api_key").to_owned()
@@ -383,7 +385,7 @@ async fn groups_are_their_accounts_own_and_keys_do_what_they_may() {
     api.post(Some(&small), "/v1/groups/5/trigger", &json!({})).await.expect(200);
     stage.ended(&order, 0).await;
 
-    // A frozen account makes its orders safe, and nothing else.
+    // A frozen account can only trigger and delete groups.
     api.admin(&format!("/v1/accounts/{}/freeze", stage.alice.id), &json!({})).await.expect(200);
     stage.ask(Method::POST, "/v1/groups", make).await.problem(409, "account-frozen");
     stage.ask(Method::POST, "/v1/groups/5/reset", json!({})).await.problem(409, "account-frozen");

@@ -1,5 +1,5 @@
-//! One shard's log has a record that nobody can read: engine, projections and gateway go on with
-//! the others.
+//! One shard's log has a record that no reader understands: engine, projections and gateway
+//! continue with the other shards.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -20,13 +20,13 @@ use schemas::{
 use serde_json::{Value, json};
 use service::kafka::topics::{create, delete};
 
-/// A market's ticker and home.
+/// A market's ticker and shard.
 struct Place {
     ticker: String,
     shard: Shard,
 }
 
-/// A market on the shard that breaks, and one elsewhere.
+/// Creates a market on the shard that breaks, and one on another shard.
 async fn places(whole: &Whole) -> [Place; 2] {
     let map = whole.platform.map();
     let shard = |ticker: &str| map.of_market(MarketId::of(&ticker.parse().unwrap()));
@@ -39,7 +39,7 @@ async fn places(whole: &Whole) -> [Place; 2] {
     [broken, sound]
 }
 
-/// Accounts with credits whose homes are these.
+/// Creates an account with credits whose home shard is this one.
 async fn account_at(whole: &Whole, home: Shard) -> Account {
     loop {
         let account = whole.api.account("100").await;
@@ -49,8 +49,8 @@ async fn account_at(whole: &Whole, home: Shard) -> Account {
     }
 }
 
-/// Waits until a process is ready for everything but the shard, which it names: a gateway's tail
-/// and its follower, both sinks of the projections.
+/// Waits until a process is ready, except for the shard, which `/readyz` names once for each
+/// reader: a gateway's tail and follower, both sinks of the projections.
 async fn names(process: &Process, shard: Shard, shares: usize, why: &str) {
     let address = process.logged("admin port listens", "address");
     let body: Value = eventually("the shard halts", async || {
@@ -83,8 +83,8 @@ async fn a_broken_shard_is_refused_by_name_and_all_others_are_served() {
     let (there, here) = (account_at(&whole, broken.shard).await, account_at(&whole, sound.shard).await);
     let before = whole.api.order(&here, &limit(&broken.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
     whole.api.order(&there, &limit(&sound.ticker, "BUY YES 1 @ 0.40")).await.expect(201);
-    // What the leader writes behind the broken record before it reads it would say that the log
-    // goes on.
+    // Records that the leader writes after the broken record, before reading it, would show that
+    // the log continues.
     log::quiet(&whole.platform).await;
 
     let scribe = Scribe::new(&whole.platform);
@@ -116,7 +116,7 @@ async fn serves_the_rest(api: &Api, broken: &Place, sound: &Place, there: &Accou
     is_halted(&api.order(there, &limit(&broken.ticker, "BUY YES 2 @ 0.40")).await);
     is_halted(&api.delete(Some(&here.key), &format!("/v1/orders/{}", text(before, "order_id"))).await);
     is_halted(&api.amend(here, text(before, "order_id"), &json!({"quantity": 2})).await);
-    // From the purse that the account has there.
+    // Decided from the account's purse there.
     api.order(there, &limit(&sound.ticker, "BUY YES 1 @ 0.10")).await.expect(201);
     let cancel = format!("/v1/orders/{}", text(&placed, "order_id"));
     api.delete(Some(&here.key), &cancel).await.expect(200);
@@ -127,7 +127,7 @@ async fn serves_the_rest(api: &Api, broken: &Place, sound: &Place, there: &Accou
     let requests = json!([place(&broken.ticker), place(&broken.ticker)]);
     is_halted(&api.post(Some(&here.key), "/v1/orders/batch", &json!({"requests": requests})).await);
 
-    // Accounts, and what goes to their homes.
+    // Accounts, and requests to their home shards.
     let deposit = |account: &Account| json!({"account_id": account.id, "amount": "1"});
     api.admin("/v1/wallet/deposits", &deposit(here)).await.expect(201);
     is_halted(&api.admin("/v1/wallet/deposits", &deposit(there)).await);
@@ -138,7 +138,7 @@ async fn serves_the_rest(api: &Api, broken: &Place, sound: &Place, there: &Accou
         api.account("0").await;
     }
 
-    // Reads: what was read, and what was not.
+    // Reads of positions that were read, and of later ones.
     let at = text(before, "position");
     let path = |position: &str| format!("/v1/markets/{}/book?min_position={position}", broken.ticker);
     let book = api.get(None, &path(at)).await.expect(200);
@@ -164,7 +164,7 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     for ticker in &tickers {
         scribe.open_market(shard_of(ticker), listing(ticker, 1)).await;
     }
-    // Nobody has folded what is gone: no projections run here.
+    // The deleted records are in no read model, because no projections run here.
     log::lose_beginning(&platform, cut, 2).await;
 
     let (gateway, api) = platform.gateway().await;
@@ -179,7 +179,7 @@ async fn a_log_that_was_cut_halts_its_shard_alone() {
     platform.remove().await;
 }
 
-/// As if a broker had lost the end of a log, and another shard's not.
+/// As if a broker had lost the end of one shard's log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
     let platform = Platform::create("end-cut").await;
@@ -192,7 +192,7 @@ async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
     scribe.open_account(cut, account, api_key).await;
     let projections = platform.program("projections").await;
     let (gateway, api) = platform.gateway().await;
-    // Once this is answered, Postgres is as far.
+    // Once this is answered, Postgres has reached that position.
     api.get(Some(&key), &format!("/v1/fills?min_position={cut}:1")).await.expect(200);
     for mut process in [gateway, projections] {
         assert!(process.stop(), "{}", process.log());
@@ -215,8 +215,8 @@ async fn a_log_whose_end_is_gone_halts_its_shard_alone() {
     platform.remove().await;
 }
 
-/// As if the processes were given the brokers of another stack: its log of the same name is longer
-/// than what Postgres has.
+/// As if the processes were configured with the brokers of another stack, whose log of the same
+/// name is longer than the checkpoint in Postgres.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_of_others_halts_its_shard_alone() {
     let platform = Platform::create("other").await;
@@ -229,7 +229,7 @@ async fn the_log_of_others_halts_its_shard_alone() {
     scribe.open_account(home, account, api_key.clone()).await;
     let projections = platform.program("projections").await;
     let (gateway, api) = platform.gateway().await;
-    // Once this is answered, Postgres is as far.
+    // Once this is answered, Postgres has reached that position.
     api.get(Some(&key), &format!("/v1/fills?min_position={home}:1")).await.expect(200);
     for mut process in [gateway, projections] {
         assert!(process.stop(), "{}", process.log());
@@ -255,7 +255,7 @@ async fn the_log_of_others_halts_its_shard_alone() {
     platform.remove().await;
 }
 
-/// An outcome that no engine writes: more of an order is filled than it is for.
+/// An outcome that no engine writes: the fill of an order exceeds its quantity.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_at_which_the_fold_panics_halts_its_shard_alone() {
     let platform = Platform::create("panic").await;
@@ -299,9 +299,9 @@ fn overfilled(shard: Shard, market: MarketId) -> Event {
     Event::OrderPlaced(OrderPlaced { id, order, price, quantity: one, filled: two, status, cancel_reason: None })
 }
 
-/// Nothing is known of revocations there any more.
+/// The gateway can no longer see revocations on that shard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gateway() {
+async fn a_key_is_refused_once_the_gateway_cannot_follow_its_home_shard() {
     let platform = Platform::create("behind").await;
     let map = platform.map();
     let account = AccountId(9);
@@ -326,11 +326,11 @@ async fn a_key_opens_nothing_once_the_log_of_its_home_goes_on_without_the_gatewa
 
     scribe.tell(home, vec![overfilled(home, listing(&broken, 1).market)]).await;
     names(&gateway, home, 2, "panicked").await;
-    // Whoever would revoke it is refused as well.
+    // A request to revoke the key is refused as well.
     let fills = "/v1/fills";
     api.get(Some(&text), fills).await.expect(200);
     scribe.tell(home, vec![Event::ApiKeyRevoked { account, key: api_key.id, by: None }]).await;
-    eventually("the key opens nothing", async || {
+    eventually("the key is refused", async || {
         let answer = api.get(Some(&text), fills).await;
         (answer.status == 503).then(|| is_halted(&answer))
     })

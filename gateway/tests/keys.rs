@@ -1,5 +1,5 @@
-//! What keys may do, on the whole path: every scope at every kind of route, bound keys, keys that
-//! keys ask for, rotation.
+//! The rights of keys, through all processes: every scope on every kind of route, bound keys, keys
+//! created by keys, rotation.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -13,8 +13,8 @@ use common::steps::text;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Which scopes open which route. What is not opened is `scope-missing`; nobody's key is
-/// `unauthenticated`.
+/// The scopes that open each route. With other scopes the answer is `scope-missing`; with an
+/// unknown key, `unauthenticated`.
 fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
     let (read, trade): (&[&str], &[&str]) = (&["READ"], &["TRADE"]);
     let (cancel, transfer): (&[&str], &[&str]) = (&["TRADE", "CANCEL"], &["TRANSFER"]);
@@ -54,7 +54,7 @@ async fn new_key(api: &Api, account: &Account, body: Value) -> (String, String) 
 }
 
 #[tokio::test]
-async fn keys_do_what_they_may_and_nothing_else() {
+async fn keys_are_limited_to_their_rights() {
     let whole = Platform::whole("keys").await;
     let api = &whole.api;
     let market = api.market("KEYS").await;
@@ -91,7 +91,7 @@ async fn bound_keys(api: &Api, account: &Account, market: &str) {
     api.amend(&bound, text(&placed, "order_id"), &json!({"quantity": 3})).await.problem(403, "key-bound");
     api.delete(Some(&key), &order).await.problem(403, "key-bound");
     api.post(Some(&key), "/v1/orders/batch", &json!({"requests": []})).await.problem(403, "key-bound");
-    // One that is bound to a worth alone cancels what it will.
+    // A key that is bound only by `notional` can cancel any order.
     let (_, key) = new_key(api, account, json!({"notional": "2"})).await;
     api.amend(&Account { key: key.clone(), ..account.clone() }, text(&placed, "order_id"), &json!({"quantity": 3}))
         .await
@@ -108,7 +108,7 @@ async fn keys_that_ask(api: &Api, account: &Account) {
     let less = json!({"notional": "1", "scopes": ["CANCEL"]});
     let added = api.post(Some(&key), keys, &less).await.expect(201);
     assert_eq!(added["scopes"], json!(["CANCEL"]));
-    // What a key has added, the account sees.
+    // The account sees a key that another key created.
     let list = api.get(Some(&account.key), keys).await.expect(200);
     let of_added = json!({
         "key_id": added["key_id"], "name": null, "scopes": ["CANCEL"], "expires_at": null, "markets": null,
@@ -116,7 +116,7 @@ async fn keys_that_ask(api: &Api, account: &Account) {
     });
     assert!(list["items"].as_array().unwrap().contains(&of_added), "{list}");
     assert!(!list.to_string().contains("lfg_"), "{list}");
-    // Any key ends itself, and one that does not trade no other.
+    // Every key can revoke itself; a key without TRADE cannot revoke another.
     let (reader, key_of_reader) = new_key(api, account, json!({"scopes": ["READ"]})).await;
     api.delete(Some(&key_of_reader), &format!("{keys}/{id}")).await.problem(403, "scope-missing");
     api.delete(Some(&key_of_reader), &format!("{keys}/{reader}")).await.expect(200);
@@ -135,7 +135,7 @@ async fn rotation(api: &Api, account: &Account) {
     let path = format!("/v1/api-keys/{id}/rotate");
     let rotated = api.post(Some(&old), &path, &json!({"grace_s": 2})).await.expect(201);
     let key = text(&rotated, "api_key");
-    // Both are valid, and the old one ends by itself, with its connections.
+    // Both keys are valid until the old one expires, which closes its connections.
     let mut watching = Socket::anonymous(api).await;
     watching.ask(json!({"op": "auth", "api_key": old})).await;
     for valid in [&old, key] {

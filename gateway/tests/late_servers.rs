@@ -1,5 +1,5 @@
-//! Servers that are not there yet when the programs start: each waits, is alive and not ready, and
-//! goes on by itself.
+//! Servers that start after the programs: each program waits, is alive and not ready, and continues
+//! by itself.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -32,8 +32,8 @@ async fn programs_wait_for_servers_that_are_not_there_yet() {
     for (nth, door) in doors.into_iter().enumerate() {
         for (which, (process, address)) in programs.iter().enumerate() {
             assert_eq!(status(address, "livez").await, Some(200), "{}", process.log());
-            // An engine, the first, needs Kafka alone; a gateway, the last, begins with what
-            // Postgres has, and does without Redis.
+            // The first program, the engine, needs only Kafka. The last, the gateway, starts from
+            // Postgres and needs no Redis.
             if nth == 0 || which == 1 || (which == 2 && nth == 1) {
                 assert_eq!(status(address, "readyz").await, Some(503), "{}", process.log());
             }
@@ -41,7 +41,7 @@ async fn programs_wait_for_servers_that_are_not_there_yet() {
         door.open().await;
     }
     for (_, address) in &programs {
-        eventually("it is ready", async || (status(address, "readyz").await == Some(200)).then_some(())).await;
+        eventually("the process is ready", async || (status(address, "readyz").await == Some(200)).then_some(())).await;
     }
     let api = Api::new(&programs[2].0.value_of("the gateway listens", "address"));
     api.account("1").await;

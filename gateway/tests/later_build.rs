@@ -1,7 +1,7 @@
-//! A later build writes on the log: the gateway passes over what it need not know, and halts one
-//! shard where it must.
+//! A later build writes to the log: the gateway skips records that it may skip, and halts one shard
+//! at a record that it may not.
 //!
-//! No engine runs here. A scribe reads what the gateway writes, and answers.
+//! No engine runs here. A scribe reads the gateway's commands and writes outcomes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -57,7 +57,7 @@ impl Stage {
         Self { platform, scribe, gateway, api, key, markets }
     }
 
-    /// Sends an order; its answer comes when the scribe gives one.
+    /// Sends an order; the answer comes when the scribe writes an outcome.
     fn order(&self, ticker: &str) -> JoinHandle<Answer> {
         let (api, key, body) = (self.api.clone(), self.key.clone(), limit(ticker, "BUY YES 10 @ 0.50"));
         tokio::spawn(async move { api.send_json(Method::POST, Some(&key), "/v1/orders", &body).await })
@@ -80,7 +80,7 @@ async fn what_need_not_be_known_is_passed_over_and_what_must_be_halts_one_shard(
     let mut stage = Stage::set().await;
     let [(ticker, shard), (elsewhere, sound)] = stage.markets.clone();
 
-    // A refusal for a reason that nobody knows here, between events that nobody knows.
+    // A refusal for a reason that this build does not know, between events that it does not know.
     let answer = stage.order(&ticker);
     let asked = stage.scribe.command(shard);
     let (id, order, code) = (OrderId::compose(shard, 1), order_of(&asked), Rejection::Unknown(9_999));
@@ -90,7 +90,7 @@ async fn what_need_not_be_known_is_passed_over_and_what_must_be_halts_one_shard(
     assert_eq!((&refused["code"], &refused["position"]), (&json!("unknown-9999"), &json!(at)));
     assert_eq!(refused["type"], "urn:lfg:problem:unknown-9999");
 
-    // The engine could not read the command at all, and says so under its id.
+    // The engine could not decode the command; its outcome has the command's id.
     let answer = stage.order(&ticker);
     let asked = stage.scribe.command(shard);
     let at = stage.scribe.answer(shard, asked.id, vec![Event::Rejected { code: Rejection::Undecodable }]).await;
@@ -107,12 +107,12 @@ async fn what_need_not_be_known_is_passed_over_and_what_must_be_halts_one_shard(
     };
     assert_eq!((counted(shard), counted(sound)), ("3".to_owned(), "1".to_owned()));
 
-    // A later build takes the shard over, and writes what must be known.
+    // A later build takes the shard over, and writes a record that this build may not skip.
     stage.scribe.append(shard, &later::term(Term::new(shard, SHARDS, EngineId(2), 1))).await;
     let body: Value = eventually("the shard halts", async || {
         let (status, body) = stage.admin_page("/readyz").await;
         let body: Value = serde_json::from_str(&body).ok()?;
-        // The tail, and the follower beside it.
+        // The tail and the follower both halt.
         (status == 200 && body["halted"].as_object()?.len() == 2).then_some(body)
     })
     .await;

@@ -1,5 +1,4 @@
-//! Orders rebuilt from the `orders` channel alone are, at every message, what `GET /v1/orders/{id}`
-//! shows as of it.
+//! Orders rebuilt from the `orders` channel alone equal `GET /v1/orders/{id}` after every message.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -15,16 +14,16 @@ use serde_json::{Value, json};
 const SEED: u64 = 13;
 const STEPS: usize = 150;
 
-/// What a message and a list of orders have in common.
+/// The fields that messages and lists of orders both have.
 const FIELDS: [&str; 8] =
     ["status", "price", "quantity", "filled", "remaining", "average_price", "fees", "cancel_reason"];
 
-/// An account's orders as its stream tells them.
+/// An account's orders, rebuilt from its stream.
 #[derive(Default)]
 struct Rebuilt(BTreeMap<String, Value>);
 
 impl Rebuilt {
-    /// Applies a delta. Gives the orders that it tells of.
+    /// Applies a delta. Returns the ids of the orders that it changes.
     fn apply(&mut self, delta: &Value) -> Vec<String> {
         let changes = delta["changes"].as_array().unwrap();
         changes.iter().filter_map(|change| self.change(change)).collect()
@@ -58,7 +57,7 @@ impl Rebuilt {
     }
 }
 
-/// An order, an amendment or a cancel, of one of a few.
+/// Sends an order, an amendment or a cancel, for one of a few accounts.
 async fn act(api: &Api, random: &mut Random, accounts: &[Account], ids: &mut Vec<(usize, String)>) {
     let who = usize::try_from(random.below(accounts.len() as u64)).unwrap();
     let account = &accounts[who];
@@ -81,7 +80,7 @@ async fn act(api: &Api, random: &mut Random, accounts: &[Account], ids: &mut Vec
         return;
     }
     let (owner, id) = ids[usize::try_from(random.below(ids.len() as u64)).unwrap()].clone();
-    // It may have ended: then nothing comes of it.
+    // The order may have ended; then the request has no effect.
     if chosen < 9 {
         api.amend(&accounts[owner], &id, &json!({"price": price, "quantity": quantity})).await;
     } else {
@@ -90,7 +89,7 @@ async fn act(api: &Api, random: &mut Random, accounts: &[Account], ids: &mut Vec
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_from_the_stream_is_what_is_read_at_every_message() {
+async fn orders_rebuilt_from_the_stream_equal_reads_at_every_message() {
     let whole = Platform::with_two_admins("orders-stream").await;
     let api = &whole.api;
     api.market("STREAM").await;
@@ -107,7 +106,8 @@ async fn a_rebuild_from_the_stream_is_what_is_read_at_every_message() {
     for step in 0..STEPS {
         act(api, &mut random, &accounts, &mut ids).await;
         for (account, socket, rebuilt) in &mut streams {
-            // Whatever the step led to was published before its answer, or is behind the next pong.
+            // Every effect of the step was published before its answer, or comes before the next
+            // pong.
             let mut touched = Vec::new();
             socket.say(&json!({"op": "ping"})).await;
             loop {

@@ -1,5 +1,5 @@
-//! Credits between accounts, and what admins do: freezes, limits, pauses and answers, on the whole
-//! path.
+//! Transfers between accounts, and admins' freezes, limits, pauses and answers, through all
+//! processes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn credits_go_from_one_account_to_another_once() {
+async fn a_transfer_moves_credits_once() {
     let whole = Platform::whole("transfers").await;
     let (api, map) = (&whole.api, whole.platform.map());
     let giver = api.account("100").await;
@@ -36,11 +36,11 @@ async fn credits_go_from_one_account_to_another_once() {
         api.post(key, "/v1/transfers", &more).await.problem(422, "client-id-reused");
         let too_much = json!({"to": receiver.id, "amount": "1000"});
         api.post(key, "/v1/transfers", &too_much).await.problem(409, "funds-insufficient");
-        // Whoever asks gives: nobody can take.
+        // A transfer always sends the client's own credits.
         let back = json!({"to": giver.id, "amount": "10.000001"});
         api.post(Some(&receiver.key), "/v1/transfers", &back).await.problem(409, "funds-insufficient");
     }
-    // To nobody, wherever nobody would live: the credits are there, or come back.
+    // Transfers to unknown accounts on every shard: the credits stay or come back.
     for nobody in 1..=8 {
         let lost = json!({"to": nobody.to_string(), "amount": "5"});
         api.post(key, "/v1/transfers", &lost).await.problem(404, "account-unknown");
@@ -50,7 +50,7 @@ async fn credits_go_from_one_account_to_another_once() {
 }
 
 #[tokio::test]
-async fn a_frozen_or_limited_account_does_no_more_than_it_may() {
+async fn a_frozen_or_limited_account_is_refused_more() {
     let whole = Platform::with_two_admins("freeze").await;
     let api = &whole.api;
     let market = api.market_with("COLD", json!({"limits": {"position": 20}})).await;
@@ -90,7 +90,7 @@ async fn a_frozen_or_limited_account_does_no_more_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_paused_market_lets_go_of_what_asked_for_it() {
+async fn a_paused_market_cancels_orders_with_cancel_on_pause() {
     let whole = Platform::whole("pause").await;
     let api = &whole.api;
     let market = api.market_with("HALT", json!({})).await;
@@ -111,7 +111,7 @@ async fn a_paused_market_lets_go_of_what_asked_for_it() {
 
         assert_eq!(api.admin("/v1/markets/HALT/pause", &json!({})).await.expect(200)["state"], "PAUSED");
         api.delete(Some(&account.key), &format!("/v1/orders/{other}")).await.problem(409, "market-not-open");
-        // Leaving altogether is always possible.
+        // A mass cancel is always possible.
         api.delete(Some(&account.key), "/v1/orders?market=HALT").await.expect(200);
         order_becomes(api, &account, other, "CANCELLED").await;
         assert_eq!(api.admin("/v1/markets/HALT/resume", &json!({})).await.expect(200)["state"], "OPEN");
@@ -147,8 +147,7 @@ async fn an_answer_needs_two_admins_and_the_end_of_its_dispute_window() {
     assert!(confirmed["resolution"]["payout_at"].is_string());
     api.second_admin(confirm, &yes).await.problem(409, "transition-invalid");
 
-    // Disputed within the window: another answer, which needs a confirmation and a window of its
-    // own.
+    // A dispute within the window: another answer, which needs its own confirmation and window.
     let disputed = api.second_admin(resolve, &quarter).await.expect(200);
     assert_eq!(disputed["resolution"]["confirmed_by"], json!(null));
     let decided = api.admin(confirm, &json!({"answer": "0.2500"})).await.expect(200);
@@ -163,13 +162,13 @@ async fn an_answer_needs_two_admins_and_the_end_of_its_dispute_window() {
     wallet_becomes(api, &bob, "103.500000", "0.000000").await;
     api.admin(resolve, &yes).await.problem(409, "transition-invalid");
 
-    // A gateway that starts now reads the same of Postgres.
+    // A gateway that starts now reads the same from Postgres.
     let (second, fresh) = whole.platform.gateway().await;
     let position = format!("/v1/markets/JURY?min_position={}", text(&decided, "position"));
     assert_eq!(fresh.get(None, &position).await.expect(200)["resolution"], decided["resolution"]);
     drop(second);
 
-    // Given up: every contract pays half a credit.
+    // Void: every contract pays half a credit.
     api.market_with("MOOT", json!({})).await;
     api.admin("/v1/markets/MOOT/close", &json!({})).await.expect(200);
     api.admin("/v1/markets/MOOT/resolve", &json!({"answer": "VOID"})).await.expect(200);

@@ -1,5 +1,5 @@
-//! An account sees what it was answered, in every read that follows, through any gateway, without
-//! asking for a position.
+//! An account sees the effects of its answered requests in every later read, through every gateway,
+//! without `min_position`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -20,7 +20,7 @@ fn sequence(position: &Value) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_read() {
+async fn reads_show_everything_that_was_answered() {
     let whole = Platform::with_two_admins("own-writes").await;
     let (api, platform) = (&whole.api, &whole.platform);
     api.market_with("OWN", json!({})).await;
@@ -40,14 +40,14 @@ async fn what_was_answered_is_read() {
         assert_eq!(listed["items"][0]["order_id"], placed["order_id"], "{round}");
 
         let cancelled = api.delete(key, &path).await.expect(200);
-        // The other gateway reads the same log, and knows as well.
+        // The other gateway reads the same log, and shows the same.
         let asked = format!("{path}?min_position={}", cancelled["position"].as_str().unwrap());
         assert_eq!(other.get(key, &asked).await.expect(200)["status"], "CANCELLED", "{round}");
         assert_eq!(api.get(key, &path).await.expect(200)["status"], "CANCELLED", "{round}");
         let wallet = api.get(key, "/v1/wallet").await.expect(200);
         assert_eq!(wallet["held"], "0.000000", "{round}");
 
-        // A repeat is a later outcome than the cancel, and shows what is true then.
+        // A repeat is a later outcome than the cancel, and shows the state after it.
         let repeated = api.order(&alice, &body).await.expect(201);
         assert!(sequence(&repeated["position"]) > sequence(&cancelled["position"]), "{round}");
         assert_eq!((&repeated["status"], &repeated["repeated"]), (&json!("CANCELLED"), &json!(true)), "{round}");
@@ -56,7 +56,7 @@ async fn what_was_answered_is_read() {
     whole.remove().await;
 }
 
-/// What a repeat of the order is answered by this gateway: alone, and in a batch.
+/// Returns this gateway's answers to a repeat of the order: alone, and in a batch.
 async fn repeats(api: &Api, account: &Account, order: &Value) -> [(u64, Value); 2] {
     let request = json!({"requests": [{"place": order}]});
     let batch = api.post(Some(&account.key), "/v1/orders/batch", &request);
@@ -65,11 +65,10 @@ async fn repeats(api: &Api, account: &Account, order: &Value) -> [(u64, Value); 
     [(u64::from(alone.status.as_u16()), alone.body), (item["status"].as_u64().unwrap(), item["body"].clone())]
 }
 
-/// The row of the order says ACTIVE for as long as the projection cannot write: through both
-/// gateways, alone and in a batch, nobody is told that as of a position behind the cancel or the
-/// amendment.
+/// The row of the order says ACTIVE as long as the projection cannot write. No answer shows that
+/// with a position after the cancel or the amendment: through both gateways, alone and in a batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repeat_never_shows_what_was_before_its_position() {
+async fn a_repeat_never_shows_a_state_older_than_its_position() {
     let whole = Platform::with_two_admins("old-data").await;
     let (api, platform) = (&whole.api, &whole.platform);
     api.market_with("OLD", json!({})).await;
@@ -86,7 +85,7 @@ async fn a_repeat_never_shows_what_was_before_its_position() {
             let asked = format!("{path}?min_position={}", placed["position"].as_str().unwrap());
             assert_eq!(api.get(key, &asked).await.expect(200)["status"], "ACTIVE");
         }
-        // It keeps writers out, and no readers.
+        // The lock excludes writers, but not readers.
         writer.batch_execute("BEGIN; LOCK TABLE orders_live IN EXCLUSIVE MODE").await.unwrap();
         match amended {
             true => api.amend(&alice, id.as_str().unwrap(), &json!({"quantity": 5})).await.expect(200),

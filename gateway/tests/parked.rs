@@ -1,7 +1,7 @@
-//! Requests that wait: answered when they are decided, under whatever command that is told, and so
-//! are those that repeat them.
+//! Parked requests: they, and their repeats, are answered when they are decided, by whichever
+//! command's outcome contains the decision.
 //!
-//! No engine runs here. A scribe reads what the gateway writes and decides when it is answered.
+//! No engine runs here. A scribe reads the gateway's commands, and decides when to write outcomes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 const ID: AccountId = AccountId(77);
 
-/// A gateway, an account, and two markets on other shards than its home.
+/// A gateway, an account, and two markets on shards other than its home shard.
 struct Stage {
     platform: Platform,
     scribe: Scribe,
@@ -65,7 +65,7 @@ impl Stage {
         Self { platform, scribe, _gateway: gateway, api, account, home, near, far }
     }
 
-    /// Sends a request; its answer comes when the scribe gives one.
+    /// Sends a request; the answer comes when the scribe writes an outcome.
     fn send(&self, method: Method, path: &str, body: Value, key: &str) -> JoinHandle<Answer> {
         let (api, path, key) = (self.api.clone(), path.to_owned(), key.to_owned());
         tokio::spawn(async move { api.send_json(method, Some(&key), &path, &body).await })
@@ -79,7 +79,8 @@ impl Stage {
         self.send(method, path, body, ADMIN_KEY)
     }
 
-    /// The home lends what was asked for, under a command of its own; what follows is decided now.
+    /// The home shard lends what was requested, in an outcome of its own command; `decided` follows
+    /// in it.
     async fn fund(&mut self, shard: Shard, decided: Vec<Event>) -> String {
         let (account, from, credits, room, number) = (ID, self.home, Credits::whole(50), Room::ALL, 1);
         let mut events = vec![
@@ -102,7 +103,7 @@ fn order_of(record: &CommandRecord) -> NewOrder {
     *order
 }
 
-/// The requests of a batch, as a shard gets them.
+/// Returns the requests of a batch in a shard's command.
 fn requests_of(record: &CommandRecord) -> &[BatchRequest] {
     let Command::Batch { account, all_or_nothing, requests } = &record.command else { panic!("{record:?}") };
     assert_eq!((*account, *all_or_nothing), (ID, false));
@@ -164,7 +165,7 @@ async fn a_parked_order_is_answered_when_it_is_decided_and_so_is_its_repeat() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_is_parked_for_long_is_accepted_and_one_that_is_funded_too_late_is_refused() {
+async fn a_request_parked_for_long_gets_202_and_one_funded_too_late_is_refused() {
     let mut stage = Stage::set("parked-long").await;
     let (ticker, shard) = stage.near.clone();
     let body = limit(&ticker, "BUY YES 10 @ 0.50");
@@ -178,7 +179,7 @@ async fn a_request_that_is_parked_for_long_is_accepted_and_one_that_is_funded_to
     let (id, order, code) = (OrderId::compose(shard, 1), order_of(&other), Rejection::FundingTimeout);
     let refused = vec![resumed(other.id), Event::OrderRejected { id, order, code }];
     stage.scribe.answer(shard, CommandId(u128::MAX), refused).await;
-    // Which of the two has which command is not known.
+    // The test does not know which of the two requests has which command.
     let (slow, late) = (slow.await.unwrap(), late.await.unwrap());
     let (slow, late) = if slow.status == 202 { (slow, late) } else { (late, slow) };
     late.problem(503, "funding-timeout");
@@ -193,7 +194,7 @@ async fn a_request_that_is_parked_for_long_is_accepted_and_one_that_is_funded_to
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_parked_order_is_cancelled_by_its_name_in_its_market() {
+async fn a_parked_order_is_cancelled_by_its_client_id_and_market() {
     let mut stage = Stage::set("parked-cancel").await;
     let ((ticker, shard), client_id) = (stage.near.clone(), name());
     let body = with(limit(&ticker, "BUY YES 10 @ 0.50"), json!({"client_id": client_id}));
@@ -254,7 +255,7 @@ async fn a_batch_over_several_shards_is_answered_when_each_has_decided() {
     stage.scribe.answer(here, at_near.id, at_once).await;
     let wait = parked(at_far.id, Some(0), ParkedRequest::Place(other));
     stage.scribe.answer(there, at_far.id, vec![Event::BatchItem { index: 0 }, wait]).await;
-    // An order of a batch, repeated alone: it has the answer that the batch has.
+    // A repeat, alone, of an order of the batch gets the batch's answer for it.
     let alone = stage.trade(Method::POST, "/v1/orders", requests[1]["place"].clone());
     let repeat = stage.scribe.command(there);
     stage.scribe.answer(there, repeat.id, vec![repeats(&second, at_far.id)]).await;
@@ -273,7 +274,7 @@ async fn a_batch_over_several_shards_is_answered_when_each_has_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_come_in_time_of_a_batch_says_where_to_look() {
+async fn late_results_of_a_batch_say_where_to_look() {
     let mut stage = Stage::set("parked-partly").await;
     let ((near, here), (far, there)) = (stage.near.clone(), stage.far.clone());
     let requests = json!([
@@ -296,7 +297,7 @@ async fn what_does_not_come_in_time_of_a_batch_says_where_to_look() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instruction_is_answered_when_every_shard_has_carried_it_out() {
+async fn an_instruction_is_answered_when_every_shard_has_applied_it() {
     let mut stage = Stage::set("instructions").await;
     let (home, (_, shard)) = (stage.home, stage.near.clone());
     let path = |act: &str| format!("/v1/accounts/{ID}/{act}");
@@ -344,12 +345,12 @@ async fn an_instruction_is_answered_when_every_shard_has_carried_it_out() {
         }
     }
     answered.sort_unstable();
-    assert_eq!(answered, at, "each with its last outcome, not with its first");
+    assert_eq!(answered, at, "the answer has the position of each shard's last outcome, not of its first");
     stage.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_waits_for_what_other_purses_give_back_and_so_does_its_repeat() {
+async fn a_withdrawal_and_its_repeat_wait_for_recalled_credits() {
     let mut stage = Stage::set("parked-withdrawal").await;
     let (home, client_id) = (stage.home, name());
     let body = json!({"account_id": ID.to_string(), "amount": "10", "client_id": client_id});

@@ -1,5 +1,5 @@
-//! Previews and queue positions on the whole path: what they say is what then happens, whoever
-//! follows from wherever, and a follower that cannot go on halts alone.
+//! Previews and queue positions, through all processes: they equal what then happens, wherever a
+//! follower started; and a follower that cannot continue halts alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -14,13 +14,14 @@ use common::{Platform, eventually};
 use schemas::{AccountId, Event, MarketId, Scopes, Shard, StateHash};
 use serde_json::{Value, json};
 
-/// The preview of an order, as of an earlier answer at least.
+/// Previews an order, at or after an earlier answer's position.
 async fn preview(api: &Api, account: &Account, body: &Value, position: &Value) -> Value {
     let path = format!("/v1/orders/preview?min_position={}", position.as_str().unwrap());
     followed(async || api.post(Some(&account.key), &path, body).await).await.expect(200)
 }
 
-/// An answer, once the followers have caught up with what was on the log when the gateway began.
+/// Repeats the request until the followers have read what was on the log when the gateway started,
+/// and returns the answer.
 async fn followed(ask: impl AsyncFn() -> Answer) -> Answer {
     eventually("the books are followed", async || {
         let answer = ask().await;
@@ -29,7 +30,7 @@ async fn followed(ask: impl AsyncFn() -> Answer) -> Answer {
     .await
 }
 
-/// Quantities and fees by price, in the order in which they came.
+/// Sums quantities and fees by price, in order of the fills.
 fn by_price(fills: &Value) -> Vec<(String, u64, String)> {
     let micros = |fee: &str| fee.replace('.', "").parse::<i64>().unwrap();
     let mut sums: Vec<(String, u64, i64)> = Vec::new();
@@ -43,7 +44,7 @@ fn by_price(fills: &Value) -> Vec<(String, u64, String)> {
     sums.into_iter().map(|(price, n, fee)| (price, n, format!("{}.{:06}", fee / 1_000_000, fee % 1_000_000))).collect()
 }
 
-/// Previews an order, places it, and compares. Gives the answer's position.
+/// Previews an order, places it, and compares. Returns the answer's position.
 async fn as_said(api: &Api, account: &Account, body: &Value, position: &Value, funding: &str) -> Value {
     let said = preview(api, account, body, position).await;
     assert_eq!((&said["refusals"], text(&said, "funding")), (&json!([]), funding), "{said}");
@@ -61,7 +62,7 @@ async fn as_said(api: &Api, account: &Account, body: &Value, position: &Value, f
     assert_eq!(order["trades"], trades.len());
     let worst = trades.last().map_or(&Value::Null, |fill| &fill["price"]);
     assert_eq!(&order["worst_price"], worst, "{said} {done}");
-    eventually("the wallet is what was said", async || {
+    eventually("the wallet has the amount of the preview", async || {
         let wallet = get_at(api, Some(&account.key), "/v1/wallet", &done["position"]).await;
         (wallet["available"] == said["available_after"]).then_some(())
     })
@@ -69,7 +70,7 @@ async fn as_said(api: &Api, account: &Account, body: &Value, position: &Value, f
     done["position"].clone()
 }
 
-/// Positions at which an account has 100 credits.
+/// Returns positions at which an account has 100 credits.
 async fn deposited(api: &Api, account: &Account) -> Value {
     wallet_becomes(api, account, "100.000000", "0.000000").await;
     let wallet = api.get(Some(&account.key), "/v1/wallet").await.expect(200);
@@ -77,7 +78,7 @@ async fn deposited(api: &Api, account: &Account) -> Value {
     json!(at.collect::<Vec<_>>().join(","))
 }
 
-/// Previews an order that is refused, sends it, and compares. All codes that the preview names.
+/// Previews an order that is refused, sends it, and compares. Returns all codes of the preview.
 async fn refused_as_said(api: &Api, account: &Account, body: &Value, position: &Value) -> Vec<String> {
     let said = preview(api, account, body, position).await;
     let done = api.order(account, body).await;
@@ -88,7 +89,7 @@ async fn refused_as_said(api: &Api, account: &Account, body: &Value, position: &
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_does_what_its_preview_said() {
+async fn an_order_does_what_its_preview_shows() {
     let whole = Platform::whole("preview").await;
     let api = &whole.api;
     let fees = json!({"maker_fee": "0.01", "taker_fee": "0.02", "tick_size": "0.01"});
@@ -99,7 +100,7 @@ async fn an_order_does_what_its_preview_said() {
     for words in ["BUY NO 10 @ 0.40", "BUY NO 5 @ 0.40", "BUY NO 10 @ 0.35", "BUY YES 40 @ 0.30"] {
         at = api.order(&maker, &limit("SAID", words)).await.expect(201)["position"].clone();
     }
-    // A purse that is not there yet gets its credits from home.
+    // A purse that does not exist yet gets its credits from the home shard.
     for (account, funding) in [(&near, "ENOUGH"), (&far, "FROM_HOME")] {
         preview(api, account, &limit("SAID", "BUY YES 3 @ 0.60"), &deposited(api, account).await).await;
         at = as_said(api, account, &limit("SAID", "BUY YES 3 @ 0.60"), &at, funding).await;
@@ -107,14 +108,14 @@ async fn an_order_does_what_its_preview_said() {
     for account in [&near, &far] {
         let told = preview(api, account, &limit("SAID", "BUY YES 6 @ 0.65"), &at).await;
         let order = &told["order"];
-        // Six at 0.60 and up to 0.65: what they cost, and what a YES is worth more.
+        // Six contracts at 0.60, with a limit of 0.65: their cost, and the profit of a YES.
         let cost = |text: &str| text.replace('.', "").parse::<i64>().unwrap();
         let paid = cost(order["notional"].as_str().unwrap()) + cost(order["fees"].as_str().unwrap());
         assert_eq!(cost(text(order, "profit_if_no")), -paid, "{told}");
         assert_eq!(cost(text(order, "profit_if_yes")), 6_000_000 - paid, "{told}");
         at = as_said(api, account, &limit("SAID", "BUY YES 6 @ 0.65"), &at, "ENOUGH").await;
-        // Rests in part, repriced, immediate, all at once, for a budget, and one that its own order
-        // stops.
+        // Orders that rest in part, are repriced, are IOC, are FOK, have a budget, and meet an
+        // order of their own account.
         let orders = [
             limit("SAID", "SELL YES 2 @ 0.29"),
             with(limit("SAID", "BUY YES 2 @ 0.70"), json!({"post_only": "REPRICE"})),
@@ -145,11 +146,11 @@ async fn refusals(api: &Api, account: &Account, at: &Value) {
     let gtd = json!({"time_in_force": "GTD", "expires_at": "2001-01-01T00:00:00Z", "post_only": "REJECT"});
     let codes = refused_as_said(api, account, &order("SELL YES 99 @ 0.03", gtd.clone()), at).await;
     assert_eq!(codes, ["expiry-in-past", "position-insufficient", "post-only-would-take"]);
-    // That one the gateway refuses itself, before anything is written; a preview tells it in its
-    // place.
+    // The gateway refuses this itself, before anything is written; a preview lists it in the
+    // engine's order of checks.
     let said = preview(api, account, &order("SELL YES 99 @ 0.0301", gtd), at).await;
     assert_eq!(said["refusals"][1]["code"], "price-off-tick", "{said}");
-    // A name that is taken stands for its order, or refuses another.
+    // A used client id names its order, or refuses a different order.
     let named = order("BUY YES 1 @ 0.05", json!({"client_id": name(), "deadline": in_seconds(60)}));
     let placed = api.order(account, &named).await.expect(201);
     let said = preview(api, account, &named, &placed["position"]).await;
@@ -180,20 +181,20 @@ async fn credits_that_another_purse_has_are_found() {
     };
     let buy = |ticker: &str, words: &str| limit(ticker, words);
     let at = deposited(api, &account).await;
-    // The home lends half of what is left besides.
+    // The home shard also lends half of the rest.
     let at = as_said(api, &account, &buy(one, "BUY YES 2 @ 0.50"), &at, "FROM_HOME").await;
     as_said(api, &account, &buy(other, "BUY YES 160 @ 0.50"), &at, "AFTER_RECALL").await;
-    // The home knows of its claim's end only when its messages have come.
+    // The home shard sees the end of its claim only when the messages have arrived.
     let at = json!(log::quiet(&whole.platform).await);
     let codes = refused_as_said(api, &account, &buy(one, "BUY YES 60 @ 0.50"), &at).await;
     assert_eq!(codes, ["funds-insufficient"]);
-    // What was refused had asked the home, too.
+    // The refused order had asked the home shard, too.
     let at = json!(log::quiet(&whole.platform).await);
     as_said(api, &account, &buy(one, "BUY YES 20 @ 0.50"), &at, "ENOUGH").await;
     whole.remove().await;
 }
 
-/// Contracts and orders ahead of an order, as of a position.
+/// Returns the contracts and orders ahead of an order, as of a position.
 async fn ahead(api: &Api, account: &Account, order: &Value, position: &Value) -> (u64, u64) {
     let path = format!("/v1/orders/{}/queue", text(order, "order_id"));
     let answer = get_at(api, Some(&account.key), &path, position).await;
@@ -218,11 +219,11 @@ async fn an_order_moves_up_its_queue() {
     for (account, order, expected) in all {
         assert_eq!(ahead(api, account, order, at).await, expected);
     }
-    // Another account's order is unknown, as is one that never was.
+    // Another account's order is unknown, like an order that never existed.
     for (key, id) in [(&far.key, text(&first, "order_id")), (&near.key, "4000000"), (&near.key, "x")] {
         api.get(Some(key), &format!("/v1/orders/{id}/queue")).await.problem(404, "order-unknown");
     }
-    // A trade at the head, less of the first, and a cancel: what is behind moves up.
+    // A trade at the head, a reduction of the first order, and a cancel: the orders behind move up.
     let taker = api.account("100").await;
     let traded = place(&taker, "BUY NO 4 @ 0.49").await;
     assert_eq!(traded["filled"], 1);
@@ -231,7 +232,7 @@ async fn an_order_moves_up_its_queue() {
     assert_eq!((traded["filled"].clone(), ahead(api, &near, &third, at).await), (json!(4), (12, 2)));
     let less = api.amend(&near, text(&first, "order_id"), &json!({"quantity": 9})).await.expect(200);
     assert_eq!(ahead(api, &far, &second, &less["position"]).await, (5, 1));
-    // Another price and back is the end of the line.
+    // A change of price and back moves the order to the end of the queue.
     let back = async |price: &str| {
         let change = json!({"price": price});
         api.amend(&near, text(&first, "order_id"), &change).await.expect(200)["position"].clone()
@@ -251,7 +252,7 @@ async fn an_order_moves_up_its_queue() {
     whole.remove().await;
 }
 
-/// All live orders of an account, on all shards, page by page.
+/// Checks the list of all live orders of an account, on all shards, page by page.
 async fn pages(api: &Api, near: &Account, far: &Account, position: &Value) {
     let tickers: Vec<String> = (0..6).map(|number| format!("PAGE-{number}")).collect();
     let mut at = position.clone();
@@ -291,7 +292,7 @@ async fn pages(api: &Api, near: &Account, far: &Account, position: &Value) {
     api.get(Some(&near.key), "/v1/orders/queue?ticker=NOWHERE").await.problem(404, "market-unknown");
 }
 
-/// Where each shard's follower began.
+/// Returns the sequence from which each shard's follower started.
 fn began(gateway: &Process) -> Vec<u64> {
     let entries = gateway.log();
     let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -309,7 +310,7 @@ async fn it_does_not_matter_where_a_follower_began() {
             whole.api.order(account, &limit("FROM", words)).await.expect(201);
         }
     }
-    // At an orderly end the engine leaves a snapshot of each shard.
+    // An engine that ends in order writes a snapshot of each shard.
     assert!(whole.engine.stop(), "{}", whole.engine.log());
     whole.platform.set("LFG_SNAPSHOTS", &whole.platform.snapshots());
     let (from_snapshot, one) = whole.platform.gateway().await;
@@ -363,7 +364,7 @@ async fn a_follower_halts_alone_and_by_its_shards_name() {
     followed(async || api.get(Some(&key), "/v1/orders/queue").await).await.expect(200);
     ask(broken).await.expect(200);
     assert_eq!(ask_as(&strangers, sound).await.expect(200)["available"], "0.000000");
-    // Every reader may read this, and it is not the state that the outcomes before lead to.
+    // Every reader accepts this record, but the outcomes before it lead to another state.
     let at = scribe.tell(broken, vec![Event::StateHashed { hash: StateHash { way: 1, sum: 7 } }]).await;
     let path = format!("/v1/orders/queue?min_position={broken}:{at}");
     let refused = api.get(Some(&key), &path).await;
@@ -373,7 +374,7 @@ async fn a_follower_halts_alone_and_by_its_shards_name() {
     // The other shard is followed, and everything else of the broken one is served.
     let told = ask(sound).await.expect(200);
     assert_eq!(text(&told, "funding"), "REFUSED", "{told}");
-    // What the broken shard alone knows is not known: an account's credits at home.
+    // Data that only the broken shard has is missing: an account's credits on its home shard.
     let told = ask_as(&strangers, sound).await.expect(200);
     assert_eq!((text(&told, "funding"), &told["available"]), ("UNKNOWN", &Value::Null), "{told}");
     assert_eq!((&told["refusals"], &told["order"]["status"]), (&json!([]), &json!("CANCELLED")), "{told}");
@@ -393,7 +394,7 @@ async fn a_follower_halts_alone_and_by_its_shards_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gateway_may_follow_nothing() {
+async fn a_gateway_without_followers_refuses_previews() {
     let mut platform = Platform::create("follows-nothing").await;
     platform.set("LFG_FOLLOW", "false");
     let mut scribe = Scribe::new(&platform);

@@ -1,5 +1,5 @@
-//! An account's credits on several shards, on the whole path: asked for, held, summed up and called
-//! back.
+//! An account's credits on several shards, through all processes: requested, held, summed and
+//! recalled.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -14,13 +14,14 @@ use reqwest::Method;
 use schemas::{Event, MarketId, Outcome, Shard, answers};
 use serde_json::{Value, json};
 
-/// A market without fees, and two accounts: at its home and elsewhere.
+/// Creates a market without fees and two accounts: one whose home shard is the market's shard, one
+/// whose home is another.
 async fn arena(whole: &Whole, ticker: &str) -> [Account; 2] {
     let market = whole.api.market_with(ticker, json!({})).await;
     near_and_far(&whole.api, whole.platform.map(), &market, "100").await
 }
 
-/// Two tickers whose markets live on different shards.
+/// Returns two tickers whose markets are on different shards.
 fn two_shards(platform: &Platform, prefix: &str) -> [String; 2] {
     let shard = |ticker: &str| platform.map().of_market(MarketId::of(&ticker.parse().unwrap()));
     let (one, mut others) = (format!("{prefix}-0"), (1..).map(|number| format!("{prefix}-{number}")));
@@ -50,7 +51,8 @@ async fn an_order_is_answered_with_one_outcome_once_its_purse_is_there() {
         let second = place(api, account, "TRIP", "BUY YES 2 @ 0.10", json!({})).await;
         let of_second = outcomes_of(&whole.platform, text(&second, "command_id"));
         assert_eq!(of_second.len(), 1, "{of_second:?}");
-        // What a sale, a cancel or an amendment frees is there for the next order, at once.
+        // Credits that a sale, a cancel or an amendment frees are available to the next order at
+        // once.
         let all = place(api, account, "TRIP", "BUY YES 90 @ 0.50", json!({})).await;
         let path = format!("/v1/orders/{}", text(&all, "order_id"));
         api.delete(Some(&account.key), &path).await.expect(200);
@@ -61,7 +63,7 @@ async fn an_order_is_answered_with_one_outcome_once_its_purse_is_there() {
 }
 
 #[tokio::test]
-async fn outcomes_lead_back_to_the_trace_and_the_key_of_their_request() {
+async fn outcomes_have_the_trace_and_the_idempotency_key_of_their_request() {
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let whole = Platform::whole("traced").await;
     let api = &whole.api;
@@ -78,7 +80,7 @@ async fn outcomes_lead_back_to_the_trace_and_the_key_of_their_request() {
         let keys: Vec<_> = found.iter().flatten().filter_map(|(_, key)| key.as_deref()).collect();
         assert_eq!((found.len(), keys), (trips, vec!["once"]), "{outcomes:?}");
         assert!(found.iter().all(|found| found.as_ref().is_some_and(|(trace, _)| trace == TRACE)), "{found:?}");
-        // The next one came with nothing.
+        // The next request had neither header.
         let plain = place(api, account, "TRACED", "BUY YES 1 @ 0.10", json!({})).await;
         let of_plain = outcomes_of(&whole.platform, text(&plain, "command_id"));
         assert!(of_plain.iter().all(|found| came_with(found).is_none()), "{of_plain:?}");
@@ -105,7 +107,7 @@ async fn a_wallet_shows_an_order_at_the_orders_own_position() {
             assert_eq!(wallet["positions"].as_object().unwrap().len(), usize::from(common::SHARDS));
         }
         let done = api.delete(Some(&account.key), "/v1/orders").await.expect(200);
-        // Everywhere means everywhere: the answer comes after the last cancel.
+        // The answer to a mass cancel in all markets comes after the last cancel.
         wallet_becomes(api, account, "100.000000", "0.000000").await;
         assert_eq!(wallet_at(api, account, &done["position"]).await["total"], "100.000000");
     }
@@ -148,7 +150,7 @@ async fn one_client_id_names_an_order_in_each_market() {
 }
 
 #[tokio::test]
-async fn a_batch_goes_to_each_shard_of_its_markets_but_not_if_it_is_all_or_nothing() {
+async fn a_batch_may_span_shards_unless_it_is_all_or_nothing() {
     let whole = Platform::whole("split").await;
     let api = &whole.api;
     let [here, there] = two_shards(&whole.platform, "SPLIT");
@@ -195,8 +197,8 @@ async fn a_repeat_of_an_order_that_may_be_parked_leads_to_the_same_order() {
     for ticker in [&here, &there] {
         api.market_with(ticker, json!({})).await;
     }
-    // Each account's first order on a shard asks for its purse; its repeats come while it may wait
-    // for that.
+    // Each account's first order on a shard requests credits for its purse; repeats arrive while it
+    // may be parked.
     for account in join_all((0..6).map(|_| api.account("10"))).await {
         for ticker in [&here, &there] {
             let order = with(limit(ticker, "BUY YES 4 @ 0.50"), json!({"client_id": name()}));
@@ -213,7 +215,7 @@ async fn a_repeat_of_an_order_that_may_be_parked_leads_to_the_same_order() {
 }
 
 #[tokio::test]
-async fn a_withdrawal_takes_credits_wherever_they_are_and_no_more_than_there_are() {
+async fn a_withdrawal_takes_credits_of_all_purses_and_no_more() {
     let whole = Platform::whole("called-back").await;
     let api = &whole.api;
     let [here, there] = two_shards(&whole.platform, "BACK");

@@ -1,5 +1,5 @@
-//! Two admins quarantine the record at which a shard halts, and all programs go on. A leader that halts reports it
-//! on the log.
+//! Two admins quarantine a record or a command that halts a shard: all programs continue. And a
+//! leader that halts records that on the log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -73,19 +73,19 @@ async fn a_record_that_two_admins_quarantined_is_skipped_by_all() {
     whole.projections = whole.platform.program("projections").await;
     (whole.gateway, whole.api) = whole.platform.gateway().await;
     let placed = whole.api.order(&account, &order).await.expect(201);
-    // From Postgres.
+    // The gateway starts from Postgres.
     let path = format!("/v1/orders/{}?min_position={}", text(&placed, "order_id"), text(&placed, "position"));
     whole.api.get(Some(&account.key), &path).await.expect(200);
     let verified = whole.platform.asked("engine", &["verify"], &[]).await.unwrap();
     assert!(verified.contains("purses"), "{verified}");
-    // A snapshot's reader passes over it, too.
+    // A reader that starts from a snapshot skips it, too.
     assert!(whole.engine.stop());
     whole.engine = whole.platform.program("engine").await;
     whole.api.order(&account, &order).await.expect(201);
     whole.remove().await;
 }
 
-/// The end of a shard's commands.
+/// Returns the end offset of a shard's commands.
 fn commands_end(platform: &Platform, shard: Shard) -> i64 {
     let consumer: BaseConsumer = consumer_config(&platform.log.kafka, "test", ConsumerProfile::Live).create().unwrap();
     consumer.fetch_watermarks(&platform.log.topics().commands, shard.partition(), common::PATIENCE).unwrap().1
@@ -130,9 +130,9 @@ async fn a_command_that_two_admins_quarantined_is_refused_and_the_next_is_decide
     whole.remove().await;
 }
 
-/// Everything is read on, and no command is taken that nobody would decide.
+/// Reading continues, and no command is accepted that no leader would decide.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_are_refused_from_when_a_leader_halts_until_another_leads() {
+async fn commands_are_refused_between_a_leaders_halt_and_the_next_leader() {
     let platform = Platform::create("leaderless").await;
     let map = platform.map();
     let (account, ticker) = (AccountId(9), "RAIN");
@@ -158,10 +158,10 @@ async fn commands_are_refused_from_when_a_leader_halts_until_another_leads() {
     .await;
     api.get(None, &format!("/v1/markets/{ticker}/book")).await.expect(200);
 
-    // What a leader before it said means nothing.
+    // A `Halted` record of an earlier leader does not count.
     scribe.append(shard, &Term::new(shard, SHARDS, EngineId(2), 1).encode()).await;
     scribe.append(shard, &halted.encode()).await;
-    eventually("commands are taken again", async || (place().await.status == 202).then_some(())).await;
+    eventually("commands are accepted again", async || (place().await.status == 202).then_some(())).await;
     drop((gateway, projections));
     platform.remove().await;
 }

@@ -1,8 +1,7 @@
-//! How reads are asked of the stores: one call of Redis for all shards, one statement of Postgres
-//! with its position.
+//! Reads of the stores: one call of Redis for all shards, one statement of Postgres with its
+//! position.
 //!
-//! No engine runs here, and no projections: a scribe tells what an engine would, and the test fills
-//! Redis.
+//! No engine and no projections run here: a scribe writes outcomes, and the test fills Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -21,8 +20,7 @@ use serde_json::json;
 
 const ACCOUNT: AccountId = AccountId(77);
 
-/// A platform whose Redis, which the test has filled, has ten credits for the account on each
-/// shard.
+/// Creates a platform whose Redis has ten credits of the account on each shard.
 async fn prepared(name: &str, redis: &OwnRedis, url: &str) -> (Platform, String) {
     let mut platform = Platform::create(name).await;
     platform.set("REDIS_URL", url);
@@ -41,7 +39,7 @@ async fn prepared(name: &str, redis: &OwnRedis, url: &str) -> (Platform, String)
     (platform, text)
 }
 
-/// Wallet and positions are there, as of all shards.
+/// Checks that wallet and positions are read, with the positions of all shards.
 async fn are_read(api: &Api, key: &str) {
     let wallet = eventually("the account's key is known", async || {
         let answer = api.get(Some(key), "/v1/wallet").await;
@@ -54,7 +52,7 @@ async fn are_read(api: &Api, key: &str) {
     assert_eq!(positions["items"].as_array().unwrap().len(), 4, "{positions}");
 }
 
-/// Commands of clients, newest first; what scripts call is not among them.
+/// Returns the clients' commands, newest first, without the calls of scripts.
 async fn carried_out(redis: &OwnRedis) -> Vec<Vec<String>> {
     let Value::Array(entries) = redis.run("SLOWLOG", &["GET", "1000"]).await else { panic!("no slow log") };
     let words = |entry: Value| match entry {
@@ -65,7 +63,7 @@ async fn carried_out(redis: &OwnRedis) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_call_reads_what_an_account_has_on_all_shards() {
+async fn one_call_reads_an_accounts_data_of_all_shards() {
     let redis = OwnRedis::start(&["--slowlog-log-slower-than", "0", "--slowlog-max-len", "1000"]).await;
     let (platform, key) = prepared("one-call", &redis, &redis.url("redis")).await;
     let (gateway, api) = platform.gateway().await;
@@ -85,7 +83,7 @@ async fn one_call_reads_what_an_account_has_on_all_shards() {
             assert!(calls[0].iter().any(|word| word.ends_with(&format!("{{{shard}}}:{kind}:{ACCOUNT}"))), "{calls:?}");
         }
     }
-    // A server that has forgotten the script gets it again.
+    // The gateway sends the script again to a server that has lost it.
     redis.run("SCRIPT", &["FLUSH"]).await;
     redis.run("SLOWLOG", &["RESET"]).await;
     are_read(&api, &key).await;
@@ -154,11 +152,11 @@ async fn rows_and_their_positions_come_in_one_statement() {
         SELECT 'tables', n, 0, 5 + n, decode(repeat('00', 16), 'hex'), 0, 0, now() FROM generate_series(0, 3) n";
     postgres.batch_execute(progress).await.unwrap();
     for path in ["/v1/orders", "/v1/orders?status=live", "/v1/fills"] {
-        // No row, and positions all the same.
+        // No row, but positions.
         let page = api.get(Some(&text), path).await.expect(200);
         assert_eq!(page["items"], json!([]), "{page}");
         assert_eq!(page["positions"], json!({"0": 5, "1": 6, "2": 7, "3": 8}), "{page}");
-        // In a transaction, the last of several statements would be COMMIT.
+        // With a transaction, the last of several statements would be COMMIT.
         let last = "SELECT query FROM pg_stat_activity WHERE datname = current_database() \
             AND application_name = 'lfg-gateway' AND query <> 'SELECT 1' ORDER BY query_start DESC LIMIT 1";
         let last: String = postgres.query_one(last, &[]).await.unwrap().get(0);

@@ -1,6 +1,6 @@
-//! Redis is built anew from the log: until that is done, nothing of the past is shown.
+//! Redis is rebuilt from the log: until the rebuild is complete, no old data is shown.
 //!
-//! No engine runs here: a scribe tells what it would.
+//! No engine runs here: a scribe writes the outcomes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -18,7 +18,7 @@ use serde_json::json;
 const ACCOUNT: AccountId = AccountId(77);
 const DEPOSITS: usize = 10_000;
 
-/// Everything that is read from Redis.
+/// All reads that use Redis.
 struct Reads {
     key: String,
     market: MarketId,
@@ -35,7 +35,7 @@ impl Reads {
         answers
     }
 
-    /// Each read is refused, or shows the present; true if all show it.
+    /// Checks that each read is refused or shows current data; returns true if all show it.
     async fn are_present(&self, api: &Api) -> bool {
         let answers = self.all(api, "").await;
         for answer in &answers {
@@ -50,7 +50,7 @@ impl Reads {
         if answers[2].status == 200 {
             assert_eq!(answers[2].body["ticker_data"]["best_bid"], "0.3000");
         }
-        // Book and trades are the gateway's own: they need no Redis.
+        // Book and trades are in the gateway's memory, and need no Redis.
         let book = api.get(None, &format!("/v1/markets/{}/book", self.market)).await.expect(200);
         assert_eq!(book["bids"], json!([["0.3000", 10]]));
         api.get(None, &format!("/v1/markets/{}/trades", self.market)).await.expect(200);
@@ -90,17 +90,18 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
     let mut projections = platform.program("projections").await;
     let (mut gateway, api) = platform.gateway().await;
     let reads = Reads { key: text, market };
-    eventually("all is shown", async || reads.are_present(&api).await.then_some(())).await;
+    eventually("all reads are served", async || reads.are_present(&api).await.then_some(())).await;
 
     let redis = Builder::from_config(Config::from_url(&platform.redis_url()).unwrap()).build().unwrap();
     redis.init().await.unwrap();
     let progress = format!("{}:{{{home}}}:progress", platform.log.topic_prefix);
     let progress = async || -> Option<String> { redis.get(&progress).await.unwrap() };
 
-    // The command forgets all shards; the worker is then killed in the middle.
+    // The command deletes all shards' data; the projections are then killed in the middle of the
+    // rebuild.
     platform.run("projections", &["rebuild", "redis"]).await;
     assert!(!reads.are_present(&api).await);
-    eventually("the home is being folded again", async || {
+    eventually("the home shard is folded again", async || {
         assert!(!reads.are_present(&api).await);
         let text = progress().await?;
         assert!(text.starts_with("rebuilding:"), "{text}");
@@ -112,7 +113,7 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
         is_refused(&answer);
     }
 
-    // It stays so, whoever restarts, and whatever position is asked for.
+    // Reads stay refused after any restart, and with any position.
     gateway.kill();
     let (_gateway, api) = platform.gateway().await;
     for query in ["", &format!("?min_position={home}:1"), &format!("?min_position={home}:{last}")] {
@@ -120,19 +121,19 @@ async fn while_redis_is_rebuilt_nothing_of_the_past_is_answered() {
             is_refused(&answer);
         }
     }
-    let done = eventually("all is shown again", async || reads.are_present(&api).await.then_some(()));
+    let done = eventually("all reads are served again", async || reads.are_present(&api).await.then_some(()));
     let (_projections, ()) = tokio::join!(platform.program("projections"), done);
 
     // Redis loses a shard's keys.
     let _: i64 = redis.del(format!("{}:{{{home}}}:progress", platform.log.topic_prefix)).await.unwrap();
     assert!(!reads.are_present(&api).await);
-    eventually("all is shown once more", async || reads.are_present(&api).await.then_some(())).await;
+    eventually("all reads are served again", async || reads.are_present(&api).await.then_some(())).await;
     drop((_gateway, _projections));
     platform.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_fell_behind_what_was_shown_is_not_shown() {
+async fn data_older_than_already_shown_is_not_shown() {
     let platform = Platform::create("fell_back").await;
     let (mut scribe, map) = (Scribe::new(&platform), platform.map());
     let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
@@ -145,10 +146,11 @@ async fn what_fell_behind_what_was_shown_is_not_shown() {
     let (_gateway, api) = platform.gateway().await;
     let ask = async |path: &str| api.get(Some(&text), &format!("{path}?min_position={home}:{last}")).await;
     let shown = async |path: &str| ask(path).await.status == 200;
-    eventually("all is shown", async || (shown("/v1/wallet").await && shown("/v1/orders").await).then_some(())).await;
+    eventually("all reads are served", async || (shown("/v1/wallet").await && shown("/v1/orders").await).then_some(()))
+        .await;
     projections.kill();
 
-    // As a fold that begins with the past would have it.
+    // The data as it is while a fold starts from old records.
     let redis = Builder::from_config(Config::from_url(&platform.redis_url()).unwrap()).build().unwrap();
     redis.init().await.unwrap();
     let name = format!("{}:{{{home}}}:progress", platform.log.topic_prefix);

@@ -1,7 +1,8 @@
-//! Clients that take all they can get, beside one that is served all the while; and what becomes of
-//! a connection whose request is refused.
+//! Clients that use all that they can get, while another client is served; and a connection after
+//! the refusal of a request.
 //!
-//! No engine runs here: commands stay in progress for as long as an outcome is waited for.
+//! No engine runs here, so commands stay in progress until the gateway stops waiting for their
+//! outcome.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -23,14 +24,14 @@ const GET: &str = "GET /v1/markets HTTP/1.1\r\nHost: lfg.example\r\n\r\n";
 struct Crowd {
     platform: Platform,
     api: Api,
-    /// Keys of two accounts; the last may only read.
+    /// Keys of two accounts; the last key may only read.
     keys: [String; 3],
     address: String,
     shard: u16,
     _gateway: Process,
 }
 
-/// A gateway with a market, two accounts, and these settings.
+/// Starts a gateway with a market, two accounts and these settings.
 async fn crowd(name: &str, settings: &[(&str, &str)]) -> Crowd {
     let mut platform = Platform::create(name).await.impatient();
     for (setting, value) in settings {
@@ -56,7 +57,7 @@ async fn crowd(name: &str, settings: &[(&str, &str)]) -> Crowd {
 }
 
 impl Crowd {
-    /// Reads of a client without a key and of one with, and a cancel, are all served.
+    /// Checks that reads without a key and with a key, and a cancel, are served.
     async fn is_served(&self) {
         self.api.get(None, "/v1/markets").await.expect(200);
         let key = Some(self.keys[0].as_str());
@@ -71,7 +72,7 @@ fn post(path: &str, length: usize, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_come_take_nothing_from_others() {
+async fn late_bodies_do_not_delay_other_clients() {
     let crowd = crowd("slow-bodies", &[("LFG_REQUESTS_MAX", "40")]).await;
     let mut slow = Vec::new();
     for number in 0..60 {
@@ -80,7 +81,7 @@ async fn bodies_that_do_not_come_take_nothing_from_others() {
         slow.push(stream);
     }
     crowd.is_served().await;
-    // The same over HTTP/2, with as many streams as a connection may have.
+    // The same over HTTP/2, with the maximum of streams on a connection.
     let mut streams = Vec::new();
     for _ in 0..4 {
         let (mut requests, connection) = h2::client::handshake(connect_from(4, &crowd.address).await).await.unwrap();
@@ -93,7 +94,7 @@ async fn bodies_that_do_not_come_take_nothing_from_others() {
         }
     }
     crowd.is_served().await;
-    // Each was told, within its time: that its body is late, or that there are too many.
+    // Each gets its answer in time: the body is late, or there are too many requests.
     for stream in &mut slow {
         let (head, body) = answer(stream).await;
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -105,14 +106,17 @@ async fn bodies_that_do_not_come_take_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn a_position_that_does_not_come_takes_nothing_from_others() {
+async fn waits_for_a_position_do_not_delay_other_clients() {
     let crowd = crowd("far-positions", &[("LFG_REQUESTS_MAX", "40")]).await;
     let key = crowd.keys[1].clone();
     for far in ["18446744073709551615", "1000000"] {
         let path = format!("/v1/markets?min_position={}:{far}", crowd.shard);
         let start = std::time::Instant::now();
         crowd.api.get(None, &path).await.problem(503, "position-not-reached");
-        assert!(start.elapsed() < std::time::Duration::from_secs(2), "it waits for what cannot come");
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(2),
+            "the gateway waits for a position that cannot come"
+        );
     }
     let near = format!("min_position={}:100", crowd.shard);
     let paths = ["/v1/markets", "/v1/wallet", "/v1/orders"];
@@ -133,7 +137,7 @@ async fn a_position_that_does_not_come_takes_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn those_without_a_key_cannot_take_all_places_and_no_account_can() {
+async fn neither_clients_without_a_key_nor_one_account_can_use_all_places() {
     let crowd = crowd("places", &[("LFG_REQUESTS_MAX", "16")]).await;
     let open = |last: u8| {
         let address = crowd.address.clone();
@@ -183,7 +187,7 @@ async fn commands_without_a_key_leave_room_for_those_with_one() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_ends_its_connection() {
+async fn an_answer_that_the_client_does_not_read_ends_its_connection() {
     let crowd = crowd("unread", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "2")]).await;
     let mut unread = Vec::new();
     for _ in 0..3 {
@@ -203,18 +207,18 @@ async fn an_answer_that_nobody_reads_ends_its_connection() {
     }
     crowd.is_served().await;
     for (running, ..) in &mut unread {
-        // However it ends.
+        // Any end is correct here.
         let _ended = tokio::time::timeout(PATIENCE, running).await.expect("the connection is ended");
     }
     let mut stream = narrow_from(3, &crowd.address).await;
     let fills = async { while stream.write_all(GET.repeat(100).as_bytes()).await.is_ok() {} };
-    // Writing stops when nothing is taken any more, and fails when the connection is ended.
+    // Writing stalls when the gateway reads no more, and fails when the connection is closed.
     tokio::time::timeout(PATIENCE, fills).await.expect("the connection is ended");
     crowd.is_served().await;
     crowd.platform.remove().await;
 }
 
-/// The connection goes on behind a refusal: what is sent next is answered.
+/// Checks that the connection continues after a refusal: the next request is answered.
 async fn goes_on(stream: &mut TcpStream, request: &str, body: &[u8], status: u16) {
     let (head, _) = ask(stream, [request.as_bytes(), body].concat()).await;
     assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
@@ -246,14 +250,14 @@ async fn a_refusal_leaves_the_connection_in_step() {
         "POST /v1/orders HTTP/1.1\r\nHost: lfg.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     goes_on(&mut stream, chunked, b"", 401).await;
     goes_on(&mut stream, &post("/v1/accounts", 100_000, ""), &[b' '; 100_000], 413).await;
-    // Both places of this address are taken by bodies that come later.
+    // Two requests whose bodies arrive later use up this address's share.
     let mut later = Vec::new();
     for _ in 0..2 {
         let mut stream = connect_from(2, &crowd.address).await;
         stream.write_all(format!("{}[", post("/v1/accounts", 2, "")).as_bytes()).await.unwrap();
         later.push(stream);
     }
-    eventually("the places are taken", async || {
+    eventually("all places of the address are in use", async || {
         let (head, _) = ask(&mut stream, format!("{}[]", post("/v1/accounts", 2, ""))).await;
         head.starts_with("http/1.1 503").then_some(())
     })
@@ -263,7 +267,7 @@ async fn a_refusal_leaves_the_connection_in_step() {
         let (head, _) = ask(stream, "]").await;
         assert!(head.starts_with("http/1.1 400"), "{head}");
     }
-    // What is not worth reading to its end is said to end.
+    // If the body is too long to read to its end, the answer closes the connection.
     let (head, _) =
         ask(&mut stream, [post("/v1/orders", 50_000_000, "").as_bytes(), &[b' '; 5_000_000]].concat()).await;
     assert!(head.starts_with("http/1.1 413 ") && head.contains("connection: close"), "{head}");
@@ -271,7 +275,7 @@ async fn a_refusal_leaves_the_connection_in_step() {
 }
 
 #[tokio::test]
-async fn a_request_names_one_host_and_no_answer_is_kept() {
+async fn a_request_has_one_host_header_and_no_answer_is_cached() {
     let crowd = crowd("heads", &[]).await;
     let get = |version: &str, hosts: &str| format!("GET /v1/markets HTTP/{version}\r\n{hosts}\r\n");
     let one = "Host: lfg.example\r\n";
@@ -288,7 +292,7 @@ async fn a_request_names_one_host_and_no_answer_is_kept() {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert!(status == 200 || body["code"] == "invalid-request", "{body}");
     }
-    // Of these hyper says by itself what is wrong, also while more is coming in.
+    // hyper itself refuses these, also while more bytes arrive.
     for (request, status) in [
         (format!("GET /{} HTTP/1.1\r\n{one}\r\n", "x".repeat(70_000)), 431),
         (get("1.1", &format!("{one}X: {}\r\n", "x".repeat(1_000_000))), 431),
@@ -296,7 +300,7 @@ async fn a_request_names_one_host_and_no_answer_is_kept() {
         ("no HTTP at all\r\n\r\n".to_owned(), 400),
     ] {
         let mut stream = connect_from(2, &crowd.address).await;
-        // It may be refused before all of it is sent.
+        // The gateway may refuse it before all bytes are sent.
         let _sent = stream.write_all(request.as_bytes()).await;
         let head = String::from_utf8(ended(&mut stream).await).unwrap();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.50}: {head}");

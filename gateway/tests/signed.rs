@@ -1,5 +1,5 @@
-//! Requests that are signed, on the whole path: what is accepted, every way to be refused, repeats
-//! by others, rotation, WebSockets.
+//! Signed requests, through all processes: acceptance, every reason of a refusal, replays by
+//! others, rotation, WebSockets.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -19,7 +19,7 @@ const WALLET: &str = "/v1/wallet";
 const ORDERS: &str = "/v1/orders";
 
 #[tokio::test]
-async fn a_key_that_signs_does_what_it_may_and_nothing_that_was_changed_or_repeated_is_done() {
+async fn signed_requests_are_done_once_and_changed_or_repeated_ones_are_refused() {
     let whole = Platform::whole("signed").await;
     let api = &whole.api;
     let market = api.market("SIGNED").await;
@@ -39,7 +39,7 @@ fn order() -> Value {
     with(limit("SIGNED", "BUY YES 1 @ 0.10"), json!({"client_id": name()}))
 }
 
-/// The one fault of a request.
+/// Returns the only fault of a request.
 #[track_caller]
 fn fault(body: &Value) -> (&str, &str) {
     let errors = body["errors"].as_array().unwrap();
@@ -64,7 +64,7 @@ async fn orders_and_transfers(api: &Api, account: &Account) {
     let placed = signer.post(api, ORDERS, &order()).await.expect(201);
     let path = format!("{ORDERS}/{}?min_position={}", text(&placed, "order_id"), text(&placed, "position"));
     assert_eq!(signer.get(api, &path).await.expect(200)["status"], "ACTIVE");
-    // A query that is sent percent-encoded is signed so.
+    // A percent-encoded query is signed in the same form.
     signer.get(api, &path.replace(':', "%3A")).await.expect(200);
     let cancel = format!("{ORDERS}/{}", text(&placed, "order_id"));
     signer.send(api, Method::DELETE, &cancel, &Value::Null).await.expect(200);
@@ -73,7 +73,7 @@ async fn orders_and_transfers(api: &Api, account: &Account) {
     signer.post(api, "/v1/transfers", &transfer).await.expect(201);
     let batch = json!({"requests": [{"place": order()}]});
     assert_eq!(signer.post(api, "/v1/orders/batch", &batch).await.expect(200)["results"][0]["status"], 201);
-    // What has no name of its own could be applied twice.
+    // A request without a client id could be applied twice.
     let nameless = limit("SIGNED", "BUY YES 1 @ 0.10");
     for (path, body, pointer) in [
         (ORDERS, nameless.clone(), "/client_id"),
@@ -86,10 +86,10 @@ async fn orders_and_transfers(api: &Api, account: &Account) {
     }
 }
 
-/// What is changed, and how.
+/// A changed part of the request, and the change.
 type Change<'a> = (&'a str, &'a dyn Fn(&mut Signed));
 
-/// Every way to be somebody else's request, or none.
+/// Requests that differ from the signed one, or whose key does not exist.
 async fn what_was_changed(api: &Api, account: &Account) {
     let signer = Signer::new(2).add(api, account, json!({})).await;
     let second = Signer::new(2).add(api, account, json!({})).await;
@@ -132,15 +132,15 @@ async fn what_was_changed(api: &Api, account: &Account) {
         assert_eq!(answer.body["code"], "unauthenticated", "{what}: {}", answer.body);
         refusals.push((answer.status, answer.body));
     }
-    // Whether there is such a key cannot be told from the answer.
+    // The answer does not show whether the key exists.
     refusals.dedup();
     assert_eq!(refusals.len(), 1, "{refusals:?}");
     out_of_form(api, &signer, account).await;
     out_of_time(api, &signer).await;
-    // What is too much is not even hashed.
+    // A body that is too large is not hashed.
     let huge = json!({"x": "x".repeat(64 * 1024)});
     signer.post(api, ORDERS, &huge).await.problem(413, "body-too-large");
-    // A body is not read as JSON before it is known to be the signer's.
+    // A body is parsed as JSON only after its signature was verified.
     let no_json = async || change(&|signed| "{".clone_into(&mut signed.body)).send(api).await;
     in_time(no_json).await.problem(401, "unauthenticated");
     assert_eq!(live().await, before);
@@ -157,7 +157,7 @@ async fn out_of_form(api: &Api, signer: &Signer, account: &Account) {
             let kept = headers.iter().enumerate().filter(|(place, _)| *place != left_out);
             kept.fold(request, |request, (_, (name, value))| request.header(*name, *value))
         };
-        // Also where nobody need be known.
+        // Also on a route that needs no key.
         for path in [WALLET, "/v1/markets"] {
             api.send(request(path)).await.problem(401, "unauthenticated");
         }
@@ -170,7 +170,7 @@ async fn out_of_form(api: &Api, signer: &Signer, account: &Account) {
 }
 
 async fn out_of_time(api: &Api, signer: &Signer) {
-    // Once the gateway takes what is signed now, it refuses what is signed at another time.
+    // Once the gateway accepts the current time, it refuses other times.
     signer.get(api, WALLET).await.expect(200);
     for away in [-60_000, -5_500, 60_000] {
         let before = now();
@@ -193,7 +193,7 @@ async fn rights(api: &Api, account: &Account, market: &str) {
     let larger = with(limit("SIGNED", "BUY YES 5 @ 0.50"), json!({"client_id": name()}));
     bound.post(api, ORDERS, &larger).await.problem(403, "key-bound");
     bound.post(api, "/v1/orders/batch", &json!({"requests": []})).await.problem(403, "key-bound");
-    // The law holds it to its rights when it asks for keys.
+    // The core limits the keys that it creates to its own rights.
     bound.post(api, KEYS, &json!({"scopes": ["READ"]})).await.problem(409, "key-rights-exceeded");
 }
 
@@ -238,7 +238,7 @@ async fn rotation(api: &Api, account: &Account) {
 
 async fn websockets(api: &Api, account: &Account) {
     let signer = Signer::new(11).add(api, account, json!({})).await;
-    // What a signed request opened, whoever hears it could open at another gateway.
+    // A signed upgrade could be replayed at another gateway by anyone who saw it.
     let upgrade = signer.signed(Method::GET, "/v1/ws", &Value::Null);
     assert_eq!(Socket::open(api, &upgrade.headers()).await.err(), Some(401));
 
@@ -246,7 +246,7 @@ async fn websockets(api: &Api, account: &Account) {
     let mut stranger = Socket::anonymous(api).await;
     let unasked = stranger.ask(signer.auth_message("")).await;
     assert!(text(&unasked, "detail").contains("challenge"), "{unasked}");
-    // A request's signature is no message's.
+    // The signature of a request is not valid for a message.
     let answer = eventually("an answer in time", async || {
         challenge(&mut stranger).await;
         let Signed { timestamp, signature, .. } = signer.signed(Method::GET, "/v1/ws", &Value::Null);
@@ -264,14 +264,14 @@ async fn websockets(api: &Api, account: &Account) {
     assert!(matches!(said.hear().await, Heard::Closed(4001)));
 }
 
-/// What the connection's next message signs.
+/// Returns the challenge that the connection's next message must sign.
 async fn challenge(socket: &mut Socket) -> String {
     let answer = socket.ask(json!({"op": "challenge"})).await;
     text(&answer, "challenge").to_owned()
 }
 
-/// A socket that a signed message has authenticated. On another connection, and a second time, the
-/// message is worth nothing.
+/// Opens a socket and authenticates it by a signed message. The same message is refused on another
+/// connection, and the second time.
 async fn said_and_repeated(api: &Api, account: &Account, signer: &Signer) -> Socket {
     eventually("a message in time", async || {
         let (mut said, mut stranger) = (Socket::anonymous(api).await, Socket::anonymous(api).await);
@@ -301,14 +301,14 @@ async fn an_account_without_a_secret(api: &Api) {
 }
 
 #[tokio::test]
-async fn what_was_sent_once_is_done_once() {
+async fn a_signed_request_that_is_sent_many_times_is_done_once() {
     let mut whole = Platform::whole("replayed").await;
     let api = whole.api.clone();
     api.market("SIGNED").await;
     let account = api.account("100").await;
     let signer = Signer::new(1).add(&api, &account, json!({})).await;
     let (_other_gateway, other) = whole.platform.gateway().await;
-    // Both take what is signed now.
+    // Both gateways accept requests that are signed now.
     let placed = signer.post(&api, ORDERS, &order()).await.expect(201);
     let at = |path: &str| format!("{path}?min_position={}", text(&placed, "position"));
     signer.get(&other, &at(WALLET)).await.expect(200);
@@ -324,7 +324,7 @@ async fn what_was_sent_once_is_done_once() {
     in_time(repeated).await.problem(401, "signature-used");
     let (signed, first) = sent.unwrap();
     let first = first.expect(201);
-    // Another gateway may take it, but the log applies it once.
+    // Another gateway may accept it, but the core applies it once.
     let elsewhere = signed.send(&other).await;
     if elsewhere.body["code"] != "timestamp-out-of-window" {
         let elsewhere = elsewhere.expect(201);
@@ -332,7 +332,8 @@ async fn what_was_sent_once_is_done_once() {
     }
     in_time(async || one_of_many(&api, signer.signed(Method::POST, ORDERS, &order())).await).await.expect(201);
 
-    // A gateway that starts knows nothing of before, and so takes nothing from before.
+    // A gateway that has just started does not know which requests were accepted before, so it
+    // refuses requests signed before its start.
     let mut sent = None;
     let last = async || {
         let signed = sent.insert(signer.signed(Method::POST, ORDERS, &order()));
@@ -347,8 +348,8 @@ async fn what_was_sent_once_is_done_once() {
     whole.remove().await;
 }
 
-/// Sends the same request many times at once. The one that is done, if any is; all others are
-/// refused.
+/// Sends the same request many times at once, and returns the answer of the one that was accepted;
+/// all others are refused.
 async fn one_of_many(api: &Api, signed: Signed) -> Answer {
     let send = |_| {
         let (signed, api) = (signed.clone(), api.clone());

@@ -1,6 +1,6 @@
-//! A client that does not keep up is let go with a reason, and costs the others nothing.
+//! A client that is too slow is disconnected with a close code, and does not delay others.
 //!
-//! No engine runs here: a scribe writes more outcomes than any buffer holds.
+//! No engine runs here: a scribe writes more outcomes than all buffers hold.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -19,7 +19,8 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 const OUTCOMES: u64 = 6_000;
-/// Written at once; less than a client's queue holds, so that the one that reads is never let go.
+/// The outcomes that are written at once; fewer than a client's queue holds, so that a client that
+/// reads is never disconnected.
 const CHUNK: u64 = 500;
 const LEVELS: u16 = 60;
 
@@ -27,7 +28,7 @@ fn listing() -> Listing {
     common::scribe::listing("FLOOD", 1)
 }
 
-/// One more contract at each of many levels.
+/// Places one more contract at each of many levels.
 fn bids(number: u64) -> Vec<Event> {
     let bid = |level: u16| {
         let quantity = Quantity::new(1).unwrap();
@@ -45,7 +46,7 @@ fn bids(number: u64) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
+async fn a_slow_client_is_disconnected_and_the_others_miss_nothing() {
     let platform = Platform::create("slow-client").await;
     let mut scribe = Scribe::new(&platform);
     let shard = platform.map().of_market(listing().market);
@@ -56,7 +57,7 @@ async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
     let mut slow = Socket::narrow(&api).await;
     let subscribe = json!({"op": "subscribe", "channel": "book", "market": "FLOOD"});
     slow.send(Message::text(subscribe.to_string())).await.unwrap();
-    // Subscribed for sure; from here on it does not read.
+    // The subscription is complete; from here on the client does not read.
     slow.next().await.unwrap().unwrap();
     let mut quick = Socket::anonymous(&api).await;
     let mut book = Rebuilt::of(&quick.subscribe("book", "FLOOD").await);
@@ -71,13 +72,13 @@ async fn a_slow_client_is_let_go_and_the_others_miss_nothing() {
     assert_eq!(levels.as_array().unwrap().len(), usize::from(LEVELS));
     assert_eq!(levels[0][1], OUTCOMES);
 
-    eventually("the slow client is let go", async || {
+    eventually("the slow client is disconnected", async || {
         let text = reqwest::get(&metrics).await.ok()?.text().await.ok()?;
         let evicted = text.lines().any(|line| line.contains("gateway_ws_evicted_total") && line.contains("too-slow"));
         evicted.then_some(())
     })
     .await;
-    // Once it reads again, it finds the reason behind what was already on the way.
+    // When it reads again, the close code comes after the messages that were already sent.
     let code = loop {
         let message = slow.next().await.expect("a close frame").expect("a close frame");
         if let Message::Close(frame) = message {

@@ -1,5 +1,5 @@
-//! A gateway that begins with its own store: without Postgres and Redis, after any crash, and with
-//! nothing that is not on the log.
+//! A gateway that starts from its own store: without Postgres and Redis, after any crash, and with
+//! nothing that the log does not have.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -18,7 +18,7 @@ use tempfile::{TempDir, tempdir};
 
 const FROM_STORE: &str = "the view begins with what the store has";
 
-/// Engine, projections, and a folder for the gateway that is tried.
+/// Engine, projections, and a store folder for the gateway under test.
 struct Stage {
     platform: Platform,
     _engine: Process,
@@ -39,7 +39,7 @@ impl Stage {
         self.state.path().join(format!("{}.redb", self.platform.log.topic_prefix))
     }
 
-    /// From here on Postgres and Redis are behind closed doors for whoever starts.
+    /// From here on, processes that start cannot reach Postgres and Redis.
     async fn close_doors(&mut self) -> [Door; 2] {
         let (postgres, redis) = (self.platform.database_url.clone(), self.platform.redis_url());
         let doors = [Door::closed(&place(&postgres)).await, Door::closed(&place(&redis)).await];
@@ -48,7 +48,7 @@ impl Stage {
         doors
     }
 
-    /// Two accounts, with a trade between them in RAIN, of which 6 at 0.60 are left.
+    /// Creates two accounts with a trade between them in RAIN; 6 contracts at 0.60 still rest.
     async fn traded(api: &Api) -> [Account; 2] {
         api.two_admins().await;
         let [alice, bob] = [api.account("100").await, api.account("100").await];
@@ -89,14 +89,14 @@ async fn with_a_store_a_gateway_starts_and_takes_orders_without_postgres_and_red
     api.delete(Some(&alice.key), &format!("/v1/orders/{order}")).await.expect(200);
     let book = api.get(None, "/v1/markets/RAIN/book").await.expect(200);
     assert_eq!(book["bids"], json!([["0.6000", 5]]));
-    // What the read models alone have is refused.
+    // Reads that need the read models are refused.
     for path in ["/v1/wallet", "/v1/positions", "/v1/orders"] {
         let refused = api.get(Some(&alice.key), path).await;
         refused.problem(503, "read-model-unavailable");
         assert!(refused.headers.contains_key("retry-after"));
     }
     api.get(None, "/v1/markets/RAIN").await.problem(503, "read-model-unavailable");
-    eventually("what is missing is named", async || {
+    eventually("the missing servers are named", async || {
         let (status, told) = readyz(&gateway).await;
         let is_named = ["postgres", "redis"].iter().all(|part| told["degraded"][part].is_string());
         (status == 200 && is_named).then_some(())
@@ -119,7 +119,7 @@ async fn with_a_store_a_gateway_starts_and_takes_orders_without_postgres_and_red
     stage.platform.remove().await;
 }
 
-/// Writes of all kinds through a gateway that is not tried, until it is told to stop.
+/// Writes of all kinds, through a gateway that is not under test, until stopped.
 struct Writer {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
@@ -140,7 +140,7 @@ impl Writer {
                         let body = json!({"scopes": ["READ"]});
                         let added = api.post(Some(&account.key), "/v1/api-keys", &body).await;
                         if added.status == 409 {
-                            // It has as many as it may.
+                            // The account has the maximum of keys.
                             continue;
                         }
                         let added = added.expect(201);
@@ -149,7 +149,7 @@ impl Writer {
                     }
                     1 if !keys.is_empty() => {
                         let (by, id, _) = &keys[pick(keys.len())];
-                        // It may have been revoked before.
+                        // The key may have been revoked already.
                         api.delete(Some(by), &format!("/v1/api-keys/{id}")).await;
                     }
                     2 => drop(api.delete(Some(&account.key), &format!("/v1/orders?market={ticker}")).await.expect(200)),
@@ -166,14 +166,14 @@ impl Writer {
         Self { stop, done, task }
     }
 
-    /// Every key that it made.
+    /// Stops, and returns every key that was created.
     async fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap()
     }
 }
 
-/// What is known of all markets and keys, without positions.
+/// Returns the answers about all markets and keys, without positions.
 async fn answers(api: &Api, accounts: &[Account], tickers: &[String], keys: &[String]) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     let mut note = async |key: Option<&str>, path: String| {
@@ -220,7 +220,7 @@ async fn killed_at_any_moment_a_gateway_starts_with_what_postgres_would_have_giv
         assert_eq!(gateway.log().contains(FROM_STORE), round > 0, "seed {seed}, round {round}: {}", gateway.log());
         let modified = || std::fs::metadata(&file).unwrap().modified().unwrap();
         let (begun, written) = (modified(), writer.done.load(Ordering::Relaxed));
-        eventually("a checkpoint begins, or something else is written", async || {
+        eventually("a checkpoint starts, or another write happens", async || {
             let has_begun = modified() != begun;
             let more = writer.done.load(Ordering::Relaxed) - written > 20 * round;
             (if round % 2 == 0 { has_begun } else { more }).then_some(())
@@ -254,7 +254,7 @@ async fn a_key_that_was_revoked_right_before_a_crash_opens_nothing_after_it() {
         let text = |field: &str| added[field].as_str().unwrap().to_owned();
         keys.push((text("key_id"), text("api_key")));
     }
-    // The store has both.
+    // The store has the key and its revocation.
     assert!(gateway.stop());
     let (mut gateway, api) = stage.platform.gateway().await;
     let opens = async |api: &Api, key: &str| api.get(Some(key), "/v1/api-keys").await.status.as_u16();
@@ -321,7 +321,7 @@ async fn a_store_of_another_log_halts_its_shards_and_says_so() {
     let market = gateway.log();
     assert!(market.contains(FROM_STORE), "{market}");
     drop(gateway);
-    // Emptied, as the hint says, it begins with this log's.
+    // With an emptied folder, as the hint says, it starts with this log.
     std::fs::remove_file(other.file()).unwrap();
     let (gateway, api) = other.platform.gateway().await;
     api.get(None, "/v1/markets/RAIN/book").await.problem(404, "market-unknown");

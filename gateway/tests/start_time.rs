@@ -1,7 +1,7 @@
-//! How long a start takes, and what memory, with many markets and keys: from Postgres, and from the
-//! gateway's own store.
+//! The time and memory of a start with many markets and keys: from Postgres, and from the gateway's
+//! own store.
 //!
-//! A few by default, to see that it works. For figures: `LFG_START_MARKETS=500000
+//! By default few, to check that it works. To measure: `LFG_START_MARKETS=500000
 //! LFG_START_KEYS=1000000 ops/test -p gateway --release --test start_time -- --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
@@ -19,21 +19,21 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// However many there are.
+/// Long enough for any number of markets and keys.
 const LONGEST: Duration = Duration::from_secs(300);
 
 fn many(name: &str, few: u64) -> u64 {
     std::env::var(name).map_or(few, |text| text.parse().unwrap())
 }
 
-/// When a line was logged whose message begins so.
+/// Returns the time of the first log line whose message starts with `message`.
 fn when(log: &str, message: &str) -> Option<OffsetDateTime> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let line = lines.into_iter().find(|line| line["message"].as_str().is_some_and(|text| text.starts_with(message)))?;
     OffsetDateTime::parse(line["timestamp"].as_str()?, &Rfc3339).ok()
 }
 
-/// A gateway that listens; what its start took is printed.
+/// Starts a gateway, and prints the time and memory of its start.
 async fn started(platform: &Platform, how: &str) -> (Process, Api) {
     let mut gateway = platform.start_gateway();
     let begun = std::time::Instant::now();
@@ -56,7 +56,7 @@ async fn started(platform: &Platform, how: &str) -> (Process, Api) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_much_there_is_a_start_from_the_store_shows_it() {
+async fn a_start_from_the_store_shows_everything() {
     let (markets, keys) = (many("LFG_START_MARKETS", 300), many("LFG_START_KEYS", 1_000));
     let mut platform = Platform::create("start-time").await;
     let postgres = connect(&platform.database_url).await;

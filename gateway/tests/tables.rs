@@ -1,4 +1,4 @@
-//! Tables of another version than this build's are not read.
+//! A gateway does not read tables of another version.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -32,16 +32,16 @@ async fn tables_of_another_version_are_refused_at_the_start_and_by_each_new_conn
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name = 'lfg-gateway'";
     postgres.query_one(cut, &[]).await.unwrap();
-    // Before the tables are looked at, the lost connection is what fails.
+    // Before the next check of the tables, requests fail by the lost connection.
     let refused = async || (orders().await.status == 503 && gateway.log().contains(later)).then_some(());
     eventually("the tables are refused", refused).await;
     orders().await.problem(503, "read-model-unavailable");
     postgres.batch_execute(drop_last).await.unwrap();
-    eventually("they are this build's again", async || (orders().await.status == 200).then_some(())).await;
+    eventually("the tables are of this build again", async || (orders().await.status == 200).then_some(())).await;
 
     drop(gateway);
 
-    // With a store, a gateway starts all the same, and its reads are refused with the same words.
+    // With a store, a gateway starts anyway, and its reads are refused with the same message.
     let state = tempfile::tempdir().unwrap();
     platform.set("LFG_GATEWAY_STATE", &state.path().display().to_string());
     let (mut gateway, _) = platform.gateway().await;

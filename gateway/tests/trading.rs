@@ -1,5 +1,5 @@
-//! Orders with instructions, amended, cancelled and in batches, on the whole path. Each by an
-//! account at its market's home and by one elsewhere.
+//! Orders with instructions, amendments, cancels and batches, through all processes. Each for an
+//! account whose home shard is the market's shard, and for one whose home is another.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -14,7 +14,8 @@ use common::{Platform, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A market without fees, and two accounts: at its home and elsewhere.
+/// Creates a market without fees and two accounts: one whose home shard is the market's shard, one
+/// whose home is another.
 async fn arena(whole: &common::Whole, ticker: &str) -> [Account; 2] {
     let market = whole.api.market_with(ticker, json!({})).await;
     near_and_far(&whole.api, whole.platform.map(), &market, "100").await
@@ -25,7 +26,7 @@ async fn place(api: &Api, account: &Account, ticker: &str, words: &str, more: Va
 }
 
 #[tokio::test]
-async fn orders_wait_and_end_as_they_were_told() {
+async fn orders_rest_and_end_by_their_instructions() {
     let whole = Platform::whole("instructions").await;
     let api = &whole.api;
     let [near, far] = arena(&whole, "WAIT").await;
@@ -35,7 +36,7 @@ async fn orders_wait_and_end_as_they_were_told() {
             api.order(account, &with(limit("WAIT", words), more)).await.problem(status, code);
         };
 
-        // Good till a date: expires by itself, and tells so.
+        // GTD: the order expires by itself, and the stream shows it.
         let bearer = format!("Bearer {}", account.key);
         let mut socket = Socket::open(api, &[("authorization", &bearer)]).await.expect("an open socket");
         assert_eq!(socket.next().await["type"], "authenticated");
@@ -57,13 +58,13 @@ async fn orders_wait_and_end_as_they_were_told() {
         refused("BUY YES 5 @ 0.40", past, 422, "expiry-in-past").await;
         refused("BUY YES 5 @ 0.40", json!({"deadline": "2001-01-01T00:00:00Z"}), 409, "deadline-passed").await;
 
-        // Fill or kill; the other side is a third account's.
+        // FOK; the other side belongs to a third account.
         let other = api.account("100").await;
         let ask = place(api, &other, "WAIT", "BUY NO 4 @ 0.40", json!({})).await;
         let killed = order("BUY YES 5 @ 0.60", json!({"time_in_force": "FOK"})).await;
         assert_eq!((&killed["status"], &killed["filled"]), (&json!("CANCELLED"), &json!(0)));
         assert_eq!(killed["cancel_reason"], "TIME_IN_FORCE");
-        // Post-only: refused, or one tick away from the ask at 0.60.
+        // Post-only: refused, or repriced to one tick from the ask at 0.60.
         refused("BUY YES 1 @ 0.60", json!({"post_only": "REJECT"}), 409, "post-only-would-take").await;
         let moved = order("BUY YES 1 @ 0.70", json!({"post_only": "REPRICE", "deadline": in_seconds(60)})).await;
         assert_eq!((&moved["status"], &moved["price"]), (&json!("ACTIVE"), &json!("0.5999")));
@@ -71,7 +72,7 @@ async fn orders_wait_and_end_as_they_were_told() {
         let shown = order_becomes(api, account, text(&moved, "order_id"), "ACTIVE").await;
         assert_eq!((&shown["price"], &shown["post_only"]), (&json!("0.5999"), &json!("REPRICE")));
 
-        // Meets its own order: the one that comes in is cancelled, unless it says otherwise.
+        // Self-trade: the arriving order is cancelled, unless its policy differs.
         let own = order("BUY NO 2 @ 0.5", json!({})).await;
         assert_eq!((&own["status"], &own["cancel_reason"]), (&json!("CANCELLED"), &json!("SELF_TRADE")));
         let own = order("BUY NO 2 @ 0.5", json!({"self_trade": "DECREMENT"})).await;
@@ -88,7 +89,7 @@ async fn orders_wait_and_end_as_they_were_told() {
 }
 
 #[tokio::test]
-async fn an_order_that_only_reduces_shrinks_with_its_position() {
+async fn a_reduce_only_order_shrinks_with_its_position() {
     let whole = Platform::whole("reduce").await;
     let api = &whole.api;
     let [near, far] = arena(&whole, "LESS").await;
@@ -107,7 +108,7 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
         assert_eq!(socket.next().await["type"], "authenticated");
         socket.ask(json!({"op": "subscribe", "channel": "orders"})).await;
 
-        // All that there is, however much is asked for; and no more is held.
+        // The quantity is reduced to the position, and so is the hold.
         let closing = order("BUY NO 1000 @ 0.40", reducing()).await;
         let id = text(&closing, "order_id");
         assert_eq!((&closing["status"], &closing["quantity"]), (&json!("ACTIVE"), &json!(10)));
@@ -120,14 +121,14 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
 
         assert_eq!(socket.next().await["changes"][0]["rejection"], "nothing-to-reduce");
 
-        // Another order goes before, and it shrinks in the same outcome.
+        // Another order reserves contracts, and the reduce-only order shrinks in the same outcome.
         order("SELL YES 4 @ 0.90", json!({})).await;
         let shrunk = json!({"kind": "REDUCED", "order_id": id, "quantity": 6, "filled": 0, "remaining": 6, "reduced": 4,
             "reason": "REDUCE_ONLY"});
         let changes = socket.next().await["changes"].clone();
         assert_eq!((&changes[0]["kind"], &changes[1]), (&json!("PLACED"), &shrunk));
         wallet_becomes(api, account, "92.600000", "2.400000").await;
-        // It was active before, with more.
+        // The order was active before, with a larger quantity.
         eventually("the order shrinks", async || {
             let shown = order_becomes(api, account, id, "ACTIVE").await;
             let shrunk = (&shown["quantity"], &shown["remaining"], &shown["reduce_only"]);
@@ -144,7 +145,7 @@ async fn an_order_that_only_reduces_shrinks_with_its_position() {
 }
 
 #[tokio::test]
-async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
+async fn an_amended_order_keeps_or_loses_its_priority() {
     let whole = Platform::whole("amend").await;
     let api = &whole.api;
     for (account, other) in {
@@ -156,7 +157,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
         let id = text(&mine, "order_id");
         let behind = place(api, &other, "MOVE", "BUY YES 10 @ 0.40", json!({"client_id": second})).await;
 
-        // Smaller: in place, so it is still the first to be filled.
+        // Smaller: it keeps its queue priority, so it is filled first.
         let smaller = api.amend(&account, id, &json!({"quantity": 6})).await.expect(200);
         assert_eq!(
             (&smaller["in_place"], &smaller["remaining"], &smaller["price"]),
@@ -168,7 +169,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
         assert_eq!(filled["filled"], 2);
         order_becomes(api, &account, id, "PARTIALLY_FILLED").await;
 
-        // Larger, at a better price: it needs credits beyond its hold, and loses its place.
+        // Larger, at a better price: it needs credits beyond its hold, and loses its priority.
         let larger = api.amend(&account, id, &json!({"price": "0.45", "quantity": 12})).await.expect(200);
         assert_eq!(
             (&larger["in_place"], &larger["filled"], &larger["remaining"]),
@@ -183,7 +184,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
         })
         .await;
 
-        // By its client's name, to where it crosses: it trades at the ask's price.
+        // By its client id, to a price that crosses: it trades at the ask's price.
         let ask = place(api, &taker, "MOVE", "BUY NO 3 @ 0.50", json!({})).await;
         let path = format!("/v1/orders?client_id={first}&market=MOVE");
         let crossed =
@@ -192,7 +193,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
         assert_eq!((&crossed["fills"][0]["quantity"], &crossed["fills"][0]["role"]), (&json!(3), &json!("TAKER")));
         order_becomes(api, &taker, text(&ask, "order_id"), "FILLED").await;
 
-        // What cannot be leaves the order as it was.
+        // A refused amendment leaves the order unchanged.
         for (change, status, code) in [
             (json!({"quantity": 12}), 422, "amendment-empty"),
             (json!({"quantity": 5}), 409, "quantity-filled"),
@@ -212,7 +213,7 @@ async fn an_amended_order_keeps_its_place_or_takes_a_new_one() {
 }
 
 #[tokio::test]
-async fn orders_are_cancelled_by_name_all_at_once_and_when_nobody_is_heard_of() {
+async fn orders_are_cancelled_by_client_id_by_mass_cancel_and_by_dead_man_switch() {
     let whole = Platform::whole("cancels").await;
     let api = &whole.api;
     api.market_with("ELSE", json!({})).await;
@@ -281,7 +282,7 @@ async fn each_request_of_a_batch_has_its_own_answer() {
             json!({"place": limit("BATCH-C", "SELL YES 1 @ 0.50")}),
             json!({"cancel": {"order_id": old["order_id"]}}),
             json!({"cancel": {"client_id": unknown, "ticker": "BATCH-D"}}),
-            // One needs more credits, the other frees some.
+            // One amendment needs more credits, the other frees some.
             json!({"amend": {"order_id": kept["order_id"], "price": "0.15", "quantity": 7}}),
             json!({"amend": {"client_id": first, "ticker": "BATCH-A", "quantity": 3}}),
             json!({"amend": {"order_id": old["order_id"], "quantity": 3}}),
@@ -299,7 +300,7 @@ async fn each_request_of_a_batch_has_its_own_answer() {
         assert_eq!((&body(7)["price"], &body(7)["quantity"]), (&json!("0.1500"), &json!(7)));
         assert_eq!((&body(8)["order_id"], &body(8)["quantity"]), (&body(0)["order_id"], &json!(3)));
 
-        // The same again: what has a name is answered as the first time.
+        // The same batch again: orders with a client id get their first answers.
         let again = batch(api, &account, false, &json!([requests[0]])).await;
         let repeated = &again["results"][0]["body"];
         assert_eq!((&repeated["order_id"], &repeated["repeated"]), (&body(0)["order_id"], &json!(true)));
@@ -310,13 +311,14 @@ async fn each_request_of_a_batch_has_its_own_answer() {
 }
 
 #[tokio::test]
-async fn all_of_a_batch_is_done_or_nothing() {
+async fn an_all_or_nothing_batch_is_done_completely_or_not_at_all() {
     let whole = Platform::whole("all-or-nothing").await;
     let api = &whole.api;
     for account in arena(&whole, "UNIT").await {
         let old = place(api, &account, "UNIT", "BUY YES 5 @ 0.10", json!({})).await;
         let kept = place(api, &account, "UNIT", "BUY YES 5 @ 0.11", json!({})).await;
-        // A name stands for the first order that had it, refused or not: each batch has its own.
+        // A client id names the first order that had it, refused or not, so each batch has its own
+        // ids.
         let quotes = |last: &str| {
             json!([
                 {"cancel": {"order_id": old["order_id"]}},
@@ -325,7 +327,7 @@ async fn all_of_a_batch_is_done_or_nothing() {
                 {"place": limit("UNIT", last)},
             ])
         };
-        // One that its market refuses, and one for which no purse has enough.
+        // An order that its market refuses, and an order that no purse can pay for.
         for (last, code) in
             [("SELL YES 1 @ 0.90", "position-insufficient"), ("BUY YES 900 @ 0.90", "funds-insufficient")]
         {
@@ -342,7 +344,7 @@ async fn all_of_a_batch_is_done_or_nothing() {
         assert_eq!(done["results"][1]["body"]["client_id"], requests[1]["place"]["client_id"]);
         assert_eq!(done["results"][2]["body"]["in_place"], true);
         wallet_becomes(api, &account, "98.260000", "1.740000").await;
-        // Repeated, its order is answered as before, and nothing is done twice.
+        // A repeat of the batch gets the order's first answer, and does nothing twice.
         let again = batch(api, &account, true, &json!([requests[1]])).await;
         assert_eq!(again["results"][0]["body"]["order_id"], done["results"][1]["body"]["order_id"]);
         api.delete(Some(&account.key), "/v1/orders").await.expect(200);

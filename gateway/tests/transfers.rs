@@ -1,5 +1,5 @@
-//! A transfer that is sent again under its client id: the answer is the first's, wherever the
-//! receiver lives and however it ended.
+//! A transfer that is repeated under its client id gets the first one's answer, on whichever shard
+//! the receiver's home is, and whether it succeeded or not.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -20,7 +20,7 @@ async fn send(api: &Api, from: &Account, body: &Value) -> Answer {
     api.post(Some(&from.key), "/v1/transfers", body).await
 }
 
-/// An answer without what tells one request from another.
+/// Returns an answer without the fields that differ between requests.
 fn meaning(answer: &Answer) -> (u16, Value) {
     let mut body = answer.body.clone();
     for field in ["repeated", "position", "command_id"] {
@@ -29,7 +29,7 @@ fn meaning(answer: &Answer) -> (u16, Value) {
     (answer.status.as_u16(), body)
 }
 
-/// Ids at this home and elsewhere that no account has.
+/// Returns ids without an account, one on this home shard and one on another.
 fn nobodies(map: ShardMap, home: Shard) -> [String; 2] {
     let find = |here: bool| (1..).find(|id| (map.of_account(AccountId(*id)) == home) == here).unwrap().to_string();
     [find(true), find(false)]
@@ -46,7 +46,7 @@ async fn accounts_here_and_elsewhere(api: &Api, map: ShardMap, home: Shard) -> [
 }
 
 #[tokio::test]
-async fn a_repeat_has_the_first_answer_wherever_the_receiver_lives() {
+async fn a_repeat_gets_the_first_answer_on_every_shard_of_the_receiver() {
     let whole = Platform::whole("transfer-again").await;
     let (api, map) = (&whole.api, whole.platform.map());
     let giver = api.account("100").await;
@@ -70,7 +70,7 @@ async fn a_repeat_has_the_first_answer_wherever_the_receiver_lives() {
         for other in [json!({"amount": "11"}), json!({"to": receivers[0].id, "amount": "9"})] {
             send(api, &giver, &with(body.clone(), other)).await.problem(422, "client-id-reused");
         }
-        // All at once, so that some come while the first is under way.
+        // All at once, so that some arrive while the first is in progress.
         let body = with(body, json!({"amount": "1", "client_id": name()}));
         let all = join_all((0..20).map(|_| send(api, &giver, &body))).await;
         let repeated = all.iter().filter(|answer| answer.body["repeated"] == true).count();
@@ -84,7 +84,8 @@ async fn a_repeat_has_the_first_answer_wherever_the_receiver_lives() {
     whole.remove().await;
 }
 
-/// A gateway without an engine, and an account whose transfer to another shard the scribe has sent.
+/// A gateway without an engine, and an account whose transfer is on its way to another shard,
+/// written by the scribe.
 struct UnderWay {
     platform: Platform,
     scribe: Scribe,
@@ -97,7 +98,8 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    /// The first is sent, the repeat is told that it is under way.
+    /// The outcome of the first sends the transfer; the outcome of the repeat says that it is in
+    /// progress.
     async fn begin(test: &str, early: impl FnOnce(&Command) -> Option<Event>) -> Self {
         let platform = Platform::create(test).await;
         let (mut scribe, map, from) = (Scribe::new(&platform), platform.map(), AccountId(77));
@@ -149,7 +151,7 @@ impl UnderWay {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repeat_that_missed_the_receivers_home_is_answered_by_the_senders() {
+async fn a_repeat_that_missed_the_receivers_shard_is_answered_by_the_senders() {
     let received = |command: &Command| match *command {
         Command::Transfer { from, to, amount, client_id } => {
             Some(Event::TransferReceived { from, to, amount, client_id })

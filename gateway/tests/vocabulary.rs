@@ -1,5 +1,5 @@
-//! Parts announce themselves on every shard, admins see them, and raise nothing that a part cannot
-//! read.
+//! Parts announce themselves on every shard, admins list them, and cannot raise a vocabulary that a
+//! part cannot read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -19,14 +19,14 @@ fn kinds(shard: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn all_parts_announce_themselves_and_nothing_is_raised_that_one_cannot_read() {
+async fn all_parts_announce_themselves_and_no_unread_vocabulary_is_raised() {
     let whole = Platform::whole("vocabulary").await;
     let api = &whole.api;
     let parts = async || api.get(Some(ADMIN_KEY), "/v1/admin/parts").await.expect(200);
     let all = eventually("all parts have announced themselves", async || {
         let shards = parts().await["shards"].as_array().unwrap().clone();
-        // Those that started before the gateway are known to the law at once, and to the gateway
-        // when they repeat it.
+        // The core knows parts that started before the gateway at once; the gateway reads them when
+        // they announce themselves again.
         shards.iter().all(|shard| kinds(shard).contains(&"GATEWAY")).then_some(shards)
     })
     .await;
@@ -49,7 +49,7 @@ async fn all_parts_announce_themselves_and_nothing_is_raised_that_one_cannot_rea
         (&json!(VOCABULARY + 1), &json!("1"), &json!(false))
     );
     assert!(codes(&unread).iter().all(|code| *code == (json!(false), json!("vocabulary-unread"))), "{unread}");
-    // A repeat where it is done does no harm.
+    // Repeating a complete raise is harmless.
     let done = raise(VOCABULARY).await;
     assert_eq!(done["complete"], json!(true));
     assert!(codes(&done).iter().all(|code| *code == (json!(false), json!("vocabulary-not-higher"))), "{done}");

@@ -1,8 +1,8 @@
-//! A wallet is the sum of an account's purses and of what is on its way between them, at any mix of
-//! positions.
+//! A wallet is the sum of an account's purses and of the credits on their way between them, at any
+//! combination of positions.
 //!
-//! No engine runs here: a scribe tells what it would, so that credits stay on their way for as long
-//! as the test looks.
+//! No engine runs here: a scribe writes the outcomes, so that credits stay in transit during the
+//! test.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -17,7 +17,7 @@ use serde_json::json;
 const ACCOUNT: AccountId = AccountId(77);
 
 #[tokio::test]
-async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
+async fn a_wallet_is_the_sum_of_its_purses_and_of_credits_in_transit() {
     let platform = Platform::create("wallet").await;
     let (mut scribe, map, account) = (Scribe::new(&platform), platform.map(), ACCOUNT);
     let (text, api_key) = key(1, 0x11, Scopes::READ_TRADE);
@@ -66,8 +66,8 @@ async fn a_wallet_is_the_sum_of_its_purses_and_of_what_is_between_them() {
     assert_eq!((&there["in_transit"], &there["total"]), (&json!("0.000000"), &json!("100.000000")));
     assert_eq!(there["live_orders"], 1);
 
-    // The home has what the purse gives back, and is read before the shard that tells of its
-    // departure.
+    // The home shard has received the returned credits, and is read before the shard that sent
+    // them.
     let (credits, room) = (Credits::whole(5), Room::ZERO);
     let back = vec![Event::PurseReceived { account, from: shard, credits, room }];
     let ahead = wallet(scribe.answer(home, CommandId(4), back).await).await;

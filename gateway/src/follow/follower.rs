@@ -306,7 +306,7 @@ impl Follower {
             None => Ok(()),
             Some(None) => Err(Halt::Broken(broken).into()),
             Some(Some(quarantined)) => {
-                tracing::warn!(%shard, %broken, reason = %quarantined.reason, "passed over: it is quarantined");
+                tracing::warn!(%shard, %broken, reason = %quarantined.reason, "skipped: admins have quarantined the record");
                 if let Some(replica) = self.write().replica() {
                     replica.pass_over(offset);
                 }

@@ -171,7 +171,8 @@ fn sources(texts: &[&str]) -> Result<Sources, ValueFault> {
 
 fn tags(texts: &[&str]) -> Result<Tags, ValueFault> {
     let all: Option<Vec<Label>> = texts.iter().map(|text| text.parse().ok()).collect();
-    all.and_then(Tags::new).ok_or_else(|| ValueFault::form("at most 10 tags of 1 to 32 of a-z, 0-9 and -, each once"))
+    all.and_then(Tags::new)
+        .ok_or_else(|| ValueFault::form("at most 10 tags of 1 to 32 characters of a-z, 0-9 and -, each once"))
 }
 
 #[cfg(test)]

@@ -155,14 +155,14 @@ pub async fn rotate_key(
     Ok(Answer::one(NewKey::new(account, &material, scopes, command_id), settled.at()).created())
 }
 
-/// Notes what is wrong with the public key that replaces this proof.
+/// Reports the fault of the public key that replaces this proof.
 fn check_successor(fields: &mut Fields, old: &KeyProof, public_key: Option<&[u8; 32]>) {
     match (old, public_key) {
         (KeyProof::Ed25519(_), None) => {
-            fields.fault("public_key", ValueFault::missing("must be given: the key signs its requests"));
+            fields.fault("public_key", ValueFault::missing("must be given, because the key signs its requests"));
         }
         (KeyProof::Ed25519(old), Some(new)) if old == new => {
-            fields.fault("public_key", ValueFault::conflict("it is the old key's"));
+            fields.fault("public_key", ValueFault::conflict("must differ from the old key's"));
         }
         _ => {}
     }

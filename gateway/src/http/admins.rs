@@ -64,7 +64,7 @@ pub struct SetAnswer {
     command_id: String,
 }
 
-/// What proves the admin's identity, as the request says.
+/// The requested proof of the admin's identity.
 enum WantedProof {
     /// A key whose hash the request contains.
     Hash([u8; 32]),
@@ -161,7 +161,7 @@ fn read_proof(fields: &mut Fields) -> Option<WantedProof> {
     let new_key = fields.flag("new_key");
     match (hash?, new_key?) {
         (Some(_), true) => {
-            fields.fault("new_key", ValueFault::conflict("either a hash or a new key"));
+            fields.fault("new_key", ValueFault::conflict("give either key_hash or new_key"));
             None
         }
         (Some(hash), false) => Some(WantedProof::Hash(hash)),

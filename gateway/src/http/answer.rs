@@ -1,4 +1,4 @@
-//! Successful answers: a body and the log position it is as of.
+//! Successful answers: a body and its log position.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,7 +1,7 @@
 //! Deposits by one admin, or by two above a limit.
 //!
 //! A deposit that needs a second admin is answered with 202 and a proposal id. Pending proposals
-//! are listed from Postgres; the engine alone decides what becomes of them.
+//! are listed from Postgres; the engine alone decides them.
 
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};

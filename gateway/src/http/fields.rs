@@ -185,21 +185,21 @@ impl Fields {
         self.note(name, fault.code, fault.detail);
     }
 
-    /// Refuses a field that makes no sense beside the others.
+    /// Refuses a field that conflicts with others.
     pub fn refuse(&mut self, name: &str, why: &str) {
         if self.left.remove(name).is_some_and(|value| !matches!(value, Json::Null)) {
             self.fault(name, ValueFault::conflict(why));
         }
     }
 
-    /// Skips fields that cannot be judged, because a field they depend on is missing or invalid.
+    /// Skips fields that cannot be checked, because a field they depend on is missing or invalid.
     pub fn skip<T>(&mut self, names: &[&str]) -> Option<T> {
         self.left.retain(|name, _| !names.contains(&name.as_str()));
         None
     }
 
-    /// Returns the result, or all faults: `None` from `build` stands for a noted fault. Fields that
-    /// were never read are unknown.
+    /// Returns the result, or all faults: `None` from `build` means that a fault was noted. Fields
+    /// that were never read are unknown.
     pub fn finish<T>(mut self, built: Option<T>) -> Result<T, Problem> {
         self.refuse_unknown();
         match built {

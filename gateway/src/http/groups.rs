@@ -72,7 +72,7 @@ pub async fn list(
     params.finish()?;
     followers_reach(&state, &at_least).await?;
     own_is_followed(&state, account, |shard| shard == state.map.of_account(account)).await.map_err(unavailable)?;
-    // One clock for the page: all its groups are judged at the same moment.
+    // One time for the page: all its groups are counted as of the same moment.
     let time = now();
     let looked = state.followers.read(state.map.of_account(account), |home| {
         let all = home.groups(account).into_iter().flat_map(|groups| groups.iter());
@@ -105,7 +105,7 @@ pub async fn one(
     Ok(Answer::one(group.ok_or_else(unknown)?, at))
 }
 
-/// A group after the request, as all shards know it.
+/// A group after the request, as all shards with a purse of the account have applied it.
 #[derive(Serialize)]
 pub struct GroupAnswer {
     group: u16,
@@ -129,7 +129,7 @@ pub async fn make(
     Ok(changed(&state, account, group, GroupAct::Make(limits)).await?.created())
 }
 
-/// `PUT /v1/groups/{group}`: sets other limits.
+/// `PUT /v1/groups/{group}`: replaces the limits.
 pub async fn change(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,

@@ -18,14 +18,14 @@ use crate::shapes::{Fill, TradeRole};
 use crate::state::Shared;
 use service::hex::{from_hex, to_hex};
 
-/// Postgres did not answer: logs the error in full, and tells the client that it may try again.
+/// Logs a failed read of Postgres in full, and returns a problem that allows a retry.
 pub fn unreadable(error: &DbError) -> Problem {
     if matches!(error, DbError::Share) {
         return Problem::new(kinds::OVERLOADED).detail(error.to_string());
     }
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
-        tracing::warn!(%error, kept_back, "Postgres cannot be read");
+        tracing::warn!(%error, kept_back, "cannot read Postgres");
     }
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
@@ -47,7 +47,7 @@ pub async fn orders(
         id: None,
     };
     if filter.group.is_some() && filter.status != Some(StatusFilter::Live) {
-        params.fault("status", ValueFault::missing("orders of a group are listed while they live: give status=live"));
+        params.fault("status", ValueFault::missing("only live orders can be listed by group: give status=live"));
     }
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", order_place);
@@ -178,7 +178,7 @@ fn halves(bytes: [u8; 16]) -> (u64, u64) {
 }
 
 fn foreign_cursor() -> ValueFault {
-    ValueFault::form("the `next` of a page before, unchanged")
+    ValueFault::form("the `next` of an earlier page, unchanged")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::shapes::iso_or_null;
 use crate::signing;
 use crate::view::keys::PresentedKey;
 
-/// What a new key proves itself with.
+/// The proof of a new key.
 pub enum Material {
     /// A secret that the gateway generates.
     Secret(PresentedKey),
@@ -33,7 +33,7 @@ impl Material {
     pub fn read(fields: &mut Fields) -> Option<Option<[u8; 32]>> {
         fields.text_or("public_key", None, |text| match signing::public_key(text) {
             Some(public_key) => Ok(Some(public_key)),
-            None => Err(ValueFault::form("an Ed25519 public key, 32 bytes in base64, and no weak one")),
+            None => Err(ValueFault::form("an Ed25519 public key, 32 bytes in base64, that is not a weak key")),
         })
     }
 

@@ -1,4 +1,4 @@
-//! A new order as a client asks for it, alone or in a batch: its fields, and the checks against its
+//! A new order as a client requests it, alone or in a batch: its fields, and the checks against its
 //! market. Pure.
 
 use schemas::{
@@ -28,7 +28,7 @@ const TERMS: [&str; 8] =
     ["price", "quantity", "time_in_force", "expires_at", "post_only", "cancel_on_pause", "budget", "worst_price"];
 
 impl RequestedOrder {
-    /// Reads the fields; `None` stands for a noted fault.
+    /// Reads the fields; `None` means that a fault was noted.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         let market = read_market(fields);
         let contract = fields.text("contract", parse::name::<Contract>("YES, NO"));
@@ -43,7 +43,7 @@ impl RequestedOrder {
         let group = fields.integer_or("group", None, |number| parse::group(number).map(Some));
         let terms = match side.zip(kind) {
             Some((side, kind)) => read_terms(fields, side, kind),
-            // These fields cannot be judged, not even as unknown ones.
+            // These fields cannot be checked, not even for being unknown.
             None => fields.skip(&TERMS),
         };
         let entry = Entry::of(contract?, side?);
@@ -83,7 +83,11 @@ impl RequestedOrder {
 /// The problem of a market that does not exist or is archived.
 pub fn no_market(view: &LiveView, market: MarketId, path: &str) -> Problem {
     let problem = Problem::no_market(view.is_archived(market));
-    if path.is_empty() { problem } else { problem.detail(format!("no market like that of {path}")) }
+    if path.is_empty() {
+        problem
+    } else {
+        problem.detail(format!("the market of {path} does not exist, or is archived"))
+    }
 }
 
 /// Refuses what the market would reject anyway, before anything is written.

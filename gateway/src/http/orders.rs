@@ -183,7 +183,7 @@ pub struct RequestedAmendment {
 }
 
 impl RequestedAmendment {
-    /// Reads the fields; `None` stands for a noted fault.
+    /// Reads the fields; `None` means that a fault was noted.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         if !fields.has("price") && !fields.has("quantity") {
             fields.skip::<()>(&["price", "quantity"]);

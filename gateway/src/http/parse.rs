@@ -18,7 +18,7 @@ use schemas::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What is wrong with a value: a stable code and a description.
+/// The fault of a value: a stable code and a description.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ValueFault {
     /// `missing`, `type`, `form`, `out-of-range` or `conflict`.
@@ -86,7 +86,11 @@ pub fn fee_rate(text: &str) -> Parsed<FeeRate> {
 /// Parses a tick size, in ticks of 1/10,000 credit.
 pub fn tick_size(text: &str) -> Parsed<u16> {
     let ticks = price(text)?.ticks();
-    if Listing::tick_is_valid(ticks) { Ok(ticks) } else { Err(ValueFault::range("a divisor of a credit, at most 0.5")) }
+    if Listing::tick_is_valid(ticks) {
+        Ok(ticks)
+    } else {
+        Err(ValueFault::range("a decimal that divides 1, at most 0.5"))
+    }
 }
 
 /// Parses the answer to a market's question: YES, NO, VOID, or the value of a YES contract.
@@ -160,7 +164,7 @@ pub fn quantity(number: u64) -> Parsed<Quantity> {
 
 /// Parses the ticker of an existing market.
 pub fn ticker(text: &str) -> Parsed<Ticker> {
-    text.parse().map_err(|_| ValueFault::form("1 to 32 of A-Z, 0-9 and -"))
+    text.parse().map_err(|_| ValueFault::form("1 to 32 characters of A-Z, 0-9 and -"))
 }
 
 /// Parses the ticker of a new market, which must not look like a market id.
@@ -168,7 +172,7 @@ pub fn new_ticker(text: &str) -> Parsed<Ticker> {
     ticker(text)
         .ok()
         .filter(Ticker::has_letter)
-        .ok_or_else(|| ValueFault::form("1 to 32 of A-Z, 0-9 and -, and a letter"))
+        .ok_or_else(|| ValueFault::form("1 to 32 characters of A-Z, 0-9 and -, with at least one letter"))
 }
 
 /// Parses a market's question.
@@ -179,20 +183,20 @@ pub fn question(text: &str) -> Parsed<Question> {
 /// Parses a market's rules.
 pub fn rules(text: &str) -> Parsed<Rules> {
     text.parse().map_err(|_| {
-        ValueFault::form("1 to 10000 bytes of text without control characters but line ends, or invisible ones")
+        ValueFault::form("1 to 10000 bytes of text, with line ends, without other control characters or invisible ones")
     })
 }
 
 /// Parses an addition to a market's rules.
 pub fn clarification(text: &str) -> Parsed<Clarification> {
     text.parse().map_err(|_| {
-        ValueFault::form("1 to 2000 bytes of text without control characters but line ends, or invisible ones")
+        ValueFault::form("1 to 2000 bytes of text, with line ends, without other control characters or invisible ones")
     })
 }
 
 /// Parses a category, a tag, or the name of a market event.
 pub fn label(text: &str) -> Parsed<Label> {
-    text.parse().map_err(|_| ValueFault::form("1 to 32 of a-z, 0-9 and -"))
+    text.parse().map_err(|_| ValueFault::form("1 to 32 characters of a-z, 0-9 and -"))
 }
 
 /// Parses the name of a new market event, which must not look like an id.
@@ -200,7 +204,7 @@ pub fn new_event_name(text: &str) -> Parsed<Label> {
     label(text)
         .ok()
         .filter(Label::has_letter)
-        .ok_or_else(|| ValueFault::form("1 to 32 of a-z, 0-9 and -, and a letter"))
+        .ok_or_else(|| ValueFault::form("1 to 32 characters of a-z, 0-9 and -, with at least one letter"))
 }
 
 /// Parses a point in time.

@@ -34,12 +34,12 @@ pub struct PreviewAnswer {
     side: &'static str,
     /// Each rule that the order breaks; the engine would reject it for the first.
     refusals: Vec<Refusal>,
-    /// What its client id stands for already.
+    /// The order that has its client id already.
     repeats: Option<Repeats>,
     /// The credits that its hold needs.
     #[serde(serialize_with = "text")]
     hold: Credits,
-    /// Where the credits that its purse lacks would come from.
+    /// The source of the credits that its purse lacks.
     funding: &'static str,
     #[serde(serialize_with = "text_or_null")]
     available: Option<Credits>,

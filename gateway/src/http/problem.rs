@@ -1,7 +1,6 @@
 //! Errors as clients see them: RFC 9457 problems with a stable code.
 //!
-//! The one place that maps a reason to a status. The reasons themselves are reported where they are
-//! found.
+//! Only this module maps a reason to a status. The code that finds a reason reports it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,8 +17,8 @@ use crate::http::headers::POSITION_HEADER;
 use crate::seldom::Seldom;
 use crate::store::StoreError;
 
-/// The most faults of one request that are listed. More would not help a client, and would cost
-/// more than the request.
+/// The most faults of one request that are listed. More would not help a client, and would cost the
+/// gateway more than the request itself.
 pub const ERRORS_MAX: usize = 100;
 
 /// A kind of problem. `code` and `status` are public and never change.
@@ -47,17 +46,20 @@ pub mod kinds {
     pub const UNAUTHENTICATED: ProblemKind = kind(
         StatusCode::UNAUTHORIZED,
         "unauthenticated",
-        "A valid API key is needed, as bearer token or by its signature",
+        "The request needs a valid API key, as a bearer token or as a signature",
     );
     pub const TIMESTAMP_OUT_OF_WINDOW: ProblemKind = kind(
         StatusCode::UNAUTHORIZED,
         "timestamp-out-of-window",
-        "The request was signed too long ago, or too far ahead",
+        "The request's timestamp is too old, or too far in the future",
     );
     pub const SIGNATURE_USED: ProblemKind =
         kind(StatusCode::UNAUTHORIZED, "signature-used", "A request with this signature was accepted before");
-    pub const SIGNATURE_LIMIT: ProblemKind =
-        kind(StatusCode::TOO_MANY_REQUESTS, "signature-limit", "The key has signed as many requests lately as it may");
+    pub const SIGNATURE_LIMIT: ProblemKind = kind(
+        StatusCode::TOO_MANY_REQUESTS,
+        "signature-limit",
+        "The key has signed too many requests in the last seconds",
+    );
     pub const ACCOUNTS_LIMIT: ProblemKind = kind(
         StatusCode::TOO_MANY_REQUESTS,
         "accounts-limit",
@@ -70,7 +72,7 @@ pub mod kinds {
         kind(StatusCode::FORBIDDEN, "key-bound", "The key is bound to other markets, or to smaller orders");
     pub const ADMIN_ONLY: ProblemKind = kind(StatusCode::FORBIDDEN, "admin-only", "Only an admin may do this");
     pub const ROLE_MISSING: ProblemKind =
-        kind(StatusCode::FORBIDDEN, "role-missing", "The admin has not the role for this");
+        kind(StatusCode::FORBIDDEN, "role-missing", "The admin does not have the role for this");
     pub const ACCOUNT_ONLY: ProblemKind = kind(StatusCode::FORBIDDEN, "account-only", "Only an account may do this");
     pub const ACCOUNTS_CLOSED: ProblemKind =
         kind(StatusCode::FORBIDDEN, "accounts-closed", "No accounts are opened at this gateway");
@@ -88,9 +90,9 @@ pub mod kinds {
     pub const GROUP_UNKNOWN: ProblemKind =
         kind(StatusCode::NOT_FOUND, "group-unknown", "The account has no such group");
     pub const METHOD_NOT_ALLOWED: ProblemKind =
-        kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
+        kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not accept this method");
     pub const REQUEST_TIMEOUT: ProblemKind =
-        kind(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long to come in");
+        kind(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time");
     pub const BODY_TOO_LARGE: ProblemKind =
         kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is larger than 64 KiB");
     pub const UNSUPPORTED_MEDIA_TYPE: ProblemKind =
@@ -102,17 +104,23 @@ pub mod kinds {
     pub const LOG_UNAVAILABLE: ProblemKind =
         kind(StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", "The log cannot be written; nothing was written");
     pub const SHARD_HALTED: ProblemKind =
-        kind(StatusCode::SERVICE_UNAVAILABLE, "shard-halted", "A part of the log has halted; nothing was written");
+        kind(StatusCode::SERVICE_UNAVAILABLE, "shard-halted", "The shard has halted; nothing was written");
     pub const READ_MODEL_UNAVAILABLE: ProblemKind =
-        kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read at the moment");
-    pub const FOLLOWER_UNAVAILABLE: ProblemKind =
-        kind(StatusCode::SERVICE_UNAVAILABLE, "follower-unavailable", "The books are not followed here, or not yet");
-    pub const POSITION_NOT_REACHED: ProblemKind =
-        kind(StatusCode::SERVICE_UNAVAILABLE, "position-not-reached", "The data is not as new as asked for");
+        kind(StatusCode::SERVICE_UNAVAILABLE, "read-model-unavailable", "The data cannot be read now");
+    pub const FOLLOWER_UNAVAILABLE: ProblemKind = kind(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "follower-unavailable",
+        "This gateway does not follow the books, or not yet",
+    );
+    pub const POSITION_NOT_REACHED: ProblemKind = kind(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "position-not-reached",
+        "The data has not reached the requested position",
+    );
     pub const OUTCOME_UNKNOWN: ProblemKind = kind(
         StatusCode::GATEWAY_TIMEOUT,
         "outcome-unknown",
-        "Written or not, it cannot be told yet: it may still be carried out",
+        "It is not known yet whether the command was written; it may still be carried out",
     );
     pub const INTERNAL: ProblemKind = kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The gateway failed");
 }
@@ -120,8 +128,8 @@ pub mod kinds {
 /// Returns the status and title of an engine's rejection; the code is the rejection's name, or
 /// `unknown` if this build does not know it.
 ///
-/// 404 for what does not exist, 409 for what may succeed later, 422 for what never will; 429 and
-/// 503 for what may be repeated unchanged.
+/// 404: something does not exist. 409: the request may succeed later. 422: the same request never
+/// succeeds. 429 and 503: the request may be repeated unchanged.
 pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
     const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
     const CONFLICT: StatusCode = StatusCode::CONFLICT;
@@ -129,112 +137,111 @@ pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
     const BROKEN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
     const SLOWER: StatusCode = StatusCode::TOO_MANY_REQUESTS;
     const LATER: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-    const UNKNOWN: &str = "The engine refused this for a reason that the gateway does not know yet";
+    const UNKNOWN: &str = "The engine refused this for a reason that this gateway does not know";
     let (status, title) = match rejection {
         Rejection::Undecodable => (NEVER, "The engine does not know this command"),
         Rejection::WrongShard => (NEVER, "The command came to the wrong shard"),
         Rejection::QuantityIsZero => (NEVER, "An order needs a quantity"),
-        Rejection::AmountOutOfRange => (NEVER, "The amount is not positive or above the limit"),
+        Rejection::AmountOutOfRange => (NEVER, "The amount is not positive, or is above the limit"),
         Rejection::BudgetOnSell => (NEVER, "Only a buy can have a budget"),
-        Rejection::MarketIdMismatch => (NEVER, "The market's id is not that of its ticker"),
-        Rejection::TickSizeInvalid => (NEVER, "The tick size does not divide a credit"),
+        Rejection::MarketIdMismatch => (NEVER, "The market's id does not match its ticker"),
+        Rejection::TickSizeInvalid => (NEVER, "The tick size does not divide one credit"),
         Rejection::ExpiryInPast => (NEVER, "The expiry is not in the future"),
-        Rejection::AccountIdInvalid => (NEVER, "The id names no account"),
+        Rejection::AccountIdInvalid => (NEVER, "The id is not valid for an account"),
         Rejection::MessageInvalid => (NEVER, "The message between shards is not valid"),
         Rejection::PostOnlyImmediate => (NEVER, "A post-only order must be able to rest"),
-        Rejection::BatchSizeInvalid => (NEVER, "The batch holds nothing, or too much"),
-        Rejection::AccountMismatch => (NEVER, "Something in the batch is another account's"),
-        Rejection::TimeoutOutOfRange => (NEVER, "A dead-man switch cannot be set for that long"),
+        Rejection::BatchSizeInvalid => (NEVER, "The batch is empty, or has too many requests"),
+        Rejection::AccountMismatch => (NEVER, "The batch has a request of another account"),
+        Rejection::TimeoutOutOfRange => (NEVER, "The time of the dead-man switch is out of range"),
         Rejection::TransferToSelf => (NEVER, "An account cannot send credits to itself"),
         Rejection::AmendmentEmpty => (NEVER, "The amendment changes nothing"),
-        Rejection::DisputeWindowInvalid => (NEVER, "The dispute window is longer than it may be"),
+        Rejection::DisputeWindowInvalid => (NEVER, "The dispute window is too long"),
         Rejection::OpeningInvalid => (NEVER, "The opening time is not in the future, or not before the expiry"),
-        Rejection::EditEmpty => (NEVER, "It would change nothing"),
-        Rejection::MarketEventIdMismatch => (NEVER, "The market event's id is not that of its name"),
-        Rejection::NameInvalid => (NEVER, "The name has no letter: it could be taken for an id"),
-        Rejection::TimeOutOfRange => (NEVER, "A time is beyond the year 9999"),
-        Rejection::Quarantined => (BROKEN, "The engine failed at this command, and it is quarantined"),
+        Rejection::EditEmpty => (NEVER, "The request would change nothing"),
+        Rejection::MarketEventIdMismatch => (NEVER, "The market event's id does not match its name"),
+        Rejection::NameInvalid => (NEVER, "The name has no letter, so it looks like an id"),
+        Rejection::TimeOutOfRange => (NEVER, "A time is after the year 9999"),
+        Rejection::Quarantined => (BROKEN, "The engine failed at this command, and admins quarantined it"),
         Rejection::AccountUnknown => (NOT_FOUND, kinds::ACCOUNT_UNKNOWN.title),
         Rejection::AccountExists => (CONFLICT, "The account exists already"),
         Rejection::MarketUnknown => (NOT_FOUND, kinds::MARKET_UNKNOWN.title),
         Rejection::MarketExists => (CONFLICT, "The ticker is taken"),
-        Rejection::MarketNotOpen => (CONFLICT, "The market takes no orders now"),
+        Rejection::MarketNotOpen => (CONFLICT, "The market does not accept this now"),
         Rejection::PriceOffTick => (NEVER, "The price is not a multiple of the market's tick size"),
         Rejection::FeeRateTooLow => (CONFLICT, "The market's fee is above what the order accepts"),
         Rejection::OrderUnknown => (NOT_FOUND, "The account has no such live order"),
-        Rejection::TransitionInvalid => (CONFLICT, "The market cannot go from where it stands to there"),
+        Rejection::TransitionInvalid => (CONFLICT, "The market cannot change from its state to that one"),
         Rejection::ApiKeyUnknown => (NOT_FOUND, kinds::API_KEY_UNKNOWN.title),
         Rejection::ApiKeyExists => (CONFLICT, "The key exists already"),
         Rejection::AccountFrozen => (CONFLICT, "The account is frozen"),
-        Rejection::MarketSweeping => (CONFLICT, "Orders of the market still wait for their cancel"),
-        Rejection::SecondAdminRequired => (CONFLICT, "Another admin than the one who proposed must confirm"),
-        Rejection::VocabularyNotHigher => (CONFLICT, "The shard's vocabulary is that one already, or a higher one"),
-        Rejection::VocabularyUnread => (CONFLICT, "A part that reads the log does not know the vocabulary"),
-        Rejection::PartsLimit => (SLOWER, "As many parts as may have announced themselves"),
-        Rejection::AnswerMismatch => (CONFLICT, "The proposed answer is another one"),
+        Rejection::MarketSweeping => (CONFLICT, "The market is still cancelling orders"),
+        Rejection::SecondAdminRequired => (CONFLICT, "A second admin must confirm, not the one who proposed"),
+        Rejection::VocabularyNotHigher => (CONFLICT, "The shard already has this vocabulary, or a higher one"),
+        Rejection::VocabularyUnread => (CONFLICT, "A part that reads the log does not know this vocabulary"),
+        Rejection::PartsLimit => (SLOWER, "Too many parts have announced themselves"),
+        Rejection::AnswerMismatch => (CONFLICT, "The answer differs from the proposed one"),
         Rejection::DepositUnknown => (NOT_FOUND, "No such deposit was proposed"),
-        Rejection::DepositEnded => (CONFLICT, "The proposed deposit waits no more"),
-        Rejection::DepositMismatch => (CONFLICT, "The proposed deposit is to another account, or of another amount"),
-        Rejection::MarketArchived => (CONFLICT, "The market was paid out long ago and is archived"),
-        Rejection::MarketTraded => (CONFLICT, "The market has traded: what it is can only be added to"),
-        Rejection::MarketEnded => (CONFLICT, "The market has ended: what it is stays as it is"),
-        Rejection::MarketOpened => (CONFLICT, "The market is open, or was: its opening time stays as it is"),
+        Rejection::DepositEnded => (CONFLICT, "The proposed deposit was confirmed or dropped, or has expired"),
+        Rejection::DepositMismatch => (CONFLICT, "The account or the amount differs from the proposed deposit"),
+        Rejection::MarketArchived => (CONFLICT, "The market is archived"),
+        Rejection::MarketTraded => (CONFLICT, "The market has traded, so its description can only be added to"),
+        Rejection::MarketEnded => (CONFLICT, "The market has ended, so its description cannot change"),
+        Rejection::MarketOpened => (CONFLICT, "The market is open or was open, so its opening time cannot change"),
         Rejection::MarketEventExists => (CONFLICT, "The name is taken"),
-        Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed to be"),
+        Rejection::YesTaken => (CONFLICT, "Another market of the exclusive market event is YES, or is proposed as YES"),
         Rejection::GroupUnknown => (NOT_FOUND, kinds::GROUP_UNKNOWN.title),
-        Rejection::GroupExists => (CONFLICT, "The account has such a group already"),
+        Rejection::GroupExists => (CONFLICT, "The account has this group already"),
         Rejection::GroupTriggered => {
-            (CONFLICT, "The order's group was triggered and takes no orders until it is reset")
+            (CONFLICT, "The order's group was triggered, and accepts no orders until it is reset")
         }
-        Rejection::GroupsLimit => (CONFLICT, "The account has as many groups as it may"),
-        Rejection::GroupOrdersLimit => (CONFLICT, "As many orders of the group rest on the shard as may"),
+        Rejection::GroupsLimit => (CONFLICT, "The account has the maximum number of groups"),
+        Rejection::GroupOrdersLimit => (CONFLICT, "The group has the maximum number of orders on the shard"),
         Rejection::KeyExpiryInPast => (NEVER, "The key's expiry is not in the future"),
-        Rejection::AskingKeyEnded => (CONFLICT, "The key that asks was revoked or has expired"),
-        Rejection::KeyRightsExceeded => (CONFLICT, "The key that asks has not every right of the other key"),
-        Rejection::GraceTooLong => (NEVER, "The replaced key would stay valid for longer than it may"),
+        Rejection::AskingKeyEnded => (CONFLICT, "The key that made the request was revoked or has expired"),
+        Rejection::KeyRightsExceeded => {
+            (CONFLICT, "The key that made the request does not have all rights of the other key")
+        }
+        Rejection::GraceTooLong => (NEVER, "The replaced key would stay valid for too long"),
         Rejection::AdminUnknown => (NOT_FOUND, "There is no such admin"),
-        Rejection::AdminsNotAllowed => {
-            (CONFLICT, "The admin that asks may not say who is an admin, or is none any more")
-        }
-        Rejection::LastAdmin => (CONFLICT, "No admin would be left that may always say who is an admin"),
+        Rejection::AdminsNotAllowed => (CONFLICT, "The admin does not have the role ADMINS, or is no longer an admin"),
+        Rejection::LastAdmin => (CONFLICT, "No admin with the role ADMINS and without expiry would remain"),
         Rejection::AdminProofTaken => (CONFLICT, "Another admin has this key"),
-        Rejection::AdminsLimit => (CONFLICT, "There are as many admins as may be"),
-        Rejection::YesPending => (LATER, "The market event's home has not yet said whether the market can be YES"),
-        Rejection::MarketTextsLimit => {
-            (CONFLICT, "The market would have more sources, tags or clarifications than it may")
-        }
-        Rejection::AdditionRepeated => (CONFLICT, "The market has that source or tag already"),
-        Rejection::MarketEventsLimit => (CONFLICT, "There are as many market events as may be"),
-        Rejection::BooksFull => (CONFLICT, "The shard's books hold as many orders or markets as they may"),
+        Rejection::AdminsLimit => (CONFLICT, "There is the maximum number of admins"),
+        Rejection::YesPending => (LATER, "The market event's shard has not decided yet whether the market can be YES"),
+        Rejection::MarketTextsLimit => (CONFLICT, "The market would have too many sources, tags or clarifications"),
+        Rejection::AdditionRepeated => (CONFLICT, "The market has this source or tag already"),
+        Rejection::MarketEventsLimit => (CONFLICT, "There is the maximum number of market events"),
+        Rejection::BooksFull => (CONFLICT, "The shard has the maximum number of orders or markets"),
         Rejection::DepositProposalLimit => (SLOWER, "Too many proposed deposits wait for a second admin"),
-        Rejection::FundsInsufficient => (CONFLICT, "The account has not enough available credits"),
-        Rejection::PositionInsufficient => (CONFLICT, "The account has not enough unreserved contracts"),
-        Rejection::ClientIdReused => (NEVER, "The client id stands for a different request"),
+        Rejection::FundsInsufficient => (CONFLICT, "The account does not have enough available credits"),
+        Rejection::PositionInsufficient => (CONFLICT, "The account does not have enough unreserved contracts"),
+        Rejection::ClientIdReused => (NEVER, "The client id belongs to a different request"),
         Rejection::WalletLimit => (CONFLICT, "The account's credits would exceed their limit"),
-        Rejection::ShardCreditsLimit => (CONFLICT, "A part of the exchange holds as many credits as it may"),
-        Rejection::ApiKeyLimit => (CONFLICT, "The account has as many keys as it may"),
-        Rejection::DeadlinePassed => (CONFLICT, "The order came later than it asked for"),
-        Rejection::PostOnlyWouldTake => (CONFLICT, "A post-only order would take"),
-        Rejection::LiveOrderLimit => (CONFLICT, "The account has as many live orders as it may"),
-        Rejection::NotionalLimit => (CONFLICT, "The account's live orders are worth as much as they may"),
-        Rejection::PositionLimit => (CONFLICT, "The account holds, or wants, as many contracts as it may"),
-        Rejection::NothingToReduce => (CONFLICT, "The order only reduces, and there is nothing to reduce"),
+        Rejection::ShardCreditsLimit => (CONFLICT, "The shard has the maximum amount of credits"),
+        Rejection::ApiKeyLimit => (CONFLICT, "The account has the maximum number of keys"),
+        Rejection::DeadlinePassed => (CONFLICT, "The order arrived after its deadline"),
+        Rejection::PostOnlyWouldTake => (CONFLICT, "The post-only order would take"),
+        Rejection::LiveOrderLimit => (CONFLICT, "The account has the maximum number of live orders"),
+        Rejection::NotionalLimit => (CONFLICT, "The account's live orders have the maximum worth"),
+        Rejection::PositionLimit => (CONFLICT, "The account would hold or buy too many contracts"),
+        Rejection::NothingToReduce => (CONFLICT, "The order is reduce-only, and there is nothing to reduce"),
         Rejection::ReduceOnlyLimit => {
-            (CONFLICT, "As many buys of the account that only reduce rest in the market as may")
+            (CONFLICT, "The account has the maximum number of resting reduce-only buys in the market")
         }
-        Rejection::CancelledWhileParked => (CONFLICT, "Its account cancelled the request before it was decided"),
-        Rejection::QuantityFilled => (CONFLICT, "As much, or more, is filled already"),
-        Rejection::BatchRefused => (CONFLICT, "Something else in the batch was refused"),
-        Rejection::BatchConflict => (CONFLICT, "The batch depends on what it does itself"),
-        Rejection::ShardUnavailable => {
-            (LATER, "It needs a part of the exchange that does not answer; nothing was done")
-        }
-        Rejection::FundingTimeout => (LATER, "What the request lacks did not come in time; nothing was done"),
-        Rejection::ParkedLimit => (SLOWER, "As many requests of the account wait as may"),
+        Rejection::CancelledWhileParked => (CONFLICT, "The account cancelled the request before it was decided"),
+        Rejection::QuantityFilled => (CONFLICT, "The new quantity is already filled"),
+        Rejection::BatchRefused => (CONFLICT, "Another request of the batch was refused"),
+        Rejection::BatchConflict => (CONFLICT, "The requests of the batch depend on one another"),
+        Rejection::ShardUnavailable => (LATER, "The request needs a shard that does not answer; nothing was done"),
+        Rejection::FundingTimeout => (
+            LATER,
+            "The credits or the order allowance that the request lacks did not arrive in time; nothing was done",
+        ),
+        Rejection::ParkedLimit => (SLOWER, "Too many requests of the account are waiting"),
         Rejection::OrderFilled => (CONFLICT, "The order is filled"),
         Rejection::OrderCancelled => (CONFLICT, "The order was cancelled"),
         Rejection::OrderExpired => (CONFLICT, "The order has expired"),
-        Rejection::ClientIdLimit => (SLOWER, "The account has used as many client ids in this hour as it may"),
+        Rejection::ClientIdLimit => (SLOWER, "The account has used too many client ids in this hour"),
         // A rejection of a later build. Codes of 1xx depend on the command alone.
         Rejection::Unknown(100..200) => (NEVER, UNKNOWN),
         Rejection::Unknown(_) => (CONFLICT, UNKNOWN),
@@ -277,7 +284,7 @@ pub struct Problem(Box<Occurrence>);
 #[derive(Clone, Debug)]
 struct Occurrence {
     kind: ProblemKind,
-    /// The kind's code, except for a rejection of which this build knows only the number.
+    /// The kind's code; for an unknown rejection, `unknown-` and its number.
     code: Cow<'static, str>,
     detail: Option<String>,
     errors: Vec<FieldError>,
@@ -289,7 +296,7 @@ struct Occurrence {
 /// Seconds after which a retry may succeed.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// The same where an operator must act first.
+/// The same in seconds, where an operator must act first.
 const RETRY_LATER: HeaderValue = HeaderValue::from_static("60");
 
 impl Problem {
@@ -329,9 +336,9 @@ impl Problem {
         problem
     }
 
-    /// Creates the problem of a shard that has halted, or of which more is needed than was read.
+    /// Creates the problem of a shard that has halted, or whose log must be read further first.
     pub fn shard_halted(shard: Shard) -> Self {
-        Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others go on"))
+        Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others continue"))
     }
 
     /// Creates the problem of a client that asks too fast; it may ask again after `wait`.
@@ -359,7 +366,7 @@ impl Problem {
         problem
     }
 
-    /// Adds what is special about this occurrence.
+    /// Adds the description of this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
@@ -411,7 +418,7 @@ impl Problem {
         self
     }
 
-    /// Adds where to look for the result, and what else a client needs for that.
+    /// Adds members such as `look`, which a client needs to find the result.
     #[must_use]
     pub fn members(mut self, members: Map<String, Value>) -> Self {
         self.0.members.extend(members);

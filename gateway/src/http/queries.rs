@@ -25,16 +25,16 @@ use crate::state::Shared;
 use crate::view::topics::MarketTopic;
 use crate::view::trades::RECENT_TRADES_MAX;
 
-/// Redis did not answer: logs the error in full, and tells the client that it may try again.
+/// Logs a failed read of Redis in full, and returns a problem that allows a retry.
 fn unreadable(error: ReadError) -> Problem {
     static LINE: Seldom = Seldom::new();
     if let Some(kept_back) = LINE.pass() {
-        tracing::warn!(%error, kept_back, "a read model cannot be read");
+        tracing::warn!(%error, kept_back, "cannot read a read model");
     }
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
-/// Like [`reaches`], and fails for a shard that is being rebuilt.
+/// Like [`reaches`], but fails with another problem for a shard that is being rebuilt.
 async fn reaches_models(state: &Shared, at_least: &[LogPosition]) -> Result<(), Problem> {
     let Err(behind) = reaches(&state.read_models_progress, at_least).await else { return Ok(()) };
     state.read_models.complete(at_least).await.map_err(unreadable)?;
@@ -250,7 +250,7 @@ fn archived(state: &Shared, name: &str) -> Option<MarketId> {
     state.live.view().archived_named(name)
 }
 
-/// The problem of an archived market that Postgres does not have yet: it may be behind the view.
+/// Reads an archived market from Postgres, which may be behind the view and not have it yet.
 async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, TickerData, Vec<LogPosition>), Problem> {
     let (found, at) =
         state.database.market(id, state.map.of_market(id)).await.map_err(|error| history::unreadable(&error))?;
@@ -266,7 +266,7 @@ pub struct MarketSummary {
     ticker_data: TickerData,
 }
 
-/// Adds the best prices of the view. Returns the positions that both are at least as of.
+/// Adds the best prices of the view. Returns the positions that both have reached at least.
 fn with_best_prices(
     state: &Shared,
     id: MarketId,
@@ -355,7 +355,7 @@ pub struct TradesAnswer {
     items: Vec<PublicTrade>,
 }
 
-/// `GET /v1/markets/{market}/trades`: as the view has them; a page is no longer than what it keeps.
+/// `GET /v1/markets/{market}/trades`: from the view, which keeps at least a page of trades.
 pub async fn trades(
     State(state): State<Shared>,
     mut query: QueryString,

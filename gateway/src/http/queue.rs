@@ -17,7 +17,7 @@ use crate::shapes::{text, text_or_null};
 use crate::state::{GatewayState as Everything, Shared};
 
 /// The most orders that one request counts ahead of the requested ones, in total. Longer queues are
-/// reported as at least that long. Counting takes about a millisecond.
+/// reported as at least that long. Counting that many takes about a millisecond.
 const ORDERS_COUNTED_MAX: usize = 100_000;
 
 /// A live order in its queue.
@@ -31,7 +31,7 @@ pub struct QueueAnswer {
     ticker: Option<String>,
     contract: &'static str,
     side: &'static str,
-    /// The contract's own.
+    /// The price of the order's contract.
     #[serde(serialize_with = "text")]
     price: Price,
     remaining: u32,

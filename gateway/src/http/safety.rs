@@ -40,7 +40,7 @@ pub async fn cancel(
     Ok(cancel_all(&state, account, market).await?.into_response())
 }
 
-/// What is cancelled.
+/// The cancelled orders: of one market, or of all.
 #[derive(Serialize)]
 pub struct MassCancelAnswer {
     #[serde(serialize_with = "text_or_null")]

@@ -1,4 +1,4 @@
-//! The vocabulary of the log: which parts read it, and raising it once all can.
+//! The vocabulary of the log: the parts that read it, and raising it once all parts can.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ pub struct RaiseAnswer {
     complete: bool,
     shards: Vec<RaiseShape>,
     command_id: String,
-    /// Where to look for the shards that have not answered.
+    /// The path at which the results of the other shards appear.
     #[serde(skip_serializing_if = "Option::is_none")]
     look: Option<&'static str>,
 }

@@ -22,7 +22,7 @@ pub struct Movement {
     pub account: AccountId,
     /// The amount.
     pub amount: Credits,
-    /// The client's own name for it.
+    /// The client's id for it.
     pub client_id: Option<ClientId>,
 }
 

@@ -3,7 +3,6 @@
 //! Ids, prices and credits are strings, quantities are numbers, times are RFC 3339 (see API.md).
 
 pub mod market;
-pub mod positions;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -17,12 +16,12 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// Serializes a value by its text form, as a JSON string.
+/// Anything with a text form, as a JSON string.
 pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// Like [`text`]; `None` becomes null.
+/// Like [`text`]; `None` is null.
 pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
@@ -30,28 +29,28 @@ pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S)
     }
 }
 
-/// Serializes a number of contracts as a JSON number.
+/// Contracts as a JSON number.
 pub fn number<S: Serializer>(value: &Quantity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(value.contracts())
 }
 
-/// Serializes a time as RFC 3339 in UTC, with milliseconds.
+/// A time as RFC 3339 with milliseconds.
 pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Iso(*value))
 }
 
-/// Like [`iso`]; `None` becomes null.
+/// Like [`iso`]; `None` is null.
 pub fn iso_or_null<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     text_or_null(&value.map(Iso), serializer)
 }
 
-/// Formats a time as RFC 3339 in UTC, with milliseconds.
+/// A time in its text form.
 pub struct Iso(pub Timestamp);
 
 impl Display for Iso {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let nanos = i128::from(self.0.as_millis()) * 1_000_000;
-        // RFC 3339 ends with the year 9999. Later times become its last millisecond.
+        // RFC 3339 ends with the year 9999: later times are shown as its end.
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos)
             .unwrap_or(time::macros::datetime!(9999-12-31 23:59:59.999 UTC));
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -59,7 +58,7 @@ impl Display for Iso {
     }
 }
 
-/// Formats ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
+/// Ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
 pub struct Ticks(pub u16);
 
 impl Display for Ticks {
@@ -68,7 +67,7 @@ impl Display for Ticks {
     }
 }
 
-/// Formats a rate in millionths as a decimal.
+/// A rate in millionths, as a decimal.
 pub struct Rate(pub FeeRate);
 
 impl Display for Rate {
@@ -77,31 +76,31 @@ impl Display for Rate {
     }
 }
 
-/// A trade as everybody sees it: without accounts and orders.
+/// The public view of a trade: without accounts and orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PublicTrade {
-    /// The trade's id.
+    /// Its id.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// The price of the YES contract.
+    /// The price of a YES contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Number of contracts.
+    /// The number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The side of the book on which the taker's order was entered.
+    /// The taker's side of the book.
     #[serde(serialize_with = "text")]
     pub taker_side: BookSide,
-    /// Whether it created, destroyed or transferred contracts.
+    /// Whether contracts changed hands, or a pair was created or ended.
     #[serde(serialize_with = "text")]
     pub kind: TradeKind,
-    /// When the trade happened, by the log's time.
+    /// The time of the trade.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
 
 impl PublicTrade {
-    /// Copies the public fields of a trade.
+    /// Returns the public view of a trade.
     pub fn of(trade: &Trade, time: Timestamp) -> Self {
         Self {
             trade_id: trade.id,
@@ -114,59 +113,60 @@ impl PublicTrade {
     }
 }
 
-/// An order, as its account sees it.
+/// An order as its account sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// The order's id.
+    /// Its id.
     pub id: OrderId,
     /// The command that placed it.
     pub command: CommandId,
-    /// The account that placed it.
+    /// Its account.
     pub account: AccountId,
-    /// The market.
+    /// Its market.
     pub market: MarketId,
-    /// The contract and whether it is bought or sold.
+    /// Its contract and side.
     pub entry: Entry,
     /// LIMIT or MARKET, with the current terms of that type.
     pub kind: OrderKind,
-    /// The action when it would trade with an order of its own account.
+    /// The policy for meeting an order of its own account.
     pub self_trade: SelfTrade,
-    /// True if the engine cancels it when its market pauses.
+    /// Whether it is cancelled when its market pauses.
     pub cancel_on_pause: bool,
-    /// True if it may only reduce its account's position.
+    /// Whether it never leaves its account with more contracts.
     pub reduce_only: bool,
-    /// The account's group that it belongs to.
+    /// Its group, one of the account's groups.
     pub group: Option<GroupId>,
-    /// Number of contracts that it asks for after amendments; for a budget, the number bought.
+    /// The current number of contracts; for a budget, the number bought.
     pub quantity: Quantity,
-    /// Number of contracts filled.
+    /// The contracts filled so far.
     pub filled: Quantity,
-    /// The status.
+    /// Its status.
     pub status: Status,
-    /// Why the engine rejected it.
+    /// The reason of its refusal.
     pub rejection: Option<Rejection>,
-    /// Why it ended with a remainder; REDUCE_ONLY if that rule reduced its quantity.
+    /// The reason why it ended with a remainder; or REDUCE_ONLY, if `reduce_only` took off a part
+    /// of the requested quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// Credits paid or received for the filled contracts, before fees.
+    /// The cost or proceeds of the filled contracts, before fees.
     pub notional: Credits,
-    /// Fees paid for the fills.
+    /// The fees of the fills.
     pub fees: Credits,
-    /// The client's own id of the order.
+    /// The client's id for it.
     pub client_id: Option<ClientId>,
-    /// When the engine accepted or rejected it, by the log's time.
+    /// The time of its outcome.
     pub created_at: Timestamp,
-    /// When it last changed, by the log's time.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
-/// An order's `type`, with the terms of each type.
+/// The order's `type`, with the terms of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
-    /// At this price or better; with its time in force and its post-only mode.
+    /// LIMIT: at this price or better, with its time in force and post-only setting.
     Limit(Price, TimeInForce, PostOnly),
-    /// Immediately, at this price or better.
+    /// MARKET: fills at once, at this price or better.
     Market(Price),
-    /// Immediately, for a number of credits.
+    /// MARKET with a budget: fills at once, for this amount of credits.
     Budget(Credits),
 }
 
@@ -181,8 +181,8 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// The order that `command` placed, right after the engine accepted it. `rest` are the later
-    /// events of the same command.
+    /// Returns the order that `command` placed, as of its outcome. `rest` are the events that
+    /// follow in the same outcome.
     pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
         let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
@@ -200,7 +200,7 @@ impl Order {
         })
     }
 
-    /// An order that the engine rejected.
+    /// Returns a refused order.
     pub fn rejected(id: OrderId, order: &NewOrder, code: Rejection, command: CommandId, time: Timestamp) -> Self {
         Self { status: Status::Rejected, rejection: Some(code), ..Self::born(id, order, command, time) }
     }
@@ -239,7 +239,7 @@ impl Order {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 
-    /// Returns the mean price of its fills: see [`average_price`].
+    /// Returns the order's [`average_price`].
     pub fn average_price(&self) -> Option<Credits> {
         average_price(self.notional, self.filled)
     }
@@ -252,8 +252,8 @@ pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
     (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
-/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker of
-/// the trades that follow, up to the next request of a batch.
+/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker
+/// of the trades that follow, up to the next request of a batch.
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {
@@ -339,7 +339,7 @@ impl Serialize for Order {
     }
 }
 
-/// One order's side of a trade. The price is the contract's own.
+/// One order's side of a trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Fill {
     /// The trade.
@@ -348,28 +348,28 @@ pub struct Fill {
     /// The price of the order's contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// Number of contracts.
+    /// The number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The fee that the order paid.
+    /// The order's fee for this fill.
     #[serde(serialize_with = "text")]
     pub fee: Credits,
     /// MAKER or TAKER.
     pub role: TradeRole,
 }
 
-/// One of a trade's two orders.
+/// The role of an order in a trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TradeRole {
-    /// The order that rested in the book.
+    /// The order was resting.
     Maker,
-    /// The incoming order.
+    /// The order arrived and matched.
     Taker,
 }
 
 impl Fill {
-    /// Returns the side of `trade` that `party` had.
+    /// Returns `party`'s side of `trade`.
     pub fn of(trade: &Trade, party: &Party, role: TradeRole) -> Self {
         let price = party.entry.book_price(trade.price);
         Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
@@ -379,9 +379,9 @@ impl Fill {
 /// LIMIT and MARKET: an order's `type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderType {
-    /// A limit order: with a price.
+    /// An order with a limit price.
     Limit,
-    /// A market order: without a price.
+    /// An order without a limit price.
     Market,
 }
 

@@ -1,4 +1,4 @@
-//! HTTP as a client does it.
+//! An HTTP client of the API.
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub struct Api {
     client: Client,
 }
 
-/// An account and the key that opens it.
+/// An account and its key.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub id: String,
@@ -30,14 +30,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body, if the status is this one.
+    /// Returns the body; the status must be this one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
         self.body
     }
 
-    /// A problem with this status and code, in the form of RFC 9457.
+    /// Checks that the answer is a problem of RFC 9457 with this status and code.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
@@ -104,12 +104,12 @@ impl Api {
         }
     }
 
-    /// As the other admin, once there are two.
+    /// Sends as the other admin, once there are two.
     pub async fn second_admin(&self, path: &str, body: &Value) -> Answer {
         self.post(Some(SECOND_ADMIN_KEY), path, body).await
     }
 
-    /// A new account with this many credits.
+    /// Creates an account with this many credits.
     pub async fn account(&self, credits: &str) -> Account {
         let opened = self.post(None, "/v1/accounts", &json!({})).await.expect(201);
         let text = |field: &str| opened[field].as_str().unwrap().to_owned();
@@ -121,12 +121,12 @@ impl Api {
         account
     }
 
-    /// A new open market; its id.
+    /// Creates an open market and returns its id.
     pub async fn market(&self, ticker: &str) -> String {
         self.market_with(ticker, json!({"maker_fee": "0.01", "taker_fee": "0.02"})).await
     }
 
-    /// A new open market with more fields; its id.
+    /// Creates an open market with more fields and returns its id.
     pub async fn market_with(&self, ticker: &str, more: Value) -> String {
         let question = format!("Will {ticker} happen?");
         let mut body = json!({"ticker": ticker, "question": question, "rules": "YES if it does.", "category": "tests",

@@ -11,7 +11,7 @@ use service::kafka::{ConsumerProfile, EventsTail, admin_config};
 
 use super::{PATIENCE, Platform, SHARDS, eventually};
 
-/// All outcomes that count by now, shard by shard.
+/// Returns all outcomes that count now, for each shard.
 pub fn outcomes(platform: &Platform) -> Vec<(Shard, Outcome)> {
     let from = Shard::all(SHARDS).map(|shard| (shard, 0));
     let tail = EventsTail::open(&platform.log.kafka, &platform.log.topics(), ConsumerProfile::Live, from).unwrap();
@@ -29,7 +29,7 @@ pub fn outcomes(platform: &Platform) -> Vec<(Shard, Outcome)> {
     found
 }
 
-/// Takes away the records of a shard's events before an offset.
+/// Deletes the records of a shard's events before an offset.
 pub async fn lose_beginning(platform: &Platform, shard: Shard, before: i64) {
     let admin: AdminClient<DefaultClientContext> = admin_config(&platform.log.kafka).create().unwrap();
     let mut gone = TopicPartitionList::new();
@@ -37,15 +37,15 @@ pub async fn lose_beginning(platform: &Platform, shard: Shard, before: i64) {
     admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
 }
 
-/// All outcomes that a command has caused by now, wherever.
+/// Returns all outcomes that a command has caused, on all shards.
 pub fn outcomes_of(platform: &Platform, command: &str) -> Vec<(Shard, Outcome)> {
     let mut all = outcomes(platform);
     all.retain(|(_, outcome)| outcome.cause.id.to_string() == command);
     all
 }
 
-/// Waits until every message between shards is acknowledged, so that nothing goes on by itself. The
-/// positions then, as `shard:sequence,…`.
+/// Waits until every message between shards is acknowledged, so that nothing more happens by
+/// itself. Returns the positions, as `shard:sequence,…`.
 pub async fn quiet(platform: &Platform) -> String {
     eventually("all messages are acknowledged", async || {
         let (mut kept, mut ends) = (BTreeMap::<(Shard, Shard), [u64; 2]>::new(), BTreeMap::new());

@@ -1,5 +1,5 @@
-//! What the gateway's integration tests share: a platform of each test's own (topics, database,
-//! Redis keys, processes) on real servers, and clients for HTTP and WebSocket.
+//! Helpers of the gateway's integration tests: a platform for each test (topics, database, Redis
+//! keys, processes) on real servers, and clients for HTTP and WebSocket.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(missing_docs, reason = "names say it")]
@@ -40,14 +40,14 @@ pub const ORIGIN: &str = "https://allowed.example";
 /// No limit of a rate, in effect.
 const FAST: &str = "1000000";
 
-/// How long anything may take that is expected to happen.
+/// The time-out of every wait for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ops/test"))
 }
 
-/// Servers' addresses and names that belong to one test alone.
+/// Addresses of servers, and names that only one test uses.
 pub struct Platform {
     pub log: LogArgs,
     pub database_url: String,
@@ -57,12 +57,12 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Topics, and a database with the tables.
+    /// Creates the topics, and a database with the tables.
     pub async fn create(name: &str) -> Self {
         Self::create_on(&env("KAFKA_BROKERS"), name).await
     }
 
-    /// The same on another Kafka than all tests have.
+    /// The same, on a Kafka of its own.
     pub async fn create_on(brokers: &str, name: &str) -> Self {
         let topic_prefix = format!("test-gateway-{name}-{}", uuid::Uuid::now_v7().simple());
         let kafka = KafkaArgs { brokers: brokers.to_owned(), properties: Vec::new() };
@@ -115,17 +115,17 @@ impl Platform {
         self
     }
 
-    /// A setting of all processes that start from here on.
+    /// Sets a variable for all processes that start from here on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
-    /// A setting that processes which start from here on do not have.
+    /// Removes a variable for processes that start from here on.
     pub fn unset(&mut self, name: &str) {
         self.env.remove(name);
     }
 
-    /// Where the engine keeps its snapshots.
+    /// Returns the folder of the engine's snapshots.
     pub fn snapshots(&self) -> String {
         self.snapshots.display().to_string()
     }
@@ -139,12 +139,12 @@ impl Platform {
         self.asked(program, arguments, &[]).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// A program that runs; nothing is waited for.
+    /// Starts a program without waiting for it.
     pub fn start(&self, name: &str) -> Process {
         Process::start(&PathBuf::from(env("LFG_BIN_DIR")).join(name).display().to_string(), &self.env)
     }
 
-    /// What a program says that is run to its end: what it prints, or its error.
+    /// Runs a program to its end and returns its output, or its error.
     pub async fn asked(&self, program: &str, arguments: &[&str], more: &[(&str, &str)]) -> Result<String, String> {
         let path = PathBuf::from(env("LFG_BIN_DIR")).join(program);
         let mut command = tokio::process::Command::new(path);
@@ -153,7 +153,7 @@ impl Platform {
         if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
     }
 
-    /// A gateway, once it listens.
+    /// Starts a gateway and waits until it listens.
     pub async fn gateway(&self) -> (Process, Api) {
         let mut gateway = self.start_gateway();
         let address = gateway.value_of("the gateway listens", "address");
@@ -161,12 +161,12 @@ impl Platform {
         (gateway, api)
     }
 
-    /// A gateway that starts; nothing is waited for.
+    /// Starts a gateway without waiting for it.
     pub fn start_gateway(&self) -> Process {
         Process::start(env!("CARGO_BIN_EXE_gateway"), &self.env)
     }
 
-    /// A gateway that ends at its start: what it says.
+    /// Starts a gateway that fails, and returns its error.
     pub async fn fails_at_its_start(&self) -> String {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"));
         let ended = command.arg("run").envs(&self.env).kill_on_drop(true).output();
@@ -175,7 +175,7 @@ impl Platform {
         String::from_utf8_lossy(&done.stderr).into_owned()
     }
 
-    /// The engine or the projections, once all of their parts are ready.
+    /// Starts the engine or the projections and waits until all of its parts are ready.
     pub async fn program(&self, name: &str) -> Process {
         let path = PathBuf::from(env("LFG_BIN_DIR")).join(name);
         assert!(path.exists(), "{} is not built: run ops/test", path.display());
@@ -189,31 +189,31 @@ impl Platform {
         process
     }
 
-    /// The same, with two admins on the log who may do everything.
+    /// The same, with two admins on the log that have every role.
     pub async fn with_two_admins(name: &str) -> Whole {
         let whole = Self::whole(name).await;
         whole.api.two_admins().await;
         whole
     }
 
-    /// Everything: engine, projections, gateway.
+    /// Starts engine, projections and gateway.
     pub async fn whole(name: &str) -> Whole {
         Self::create(name).await.with_all().await
     }
 
-    /// With all its processes.
+    /// Creates a platform and starts all its processes.
     pub async fn with_all(self) -> Whole {
         let (engine, projections) = (self.program("engine").await, self.program("projections").await);
         let (gateway, api) = self.gateway().await;
         Whole { platform: self, engine, projections, gateway, api }
     }
 
-    /// Removes what the test made. A failed test leaves it, to be looked at.
+    /// Removes the test's topics, database and files. A failed test keeps them for inspection.
     pub async fn remove(self) {
         delete(&self.log).await.expect("deleting the test's topics");
         let server = connect(&env("DATABASE_URL")).await;
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.database);
-        // Autovacuum may be at work in it, and is not ours to stop.
+        // Autovacuum may use the database, and tests may not stop it.
         eventually("the database is dropped", async || server.batch_execute(&drop).await.ok()).await;
         if self.snapshots.exists() {
             std::fs::remove_dir_all(&self.snapshots).expect("deleting the test's snapshots");
@@ -243,7 +243,7 @@ pub async fn connect(url: &str) -> Client {
     client
 }
 
-/// The tables, without the program that owns them: some tests run without it.
+/// Creates the tables by `projections migrate`; some tests run no projections.
 async fn migrate(url: &str) {
     let path = PathBuf::from(env("LFG_BIN_DIR")).join("projections");
     assert!(path.exists(), "{} is not built: run ops/test", path.display());
@@ -252,7 +252,7 @@ async fn migrate(url: &str) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Asks again and again until there is an answer, within a time that is generous.
+/// Repeats a question until it has an answer, at most for [`PATIENCE`].
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

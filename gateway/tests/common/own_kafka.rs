@@ -1,11 +1,11 @@
-//! A Kafka of a test's own, for faults that no other test must meet: stopped in its tracks, and let
-//! go on.
+//! A Kafka for one test, for faults that must not affect other tests: it can be suspended and
+//! resumed.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A broker that ends with the test. The folder has the name and the owner's mark by which
-/// `ops/test` finds and ends what a killed run left behind.
+/// A broker that ends with the test. By the folder's name and owner file, `ops/test` finds and ends
+/// the brokers of killed runs.
 pub struct OwnKafka {
     folder: PathBuf,
     pub brokers: String,
@@ -15,7 +15,7 @@ pub struct OwnKafka {
 const SERVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/servers");
 
 fn command(line: &[&str]) -> String {
-    // Postgres and Redis are given, so Kafka alone is started.
+    // Postgres and Redis are running, so only Kafka is started.
     let done = Command::new(line[0]).args(&line[1..]).env_remove("KAFKA_BROKERS").output().expect(line[0]);
     assert!(done.status.success(), "{line:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).expect("UTF-8")
@@ -39,12 +39,12 @@ impl OwnKafka {
         Self { folder, brokers, pid }
     }
 
-    /// It takes connections and bytes as before, since the system does, and answers nothing.
+    /// Suspends the broker: the system still accepts connections and bytes, but it answers nothing.
     pub fn freeze(&self) {
         command(&["kill", "-STOP", &self.pid]);
     }
 
-    /// Where it stood.
+    /// Resumes the broker where it was suspended.
     pub fn thaw(&self) {
         command(&["kill", "-CONT", &self.pid]);
     }
@@ -52,7 +52,8 @@ impl OwnKafka {
 
 impl Drop for OwnKafka {
     fn drop(&mut self) {
-        // A frozen process does not hear that it is to end. Gone already is as good.
+        // A suspended process does not receive SIGTERM. If the process is gone already, that is
+        // fine.
         let _ = Command::new("kill").args(["-CONT", &self.pid]).status();
         let _ = Command::new(SERVERS).arg("remove").arg(&self.folder).env_remove("KAFKA_BROKERS").output();
     }

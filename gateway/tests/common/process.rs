@@ -1,4 +1,4 @@
-//! Child processes whose logs are read, and which never outlive their test.
+//! Child processes: the test reads their logs, and they end with the test.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// `PROGRAM run`, with its settings in the environment.
+    /// Starts `PROGRAM run`, with its settings in the environment.
     pub fn start(program: &str, env: &HashMap<String, String>) -> Self {
         let mut command = Command::new(program);
         command.arg("run").envs(env).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -30,14 +30,14 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 kept.lock().unwrap().push(line.clone());
-                // Nobody waits for a line any more, but all are kept.
+                // No test waits for a line any more, but all lines are kept.
                 let _ = sender.send(line);
             }
         });
         Self { child, lines, log, name: program.to_owned() }
     }
 
-    /// Waits for a log line with this message, and gives one of its fields.
+    /// Waits for a log line with this message, and returns one of its fields.
     pub fn value_of(&mut self, message: &str, field: &str) -> String {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
@@ -52,7 +52,7 @@ impl Process {
         }
     }
 
-    /// A field of a log line that was waited past.
+    /// Returns a field of an earlier log line.
     pub fn logged(&self, message: &str, field: &str) -> String {
         let log = self.log();
         let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -60,21 +60,21 @@ impl Process {
         entry[field].as_str().unwrap().to_owned()
     }
 
-    /// What its admin port says, or nothing.
+    /// Returns the answer of its admin port, if there is one.
     pub async fn admin(&self, path: &str) -> Option<(u16, String)> {
         let address = self.logged("admin port listens", "address");
         let answer = reqwest::get(format!("http://{address}/{path}")).await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
-    /// What it says to be degraded, if it is ready.
+    /// Returns the parts that it reports as degraded, if it is ready.
     pub async fn degraded(&self) -> Option<Value> {
         let (status, body) = self.admin("readyz").await?;
         let body: Value = serde_json::from_str(&body).ok()?;
         (status == 200).then(|| body["degraded"].clone())
     }
 
-    /// The values of a metric with this in its labels.
+    /// Returns the values of a metric whose labels contain this text.
     pub async fn metric(&self, name: &str, label: &str) -> Vec<f64> {
         let Some((_, text)) = self.admin("metrics").await else { return Vec::new() };
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
@@ -82,12 +82,12 @@ impl Process {
         ours.filter_map(|rest| rest.rsplit_once(' ')?.1.parse().ok()).collect()
     }
 
-    /// Everything that it logged.
+    /// Returns its whole log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
 
-    /// MiB of memory that it has now, and that it had at most.
+    /// Returns its current and its maximum memory, in MiB.
     pub fn memory(&self) -> [u64; 2] {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
         ["VmRSS:", "VmHWM:"].map(|name| {
@@ -96,13 +96,13 @@ impl Process {
         })
     }
 
-    /// As in a crash.
+    /// Kills the process, like a crash.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
 
-    /// SIGTERM; true if it ended without an error.
+    /// Ends the process with SIGTERM; true if it ended without an error.
     pub fn stop(&mut self) -> bool {
         let done = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill -TERM");
         assert!(done.success());
@@ -112,7 +112,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already gone is as good.
+        // The process may be gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

@@ -1,4 +1,4 @@
-//! Bytes on a connection, as a client that keeps to no rule sends them.
+//! Connections for arbitrary bytes, as a client that breaks the protocol sends them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,17 +7,17 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::PATIENCE;
 
-/// What HTTP/2 begins with.
+/// The preface of HTTP/2.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection from this loopback address: each is another client.
+/// Connects from this loopback address; each address counts as another client.
 pub async fn connect_from(last: u8, address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))).unwrap();
     tokio::time::timeout(PATIENCE, socket.connect(address.parse().unwrap())).await.expect("in time").expect("connected")
 }
 
-/// The same, by a machine that buffers little.
+/// The same, with small buffers.
 pub async fn narrow_from(last: u8, address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -25,19 +25,19 @@ pub async fn narrow_from(last: u8, address: &str) -> TcpStream {
     socket.connect(address.parse().unwrap()).await.expect("connected")
 }
 
-/// Waits until the other end has closed. What came before.
+/// Waits until the other end has closed, and returns the bytes before that.
 pub async fn ended(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the connection is ended");
     match read {
         Ok(_) => {}
-        // With something left unread at the other end.
+        // The other end closed with unread bytes.
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
     }
     all
 }
 
-/// One HTTP/1.1 answer: its head, in lower case, and its body.
+/// Reads one HTTP/1.1 answer: its head, in lower case, and its body.
 pub async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,5 @@
-//! Stands for the engine in tests in which none runs: reads commands, writes outcomes by hand.
+//! A scribe replaces the engine in tests without one: it reads commands, and writes the outcomes
+//! that the test gives.
 
 use std::collections::HashMap;
 
@@ -28,7 +29,7 @@ pub struct Scribe {
     readers: HashMap<Shard, BaseConsumer>,
 }
 
-/// A market without fees, limits and a dispute window.
+/// Returns a market without fees, limits and a dispute window.
 pub fn listing(ticker: &str, tick: u16) -> Listing {
     let ticker: Ticker = ticker.parse().unwrap();
     Listing {
@@ -45,14 +46,14 @@ pub fn listing(ticker: &str, tick: u16) -> Listing {
     }
 }
 
-/// The text of a key whose secret is this byte, and what the log knows of it.
+/// Returns the text of a key whose secret is this byte, and the log's data of that key.
 pub fn key(id: u64, secret: u8, scopes: Scopes) -> (String, ApiKey) {
     let bytes = [secret; 32];
     let text = format!("lfg_{id:016x}_{}", format!("{secret:02x}").repeat(32));
     (text, ApiKey::with_secret(ApiKeyId(id), Sha256::digest(bytes).into(), scopes))
 }
 
-/// A bid for 10 at 0.30, the first order of its shard.
+/// Returns a bid for 10 at 0.30, the first order of its shard.
 pub fn bid(account: AccountId, market: MarketId, shard: Shard) -> Event {
     let (price, quantity) = (Price::new(3_000).unwrap(), Quantity::new(10).unwrap());
     let (time_in_force, post_only) = (TimeInForce::Gtc, PostOnly::Off);
@@ -90,7 +91,7 @@ impl Scribe {
         u64::try_from(delivery.offset).unwrap()
     }
 
-    /// The next outcome of a shard; begins a term if there is none. Gives its sequence.
+    /// Writes the next outcome of a shard; starts a term if there is none. Returns its sequence.
     pub async fn tell(&mut self, shard: Shard, events: Vec<Event>) -> u64 {
         if !self.shards.contains_key(&shard) {
             let term = Term::new(shard, super::SHARDS, EngineId(1), 1);
@@ -102,14 +103,14 @@ impl Scribe {
         sequence
     }
 
-    /// The next outcome of a shard, caused by this command. Gives its position.
+    /// Writes the next outcome of a shard, caused by this command. Returns its position.
     pub async fn answer(&mut self, shard: Shard, command: CommandId, events: Vec<Event>) -> String {
         let (bytes, sequence) = self.next(shard, Some(command), events);
         self.append(shard, &bytes).await;
         format!("{shard}:{sequence}")
     }
 
-    /// The same, with these events as a later build writes them.
+    /// The same, with these events in a later build's encoding.
     pub async fn answer_later(&mut self, shard: Shard, command: CommandId, events: &[Vec<u8>]) -> String {
         let before = self.shards[&shard].2;
         let (bytes, sequence) = self.next(shard, Some(command), Vec::new());
@@ -120,33 +121,33 @@ impl Scribe {
         format!("{shard}:{sequence}")
     }
 
-    /// An account with a key that may do all.
+    /// Writes an account with a key that has every scope.
     pub async fn open_account(&mut self, home: Shard, account: AccountId, key: ApiKey) {
         self.tell(home, vec![Event::AccountOpened { account }, Event::ApiKeyAdded { account, key, by: None }]).await;
     }
 
-    /// A market that takes orders.
+    /// Writes an open market.
     pub async fn open_market(&mut self, shard: Shard, listing: Listing) {
         let (market, state, by) = (listing.market, MarketState::Open, Some(AdminId(1)));
         let opened = Event::MarketChanged { market, state, resolution: None, by };
         self.tell(shard, vec![Event::MarketCreated { listing, by: AdminId(1) }, opened]).await;
     }
 
-    /// The term that it writes under.
+    /// Returns the scribe's term.
     pub fn term(&self, shard: Shard) -> u64 {
         self.shards[&shard].0
     }
 
-    /// The next command that was written for a shard.
+    /// Returns the next command of a shard.
     pub fn command(&self, shard: Shard) -> CommandRecord {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             assert!(!left.is_zero(), "no command for shard {shard}");
-            // A broker that is not there yet is asked again until the time is over.
+            // Repeats until the time-out, because the broker may not be there yet.
             if let Some(Ok(message)) = self.readers[&shard].poll(left) {
                 let record = CommandRecord::decode(message.payload().unwrap()).unwrap();
-                // The gateway speaks of itself at any time.
+                // The gateway's announcements may come at any time.
                 if !is_of_a_part(&record) {
                     return record;
                 }
@@ -154,7 +155,7 @@ impl Scribe {
         }
     }
 
-    /// Many outcomes of a shard, in order, without waiting for each.
+    /// Writes many outcomes of a shard, in order, without waiting for each.
     pub async fn tell_all(&mut self, shard: Shard, outcomes: impl IntoIterator<Item = Vec<Event>>) {
         let mut deliveries = Vec::new();
         for events in outcomes {
@@ -177,8 +178,8 @@ impl Scribe {
         (bytes, sequence)
     }
 
-    /// How many commands were written that nobody here has read, but for what the gateway says of
-    /// itself.
+    /// Returns the number of commands that the scribe has not read, without the gateway's
+    /// announcements.
     pub fn commands(&self) -> usize {
         let count = |shard: Shard| {
             let client = self.producer.client();

@@ -1,4 +1,4 @@
-//! Signs requests as a client does.
+//! A client that signs requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,14 +15,14 @@ use super::PATIENCE;
 use super::api::{Account, Answer, Api};
 use super::steps::text;
 
-/// A private key, and the id of the key that has its public key.
+/// A private key, and the id of the API key with its public key.
 #[derive(Clone)]
 pub struct Signer {
     secret: SigningKey,
     pub key_id: String,
 }
 
-/// A request with its signature; changed at will before it is sent.
+/// A signed request, which a test may change before sending it.
 #[derive(Clone, Debug)]
 pub struct Signed {
     pub method: Method,
@@ -37,7 +37,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-/// A time for the next signature: no two are alike.
+/// Returns the time for the next signature; no two are equal.
 fn next_timestamp() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = now();
@@ -46,12 +46,12 @@ fn next_timestamp() -> u64 {
 }
 
 impl Signer {
-    /// A private key of this seed that no key stands for yet.
+    /// Makes a private key from this seed, without an API key yet.
     pub fn new(seed: u8) -> Self {
         Self { secret: SigningKey::from_bytes(&[seed; 32]), key_id: String::new() }
     }
 
-    /// The same private key, under another key's id.
+    /// Returns the same private key with another API key's id.
     pub fn of(&self, key_id: &str) -> Self {
         Self { key_id: key_id.to_owned(), ..self.clone() }
     }
@@ -60,7 +60,7 @@ impl Signer {
         STANDARD.encode(self.secret.verifying_key().as_bytes())
     }
 
-    /// Asks for a key that has the public key, and these fields.
+    /// Creates an API key with the public key and these fields.
     pub async fn add(&self, api: &Api, account: &Account, mut fields: Value) -> Self {
         fields["public_key"] = json!(self.public_key());
         let added = api.post(Some(&account.key), "/v1/api-keys", &fields).await.expect(201);
@@ -74,7 +74,7 @@ impl Signer {
         STANDARD.encode(self.secret.sign(text.as_bytes()).to_bytes())
     }
 
-    /// Signed at another time than now.
+    /// Signs with a time other than now.
     pub fn signed_at(&self, timestamp: u64, method: Method, target: &str, body: &Value) -> Signed {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let timestamp = timestamp.to_string();
@@ -82,19 +82,19 @@ impl Signer {
         Signed { method, target: target.to_owned(), body, key_id: self.key_id.clone(), timestamp, signature }
     }
 
-    /// Signed now. A body of null is none.
+    /// Signs with the current time. A null body means no body.
     pub fn signed(&self, method: Method, target: &str, body: &Value) -> Signed {
         self.signed_at(next_timestamp(), method, target, body)
     }
 
-    /// A WebSocket's message, over its connection's challenge.
+    /// Makes a signed `auth` message over the connection's challenge.
     pub fn auth_message(&self, challenge: &str) -> Value {
         let timestamp = next_timestamp().to_string();
         let signature = self.signature(&timestamp, "AUTH", "/v1/ws", challenge);
         json!({"op": "auth", "key_id": self.key_id, "timestamp": timestamp, "signature": signature})
     }
 
-    /// Signs and sends; again, if it was not in time.
+    /// Signs and sends; repeats it if the timestamp was out of the window.
     pub async fn send(&self, api: &Api, method: Method, target: &str, body: &Value) -> Answer {
         in_time(async || self.signed(method.clone(), target, body).send(api).await).await
     }
@@ -113,7 +113,7 @@ impl Signed {
         [("lfg-key", &self.key_id), ("lfg-timestamp", &self.timestamp), ("lfg-signature", &self.signature)]
     }
 
-    /// The request, for whoever adds to it.
+    /// Returns the request, so that a test can add to it.
     pub fn request(&self, api: &Api) -> reqwest::RequestBuilder {
         let request = api.request(self.method.clone(), &self.target).header("content-type", "application/json");
         let with = |request: reqwest::RequestBuilder, (name, value): (&str, &str)| request.header(name, value);
@@ -125,8 +125,8 @@ impl Signed {
     }
 }
 
-/// Signs and sends again, as long as the answer is that it was not in time: the gateway has only
-/// just started, or this machine was busy with other things for five seconds.
+/// Signs and sends until the timestamp is within the window: the gateway may have just started, or
+/// the machine may have been busy for five seconds.
 pub async fn in_time(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
     let start = std::time::Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! WebSocket as a client does it.
+//! A WebSocket client of the API.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::PATIENCE;
 use super::api::Api;
 
-/// A connection, and what it last heard to be degraded.
+/// A connection, and the last reported list of degraded parts.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>, Vec<Value>);
 
-/// What came.
+/// A received message or close.
 #[derive(Debug)]
 pub enum Heard {
     Message(Value),
@@ -35,7 +35,7 @@ impl Socket {
         }
     }
 
-    /// A client whose machine buffers little.
+    /// Opens a connection with small buffers.
     pub async fn narrow(api: &Api) -> WebSocketStream<TcpStream> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -57,14 +57,14 @@ impl Socket {
     }
 
     pub async fn hear(&mut self) -> Heard {
-        // A server's pings are no message: they do not begin the wait anew.
+        // A server's ping is not a message and does not restart the wait.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let message = tokio::time::timeout_at(deadline, self.0.next()).await.expect("a message in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let message: Value = serde_json::from_str(&text).unwrap();
-                    // It may come at any time, and changes nothing of the rest.
+                    // A status may come at any time, between other messages.
                     if message["type"] != "status" {
                         return Heard::Message(message);
                     }
@@ -77,7 +77,7 @@ impl Socket {
         }
     }
 
-    /// The next message.
+    /// Returns the next message.
     pub async fn next(&mut self) -> Value {
         match self.hear().await {
             Heard::Message(message) => message,
@@ -85,7 +85,7 @@ impl Socket {
         }
     }
 
-    /// What the gateway has said to be degraded.
+    /// Returns the parts that the gateway has reported as degraded.
     pub async fn degraded(&mut self) -> &[Value] {
         assert_eq!(self.ask(json!({"op": "ping"})).await, json!({"type": "pong"}));
         &self.1
@@ -96,8 +96,8 @@ impl Socket {
         self.next().await
     }
 
-    /// True if a message about this order came since: asks for a pong, behind which nothing can
-    /// hide.
+    /// Returns true if a message about this order has come. Asks for a pong, because all earlier
+    /// messages come before it.
     pub async fn socket_has(&mut self, order: &Value) -> bool {
         self.say(&json!({"op": "ping"})).await;
         let mut found = false;
@@ -152,7 +152,7 @@ impl Rebuilt {
         self.sequence = sequence;
     }
 
-    /// In the form of `GET …/book`: best first.
+    /// Returns the book in the form of `GET …/book`: best first.
     pub fn shown(&self) -> (Value, Value) {
         let pair = |(price, quantity): (&String, &i64)| json!([price, quantity]);
         (self.bids.iter().rev().map(pair).collect(), self.asks.iter().map(pair).collect())

@@ -1,4 +1,4 @@
-//! Every route that takes a body, and what is wrong with a bad one.
+//! Every route with a body, and the faults of bad bodies.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::common::ADMIN_KEY;
 use crate::{ACCOUNT, NAME, TICKER};
 
-/// A route, a good body, and for each field: what is wrong in it, and the code that says so.
+/// A route, a valid body, and for each field the bad values with their codes.
 pub struct Route {
-    /// Whose key; the account's if nothing is said.
+    /// The key; by default the account's.
     pub key: Option<&'static str>,
     pub method: Method,
     pub path: String,
@@ -17,7 +17,7 @@ pub struct Route {
     pub bad: Vec<(&'static str, Value, &'static str)>,
 }
 
-/// What no string field takes.
+/// Values that no string field accepts.
 pub fn not_texts() -> [Value; 5] {
     [json!(1), json!(0.5), json!(true), json!([]), json!({})]
 }
@@ -177,7 +177,7 @@ pub fn routes() -> Vec<Route> {
                 ("amount", json!("-1"), "form"),
                 ("amount", json!("1000000001"), "out-of-range"),
                 ("client_id", json!("x"), "form"),
-                // The giver is whose key it is.
+                // The account of the key is the sender.
                 ("from", json!("78"), "unknown"),
             ],
         },
@@ -407,7 +407,7 @@ fn answer_route(act: &str) -> Route {
     }
 }
 
-/// Bodies of a batch or of a listing in which something inside is wrong: where, and what.
+/// Bodies of a batch or of a listing with a nested fault: its pointer and its code.
 pub fn inside() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let batch = |request: Value| json!({"requests": [{"cancel": {"order_id": "1"}}, request]});
     let place = |more: Value| {

@@ -61,6 +61,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
         ("ANSWER_PARTS", config::ANSWER_PARTS.to_string()),
         ("PIECE", service::serve::PIECE.to_string()),
+        ("URI_MAX", service::serve::refusal::URI_MAX.to_string()),
         ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
         ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),
         ("ERRORS_MAX", ERRORS_MAX.to_string()),

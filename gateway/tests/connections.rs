@@ -164,10 +164,8 @@ async fn admin_port_holds(program: &str, address: &str) {
 #[tokio::test]
 async fn the_admin_ports_of_all_programs_answer_probes_whoever_hangs_on_them() {
     let whole = Platform::whole("admin-ports").await;
-    for (program, process) in
-        [("engine", &whole.engine), ("projections", &whole.projections), ("gateway", &whole.gateway)]
-    {
-        admin_port_holds(program, &process.logged("admin port listens", "address")).await;
+    for (program, address) in whole.admin_ports() {
+        admin_port_holds(program, &address).await;
     }
     whole.remove().await;
 }

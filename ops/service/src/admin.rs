@@ -8,8 +8,8 @@
 //! |              | goes on without, and stays at 200                                                  |
 //! | GET /metrics | Prometheus's text format                                                           |
 //!
-//! Its connections are bounded apart from those of clients ([`CONNECTIONS`]), and each in time
-//! (`crate::serve`).
+//! All else is refused with a problem (`serve::refusal`). Its connections are bounded apart from
+//! those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).
 //!
 //! Absent: authentication. The port belongs on a network of operators.
 
@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 
 use crate::Shutdown;
 use crate::health::{Liveness, Readiness};
-use crate::serve::{Limits, demand_host, serve};
+use crate::serve::{Limits, demand_host, refusal, serve};
 use crate::telemetry::Telemetry;
 
 /// Connections of the admin port. A probe always gets one: the one that is idle longest makes room.
@@ -73,6 +73,8 @@ impl AdminPort {
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .method_not_allowed_fallback(async || refusal::METHOD_NOT_ALLOWED)
+            .fallback(async || refusal::ROUTE_UNKNOWN)
             .layer(from_fn(demand_host))
             .with_state(Asked { telemetry, liveness, readiness });
         tokio::spawn(serve(listener, routes, LIMITS, Shutdown::new()));

@@ -1,7 +1,7 @@
 //! The accept loop of every port that speaks HTTP: one task a connection, each bounded from its
 //! first byte to the last byte of an answer.
 //!
-//!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ router
+//!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ refusal (heads) ─▶ router
 //!
 //! | a connection                                        | ends                                             |
 //! |-----------------------------------------------------|--------------------------------------------------|
@@ -18,6 +18,7 @@
 
 mod answer;
 mod connections;
+pub mod refusal;
 mod stream;
 mod traffic;
 
@@ -44,6 +45,7 @@ use crate::Shutdown;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
+use refusal::Refusal;
 use stream::Stream;
 use traffic::{Due, Traffic};
 
@@ -60,10 +62,11 @@ const PING_WITHIN: Duration = Duration::from_secs(20);
 
 /// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes
 /// it.
-pub const HEAD_MAX: usize = 64 * 1024;
+pub const HEAD_MAX: u32 = 64 * 1024;
 
-/// Bytes of a request's head over HTTP/2.
-pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
+/// Bytes of a request's head over HTTP/2. h2 takes `HEAD_MAX`, because what it refuses by itself is
+/// answered without a body.
+pub const HEAD_MAX_HTTP2: usize = 16 * 1024;
 
 /// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and
 /// on a connection.
@@ -143,13 +146,17 @@ struct Port {
 impl Port {
     fn new(router: Router, limits: Limits, shutdown: Shutdown) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle_within).max_buf_size(HEAD_MAX);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle_within)
+            .max_buf_size(HEAD_MAX as usize);
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.idle_within)
             .keep_alive_timeout(PING_WITHIN)
-            .max_header_list_size(HEAD_MAX_HTTP2)
+            .max_header_list_size(HEAD_MAX)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_concurrent_streams(limits.streams);
@@ -238,7 +245,10 @@ async fn answer(
     traffic: Arc<Traffic>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = traffic.begin();
-    let response = router.oneshot(request.map(Body::new)).await?;
+    let response = match Refusal::of(&request) {
+        Some(refusal) => refusal.answer(request.version()),
+        None => router.oneshot(request.map(Body::new)).await?,
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         traffic.upgrade();
         traffic.linger();
@@ -258,14 +268,10 @@ pub fn names_host(request: &Parts) -> bool {
     }
 }
 
-/// As [`names_host`], for ports whose errors have no form of their own.
+/// As [`names_host`], for ports that have no check of their own.
 pub async fn demand_host(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    if names_host(&parts) {
-        next.run(Request::from_parts(parts, body)).await
-    } else {
-        (StatusCode::BAD_REQUEST, "a request has one Host header\n").into_response()
-    }
+    if names_host(&parts) { next.run(Request::from_parts(parts, body)).await } else { refusal::HOST.into_response() }
 }
 
 #[cfg(test)]

@@ -182,11 +182,76 @@ async fn commands_without_a_key_leave_room_for_those_with_one() {
     crowd.platform.remove().await;
 }
 
+/// The stream is reset, whatever came before.
+async fn is_reset(body: &mut h2::RecvStream) {
+    let error = async {
+        loop {
+            match body.data().await.expect("no end in order") {
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    };
+    let error = tokio::time::timeout(PATIENCE, error).await.expect("the stream is ended");
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+}
+
+/// All of an answer, whose window is opened as it comes.
+async fn read(body: &mut h2::RecvStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(bytes) = body.data().await {
+        let bytes = bytes.unwrap();
+        all.extend_from_slice(&bytes);
+        body.flow_control().release_capacity(bytes.len()).unwrap();
+    }
+    all
+}
+
 #[tokio::test]
-async fn an_answer_that_nobody_reads_ends_its_connection() {
+async fn a_stream_that_nobody_reads_keeps_its_place_and_ends_alone() {
+    let crowd = crowd("unread-streams", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "5")]).await;
+    let mut builder = h2::client::Builder::new();
+    // So much of each answer is taken, and all of it is given to the connection.
+    builder.initial_window_size(16);
+    let stream = connect_from(2, &crowd.address).await;
+    let (mut requests, connection) = builder.handshake::<_, axum::body::Bytes>(stream).await.unwrap();
+    let running = tokio::spawn(connection);
+    let mut get = async || {
+        requests = requests.clone().ready().await.unwrap();
+        let request = axum::http::Request::get(format!("http://{}/v1/markets", crowd.address)).body(()).unwrap();
+        requests.send_request(request, true).unwrap().0.await.unwrap()
+    };
+    // As many as one address may have.
+    let mut unread = Vec::new();
+    for _ in 0..10 {
+        let answer = get().await;
+        assert_eq!(answer.status(), 200);
+        unread.push(answer);
+    }
+    let mut other = connect_from(2, &crowd.address).await;
+    let (head, _) = ask(&mut other, GET).await;
+    assert!(head.starts_with("http/1.1 503 "), "they have their places: {head}");
+    crowd.is_served().await;
+    for answer in &mut unread {
+        is_reset(answer.body_mut()).await;
+    }
+    // The connection goes on, and the places are given back.
+    let mut answer = get().await;
+    assert_eq!(answer.status(), 200);
+    let read: Value = serde_json::from_slice(&read(answer.body_mut()).await).unwrap();
+    assert_eq!(read["items"][0]["ticker"], "RAIN", "{read}");
+    let (head, _) = ask(&mut other, GET).await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    running.abort();
+    crowd.platform.remove().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_its_stream_or_connection() {
     let crowd = crowd("unread", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "2")]).await;
     let mut unread = Vec::new();
     for _ in 0..3 {
+        // Of HTTP/2, the streams end.
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(0);
         let stream = connect_from(2, &crowd.address).await;
@@ -202,9 +267,12 @@ async fn an_answer_that_nobody_reads_ends_its_connection() {
         unread.push((running, answers, requests));
     }
     crowd.is_served().await;
-    for (running, ..) in &mut unread {
-        // However it ends.
-        let _ended = tokio::time::timeout(PATIENCE, running).await.expect("the connection is ended");
+    for (running, answers, _) in &mut unread {
+        for answer in answers {
+            let mut answer = tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").unwrap();
+            is_reset(answer.body_mut()).await;
+        }
+        running.abort();
     }
     let mut stream = narrow_from(3, &crowd.address).await;
     let fills = async { while stream.write_all(GET.repeat(100).as_bytes()).await.is_ok() {} };

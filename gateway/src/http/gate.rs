@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
 use crate::follow::Unavailable;
-use crate::http::admission::{Admitted, apart, to_wait};
+use crate::http::admission::{Admitted, apart, refuse, to_wait};
 use crate::http::auth;
 use crate::http::extract::QueryString;
 use crate::http::preview::unavailable;
@@ -87,7 +87,7 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     let asker = auth::asker(&parts, state, is_urgent);
     let bytes = match receive(state, asker, &parts, body).await {
         Ok(bytes) => bytes,
-        Err(refused) => return refused,
+        Err(refused) => return refuse(state, asker, refused),
     };
     let served = async {
         // The handler reports a malformed query string, because it knows the route's parameters.
@@ -100,7 +100,7 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         let response = admitted.serve(finished(next.run(request), is_read)).await?;
         admitted.answer(response, is_read)
     };
-    served.await.unwrap_or_else(IntoResponse::into_response)
+    served.await.unwrap_or_else(|problem| refuse(state, asker, problem.into_response()))
 }
 
 /// Runs the handler within its time. A panic becomes a 500.

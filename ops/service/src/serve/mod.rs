@@ -10,7 +10,9 @@
 //! |                                                     | or ends at once                                  |
 //! | without a whole first request                       | after `first_within`                             |
 //! | without a request in progress, whatever pings come  | after `idle_within`                              |
-//! | whose answer is not read                            | after `write_within` without progress            |
+//! | whose answer is not read                            | after `write_within` without progress; over      |
+//! |                                                     | HTTP/2, the answer's stream alone is reset       |
+//! | that takes no bytes at all                          | after `write_within`                             |
 //! | whose peer is gone                                  | by TCP keep-alive                                |
 //!
 //! In place of `axum::serve`, which has none of these limits. Absent: how long a request may take,
@@ -20,6 +22,7 @@ mod answer;
 mod connections;
 pub mod refusal;
 mod stream;
+mod streams;
 mod traffic;
 
 use std::convert::Infallible;
@@ -34,7 +37,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,6 +50,7 @@ pub use answer::PIECE;
 use connections::{Connections, Slot};
 use refusal::Refusal;
 use stream::Stream;
+use streams::Streams;
 use traffic::{Due, Traffic};
 
 /// After a failure to accept, as when the process has no file descriptors left.
@@ -136,7 +140,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
 
 /// What all connections of a port share.
 struct Port {
-    builder: Builder<TokioExecutor>,
+    builder: Builder<Streams>,
     router: Router,
     limits: Arc<Limits>,
     connections: Arc<Connections>,
@@ -145,7 +149,7 @@ struct Port {
 
 impl Port {
     fn new(router: Router, limits: Limits, shutdown: Shutdown) -> Self {
-        let mut builder = Builder::new(TokioExecutor::new());
+        let mut builder = Builder::new(Streams);
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -192,10 +196,7 @@ impl Port {
             let (stopped, mut asked) = (shutdown.wait(), false);
             tokio::pin!(connection, stopped);
             loop {
-                let due = traffic.due(&limits);
-                let at = match due {
-                    Due::Idle(at) | Due::Silent(at) | Due::Stalled(at) => at,
-                };
+                let at = traffic.due(&limits).at();
                 tokio::select! {
                     ended = connection.as_mut() => {
                         if let Err(error) = ended {
@@ -219,6 +220,10 @@ impl Port {
                             asked = true;
                             traffic.leaves(limits.write_within);
                             connection.as_mut().graceful_shutdown();
+                        }
+                        // The other streams go on.
+                        Some(Due::Stalled(_)) if traffic.end_stalled_streams(&limits) => {
+                            tracing::debug!(?peer, "streams are reset whose client does not read");
                         }
                         Some(why) => {
                             tracing::debug!(?why, ?peer, "a connection is ended");

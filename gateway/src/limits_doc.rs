@@ -110,6 +110,9 @@ fn every_limit_is_in_the_document_with_its_value() {
         assert!(default.is_none_or(|default| default == row), "{flag} is {row}");
     }
     assert_eq!(rows["admin port: connections"], service::admin::CONNECTIONS.to_string());
+    let times = service::admin::LIMITS;
+    let times = [times.first_within, times.idle_within, times.write_within].map(seconds).join(", ");
+    assert_eq!(rows["admin port: first request, idle, writing"], times);
     // And nothing that is not there.
     let known: BTreeSet<String> = constants()
         .into_keys()

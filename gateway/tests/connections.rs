@@ -142,30 +142,3 @@ fn logged(log: &str, message: &str) -> serde_json::Value {
     let mut entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     entries.find(|entry| entry["message"] == message).expect(message)
 }
-
-/// Probes are answered while as many connections as may do nothing, and these end.
-async fn admin_port_holds(program: &str, address: &str) {
-    let mut streams = Vec::new();
-    for number in 0..200_usize {
-        let mut stream = connect_from(2, address).await;
-        stream.write_all([b"", &b"G"[..], &PREFACE[..12]][number % 3]).await.unwrap();
-        streams.push(stream);
-    }
-    for path in ["readyz", "livez", "metrics"] {
-        let answer = reqwest::get(format!("http://{address}/{path}")).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{program} /{path}: {error}"));
-        assert!(answer.status().is_success(), "{program} /{path}: {}", answer.status());
-    }
-    for stream in &mut streams {
-        ended(stream).await;
-    }
-}
-
-#[tokio::test]
-async fn the_admin_ports_of_all_programs_answer_probes_whoever_hangs_on_them() {
-    let whole = Platform::whole("admin-ports").await;
-    for (program, address) in whole.admin_ports() {
-        admin_port_holds(program, &address).await;
-    }
-    whole.remove().await;
-}

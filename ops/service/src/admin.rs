@@ -33,7 +33,8 @@ use crate::telemetry::Telemetry;
 /// Connections of the admin port. A probe always gets one: the one that is idle longest makes room.
 pub const CONNECTIONS: usize = 64;
 
-const LIMITS: Limits = Limits {
+/// What its connections may do.
+pub const LIMITS: Limits = Limits {
     connections: CONNECTIONS,
     each_address: CONNECTIONS,
     shared_addresses: Vec::new(),

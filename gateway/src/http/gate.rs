@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use metrics::{Histogram, histogram};
 use schemas::ids::LogPosition;
 use schemas::{AccountId, Shard};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
 use crate::follow::Unavailable;
@@ -89,6 +89,8 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         Ok(bytes) => bytes,
         Err(refused) => return refuse(state, asker, refused),
     };
+    // The wait for the view is a part of it.
+    let deadline = Instant::now() + REQUEST_WITHIN;
     let served = async {
         // The handler reports a malformed query string, because it knows the route's parameters.
         let at_least = QueryString::parse(&parts.uri, state.map).at_least;
@@ -97,15 +99,19 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         let admitted = Admitted::take(state, auth::asker(&parts, state, is_urgent))?;
         let is_read = matches!(parts.method, Method::GET | Method::HEAD) || parts.uri.path() == "/v1/orders/preview";
         let request = Request::from_parts(parts, Body::from(bytes));
-        let response = admitted.serve(finished(next.run(request), is_read)).await?;
+        let response = admitted.serve(finished(next.run(request), is_read, deadline)).await?;
         admitted.answer(response, is_read)
     };
     served.await.unwrap_or_else(|problem| refuse(state, asker, problem.into_response()))
 }
 
-/// Runs the handler within its time. A panic becomes a 500.
-async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Result<Response, Problem> {
-    match AssertUnwindSafe(timeout(REQUEST_WITHIN, handler)).catch_unwind().await {
+/// Runs the handler until the deadline. A panic becomes a 500.
+async fn finished(
+    handler: impl Future<Output = Response>,
+    is_read: bool,
+    deadline: Instant,
+) -> Result<Response, Problem> {
+    match AssertUnwindSafe(timeout_at(deadline, handler)).catch_unwind().await {
         Ok(Ok(response)) => Ok(response),
         // The result of the command is unknown here.
         Ok(Err(_)) if is_read => Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)),
@@ -183,4 +189,20 @@ pub async fn reaches(progress: &ReadModelProgress, at_least: &[LogPosition]) -> 
 pub async fn followers_reach(state: &Everything, at_least: &[LogPosition]) -> Result<(), Problem> {
     let reach = state.followers.reach(at_least, Instant::now() + POSITION_WITHIN);
     apart(reach).await?.map_err(unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_waited_for_before_the_handler_counts() {
+        let deadline = Instant::now() + REQUEST_WITHIN;
+        tokio::time::advance(POSITION_WITHIN).await;
+        let kind = async |is_read| finished(pending(), is_read, deadline).await.unwrap_err().kind();
+        assert_eq!((kind(true).await, kind(false).await), (kinds::READ_MODEL_UNAVAILABLE, kinds::OUTCOME_UNKNOWN));
+        assert!(Instant::now().duration_since(deadline) < Duration::from_millis(10));
+    }
 }

@@ -7,18 +7,26 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::api::Api;
 use common::process::Process;
 use common::raw::{answer, ask, connect_from, ended, narrow_from};
 use common::scribe::{Scribe, key, listing};
+use common::signer::{Signer, now};
 use common::{PATIENCE, Platform, eventually};
 use futures_util::future::join_all;
-use schemas::{AccountId, Event, Scopes};
+use schemas::{AccountId, ApiKey, ApiKeyId, Event, KeyProof, Scopes};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 const GET: &str = "GET /v1/markets HTTP/1.1\r\nHost: lfg.example\r\n\r\n";
+
+/// Signs by a key of the first account.
+fn signer() -> Signer {
+    Signer::new(7).of("0000000000000007")
+}
 
 struct Crowd {
     platform: Platform,
@@ -46,6 +54,11 @@ async fn crowd(name: &str, settings: &[(&str, &str)]) -> Crowd {
         scribe.tell(platform.map().of_account(account), opened.into_iter().chain([added]).collect()).await;
         keys.push(text);
     }
+    let account = AccountId(71);
+    let proof = KeyProof::Ed25519(STANDARD.decode(signer().public_key()).unwrap().try_into().unwrap());
+    let key = ApiKey { id: ApiKeyId(7), proof, scopes: Scopes::ALL, expires: None, terms: None };
+    let signs = vec![Event::ApiKeyAdded { account, key, by: None }];
+    scribe.tell(platform.map().of_account(account), signs).await;
     let listing = listing("RAIN", 100);
     let shard = platform.map().of_market(listing.market);
     scribe.open_market(shard, listing).await;
@@ -129,6 +142,44 @@ async fn a_position_that_does_not_come_takes_nothing_from_others() {
         let code = answer.body["code"].as_str().unwrap();
         assert!(["position-not-reached", "overloaded"].contains(&code), "{}", answer.body);
     }
+    crowd.platform.remove().await;
+}
+
+#[tokio::test]
+async fn a_signed_request_finds_room_beside_a_crowd_without_keys_and_forged_ones_take_none_of_its_account() {
+    let crowd = crowd("claims", &[("LFG_REQUESTS_MAX", "16")]).await;
+    let signer = signer();
+    let is_taken = async || signer.post(&crowd.api, "/v1/orders", &json!({})).await.status.as_u16();
+    assert_eq!(is_taken().await, 400, "read, and then found not to be an order");
+    // Bodies that do not come, by everybody without a key.
+    let begun = async |last: u8, more: &str| {
+        let mut stream = connect_from(last, &crowd.address).await;
+        stream.write_all(format!("{}{{", post("/v1/accounts", 100, more)).as_bytes()).await.unwrap();
+        stream
+    };
+    let mut slow = Vec::new();
+    for number in 0..8 {
+        slow.push(begun(2 + number % 2, "").await);
+    }
+    let is_refused = async |last: u8, more: &str| {
+        let mut stream = connect_from(last, &crowd.address).await;
+        let (head, _) = ask(&mut stream, format!("{}[]", post("/v1/accounts", 2, more))).await;
+        head.starts_with("http/1.1 503").then_some(())
+    };
+    eventually("a half is taken", async || is_refused(5, "").await).await;
+    assert_eq!(is_taken().await, 400, "it is not one of those without a key");
+    // The same by somebody who knows the key's id.
+    let forged = format!(
+        "LFG-Key: 0000000000000007\r\nLFG-Timestamp: {}\r\nLFG-Signature: {}\r\n",
+        now(),
+        "A".repeat(86) + "=="
+    );
+    for _ in 0..4 {
+        slow.push(begun(6, &forged).await);
+    }
+    eventually("the forger's share is taken", async || is_refused(6, &forged).await).await;
+    assert_eq!(is_taken().await, 400, "the account has its own share");
+    drop(slow);
     crowd.platform.remove().await;
 }
 

@@ -48,7 +48,7 @@ use crate::Shutdown;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
-use refusal::Refusal;
+use refusal::PortRefusal;
 use stream::Stream;
 use streams::Streams;
 use traffic::{Due, Traffic};
@@ -250,7 +250,7 @@ async fn answer(
     traffic: Arc<Traffic>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = traffic.begin();
-    let response = match Refusal::of(&request) {
+    let response = match PortRefusal::of(&request) {
         Some(refusal) => refusal.answer(request.version()),
         None => router.oneshot(request.map(Body::new)).await?,
     };

@@ -3,9 +3,9 @@
 //! | the request                                    | who finds it                        | answer |
 //! |------------------------------------------------|-------------------------------------|--------|
 //! | is not HTTP/1                                  | hyper, which answers without a body | 400    |
-//! | has a target of more than [`URI_MAX`] bytes    | [`Refusal::of`]                     | 414    |
+//! | has a target of more than [`URI_MAX`] bytes    | [`PortRefusal::of`]                 | 414    |
 //! | has a head of more than `HEAD_MAX` over HTTP/1 | hyper, which answers without a body | 431    |
-//! | has a head of more than `HEAD_MAX_HTTP2`       | [`Refusal::of`]                     | 431    |
+//! | has a head of more than `HEAD_MAX_HTTP2`       | [`PortRefusal::of`]                 | 431    |
 //!
 //! hyper offers no hook for its own answers. [`replace`] recognises their bytes on the way to the
 //! socket (`stream`) and returns those of the problem. Over HTTP/2 a malformed head ends its stream
@@ -33,7 +33,7 @@ const HEADER_OVERHEAD: usize = 32;
 
 /// A refusal. `code` is public and never changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct PortRefusal {
     /// The HTTP status.
     pub status: StatusCode,
     /// The stable code; also the end of the problem's type.
@@ -42,33 +42,33 @@ pub struct Refusal {
     pub title: &'static str,
 }
 
-const fn refusal(status: StatusCode, code: &'static str, title: &'static str) -> Refusal {
-    Refusal { status, code, title }
+const fn refusal(status: StatusCode, code: &'static str, title: &'static str) -> PortRefusal {
+    PortRefusal { status, code, title }
 }
 
 /// The request cannot be parsed.
-pub const MALFORMED: Refusal = refusal(StatusCode::BAD_REQUEST, "malformed-http", "The request is not HTTP");
+pub const MALFORMED: PortRefusal = refusal(StatusCode::BAD_REQUEST, "malformed-http", "The request is not HTTP");
 /// The target is too long.
-pub const URI_TOO_LONG: Refusal =
+pub const URI_TOO_LONG: PortRefusal =
     refusal(StatusCode::URI_TOO_LONG, "uri-too-long", "The request's target is longer than 16 KiB");
 /// The head is too large.
-pub const HEAD_TOO_LARGE: Refusal = refusal(
+pub const HEAD_TOO_LARGE: PortRefusal = refusal(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "head-too-large",
     "The request's head is larger than 64 KiB (16 KiB over HTTP/2), or has more than 100 headers",
 );
 /// There is no `Host` header, or more than one.
-pub const HOST: Refusal = refusal(StatusCode::BAD_REQUEST, "invalid-request", "A request has one Host header");
+pub const HOST: PortRefusal = refusal(StatusCode::BAD_REQUEST, "invalid-request", "A request has one Host header");
 /// There is no such route.
-pub const ROUTE_UNKNOWN: Refusal = refusal(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
+pub const ROUTE_UNKNOWN: PortRefusal = refusal(StatusCode::NOT_FOUND, "route-unknown", "There is no such route");
 /// The route has other methods.
-pub const METHOD_NOT_ALLOWED: Refusal =
+pub const METHOD_NOT_ALLOWED: PortRefusal =
     refusal(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not take this method");
 
 /// Every refusal of a port with routes of its own, for documents.
-pub const OF_ALL_PORTS: [Refusal; 3] = [MALFORMED, URI_TOO_LONG, HEAD_TOO_LARGE];
+pub const OF_ALL_PORTS: [PortRefusal; 3] = [MALFORMED, URI_TOO_LONG, HEAD_TOO_LARGE];
 
-impl Refusal {
+impl PortRefusal {
     /// What is wrong with a head that could be parsed.
     pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -101,7 +101,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for PortRefusal {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, "no-store")];
         (self.status, headers, self.body()).into_response()
@@ -114,7 +114,7 @@ impl IntoResponse for Refusal {
 /// hyper writes such an answer alone, as the last one of a connection. It consists of the status,
 /// a length of 0, the end of the connection, and the date.
 pub(super) fn replace(bytes: &[u8]) -> Option<Bytes> {
-    let line = |refusal: &&Refusal| {
+    let line = |refusal: &&PortRefusal| {
         let rest = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..)).unwrap_or_default();
         rest.starts_with(refusal.status.as_str().as_bytes())
     };
@@ -188,7 +188,7 @@ mod tests {
         let of = |version, target: usize, header: usize| {
             let uri = format!("/{}", "x".repeat(target - 1));
             let builder = Request::builder().version(version).uri(uri).header("x", "y".repeat(header));
-            Refusal::of(&builder.body(()).unwrap())
+            PortRefusal::of(&builder.body(()).unwrap())
         };
         let (one, two) = (Version::HTTP_11, Version::HTTP_2);
         assert_eq!((of(one, URI_MAX, 40_000), of(one, URI_MAX + 1, 1)), (None, Some(URI_TOO_LONG)));

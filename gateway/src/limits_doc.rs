@@ -64,6 +64,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
         ("ANSWER_PARTS", config::ANSWER_PARTS.to_string()),
         ("PIECE", service::serve::PIECE.to_string()),
+        ("URI_MAX", service::serve::refusal::URI_MAX.to_string()),
         ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
         ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
@@ -114,6 +115,9 @@ fn every_limit_is_in_the_document_with_its_value() {
         assert!(default.is_none_or(|default| default == row), "{flag} is {row}");
     }
     assert_eq!(rows["admin port: connections"], service::admin::CONNECTIONS.to_string());
+    let times = service::admin::LIMITS;
+    let times = [times.first_within, times.idle_within, times.write_within].map(seconds).join(", ");
+    assert_eq!(rows["admin port: first request, idle, writing"], times);
     // And nothing that is not there.
     let known: BTreeSet<String> = constants()
         .into_keys()

@@ -1,11 +1,11 @@
 //! Divides what exists once for all clients (places for requests, for incoming bodies and for
 //! waiting requests; bytes of answers), so that no client can take everything.
 //!
-//! | rank      | who                | may take of the total |
-//! |-----------|--------------------|-----------------------|
-//! | anonymous | no valid key       | a half                |
-//! | known     | a key              | seven eighths         |
-//! | urgent    | a key that cancels | everything            |
+//! | rank      | who                                     | may take of the total |
+//! |-----------|-----------------------------------------|-----------------------|
+//! | anonymous | no valid key                            | a half                |
+//! | known     | a key, or an unverified claim to be one | seven eighths         |
+//! | urgent    | a key that cancels                      | everything            |
 //!
 //! Each owner has a share of its own as well: an account, an admin or, without a key, an address.
 //! All owners that send from one address have a half together, because anybody can open accounts.
@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use schemas::{AccountId, AdminId};
+use schemas::{AccountId, AdminId, ApiKeyId};
 use service::serve::Peer;
 
 /// The owner of a share.
@@ -23,8 +23,11 @@ pub enum Owner {
     Account(AccountId),
     /// An admin.
     Admin(AdminId),
-    /// An address, for clients without a key.
+    /// An address, for clients without a key, and for signed requests that are not verified yet.
     Address(Peer),
+    /// A key that an unverified request from an address of many claims: not its account's share,
+    /// because anybody can claim it.
+    Claimed(ApiKeyId),
     /// An address that stands for many clients. It has no share.
     Many,
 }
@@ -185,6 +188,18 @@ mod tests {
         drop(kept);
         let taken = shares.taken();
         assert!(taken.all == 0 && taken.of_owners.is_empty() && taken.of_addresses.is_empty());
+    }
+
+    #[test]
+    fn a_claim_takes_nothing_from_the_account_of_the_key() {
+        let shares = Shares::new(16, 4);
+        let claim = Asker { owner: Owner::Claimed(ApiKeyId(7)), rank: Rank::Known, via: None };
+        let forged: Vec<_> = (0..4).map(|_| shares.take(claim, 1).unwrap()).collect();
+        assert!(shares.take(claim, 1).is_none(), "its share is taken");
+        let kept = shares.take(account(1, Rank::Known), 4).unwrap();
+        drop((forged, kept));
+        let taken = shares.taken();
+        assert!(taken.all == 0 && taken.of_owners.is_empty());
     }
 
     #[test]

@@ -141,33 +141,3 @@ fn logged(log: &str, message: &str) -> serde_json::Value {
     let mut entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     entries.find(|entry| entry["message"] == message).expect(message)
 }
-
-/// Checks that probes are answered while the maximum of connections is idle, and that the idle ones
-/// are closed.
-async fn admin_port_holds(program: &str, address: &str) {
-    let mut streams = Vec::new();
-    for number in 0..200_usize {
-        let mut stream = connect_from(2, address).await;
-        stream.write_all([b"", &b"G"[..], &PREFACE[..12]][number % 3]).await.unwrap();
-        streams.push(stream);
-    }
-    for path in ["readyz", "livez", "metrics"] {
-        let answer = reqwest::get(format!("http://{address}/{path}")).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{program} /{path}: {error}"));
-        assert!(answer.status().is_success(), "{program} /{path}: {}", answer.status());
-    }
-    for stream in &mut streams {
-        ended(stream).await;
-    }
-}
-
-#[tokio::test]
-async fn the_admin_ports_of_all_programs_answer_probes_beside_idle_connections() {
-    let whole = Platform::whole("admin-ports").await;
-    for (program, process) in
-        [("engine", &whole.engine), ("projections", &whole.projections), ("gateway", &whole.gateway)]
-    {
-        admin_port_holds(program, &process.logged("admin port listens", "address")).await;
-    }
-    whole.remove().await;
-}

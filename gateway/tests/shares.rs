@@ -8,18 +8,26 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::api::Api;
 use common::process::Process;
 use common::raw::{answer, ask, connect_from, ended, narrow_from};
 use common::scribe::{Scribe, key, listing};
+use common::signer::{Signer, now};
 use common::{ADMIN_KEY, PATIENCE, Platform, eventually};
 use futures_util::future::join_all;
-use schemas::{AccountId, Event, Scopes};
+use schemas::{AccountId, ApiKey, ApiKeyId, Event, KeyProof, Scopes};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 const GET: &str = "GET /v1/markets HTTP/1.1\r\nHost: lfg.example\r\n\r\n";
+
+/// Signs by a key of the first account.
+fn signer() -> Signer {
+    Signer::new(7).of("0000000000000007")
+}
 
 struct Crowd {
     platform: Platform,
@@ -47,6 +55,11 @@ async fn crowd(name: &str, settings: &[(&str, &str)]) -> Crowd {
         scribe.tell(platform.map().of_account(account), opened.into_iter().chain([added]).collect()).await;
         keys.push(text);
     }
+    let account = AccountId(71);
+    let proof = KeyProof::Ed25519(STANDARD.decode(signer().public_key()).unwrap().try_into().unwrap());
+    let key = ApiKey { id: ApiKeyId(7), proof, scopes: Scopes::ALL, expires: None, terms: None };
+    let signs = vec![Event::ApiKeyAdded { account, key, by: None }];
+    scribe.tell(platform.map().of_account(account), signs).await;
     let listing = listing("RAIN", 100);
     let shard = platform.map().of_market(listing.market);
     scribe.open_market(shard, listing).await;
@@ -137,7 +150,45 @@ async fn waits_for_a_position_do_not_delay_other_clients() {
 }
 
 #[tokio::test]
-async fn neither_clients_without_a_key_nor_one_account_can_use_all_places() {
+async fn a_signed_request_finds_room_beside_a_crowd_without_keys_and_forged_ones_take_none_of_its_account() {
+    let crowd = crowd("claims", &[("LFG_REQUESTS_MAX", "16")]).await;
+    let signer = signer();
+    let is_taken = async || signer.post(&crowd.api, "/v1/orders", &json!({})).await.status.as_u16();
+    assert_eq!(is_taken().await, 400, "read, and then found not to be an order");
+    // Bodies that do not come, by everybody without a key.
+    let begun = async |last: u8, more: &str| {
+        let mut stream = connect_from(last, &crowd.address).await;
+        stream.write_all(format!("{}{{", post("/v1/accounts", 100, more)).as_bytes()).await.unwrap();
+        stream
+    };
+    let mut slow = Vec::new();
+    for number in 0..8 {
+        slow.push(begun(2 + number % 2, "").await);
+    }
+    let is_refused = async |last: u8, more: &str| {
+        let mut stream = connect_from(last, &crowd.address).await;
+        let (head, _) = ask(&mut stream, format!("{}[]", post("/v1/accounts", 2, more))).await;
+        head.starts_with("http/1.1 503").then_some(())
+    };
+    eventually("a half is taken", async || is_refused(5, "").await).await;
+    assert_eq!(is_taken().await, 400, "it is not one of those without a key");
+    // The same by somebody who knows the key's id.
+    let forged = format!(
+        "LFG-Key: 0000000000000007\r\nLFG-Timestamp: {}\r\nLFG-Signature: {}\r\n",
+        now(),
+        "A".repeat(86) + "=="
+    );
+    for _ in 0..4 {
+        slow.push(begun(6, &forged).await);
+    }
+    eventually("the forger's share is taken", async || is_refused(6, &forged).await).await;
+    assert_eq!(is_taken().await, 400, "the account has its own share");
+    drop(slow);
+    crowd.platform.remove().await;
+}
+
+#[tokio::test]
+async fn those_without_a_key_cannot_take_all_places_and_no_account_can() {
     let crowd = crowd("places", &[("LFG_REQUESTS_MAX", "16")]).await;
     let open = |last: u8| {
         let address = crowd.address.clone();
@@ -186,11 +237,76 @@ async fn commands_without_a_key_leave_room_for_those_with_one() {
     crowd.platform.remove().await;
 }
 
+/// The stream is reset, whatever came before.
+async fn is_reset(body: &mut h2::RecvStream) {
+    let error = async {
+        loop {
+            match body.data().await.expect("no end in order") {
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    };
+    let error = tokio::time::timeout(PATIENCE, error).await.expect("the stream is ended");
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+}
+
+/// All of an answer, whose window is opened as it comes.
+async fn read(body: &mut h2::RecvStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(bytes) = body.data().await {
+        let bytes = bytes.unwrap();
+        all.extend_from_slice(&bytes);
+        body.flow_control().release_capacity(bytes.len()).unwrap();
+    }
+    all
+}
+
 #[tokio::test]
-async fn an_answer_that_the_client_does_not_read_ends_its_connection() {
+async fn a_stream_that_nobody_reads_keeps_its_place_and_ends_alone() {
+    let crowd = crowd("unread-streams", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "5")]).await;
+    let mut builder = h2::client::Builder::new();
+    // So much of each answer is taken, and all of it is given to the connection.
+    builder.initial_window_size(16);
+    let stream = connect_from(2, &crowd.address).await;
+    let (mut requests, connection) = builder.handshake::<_, axum::body::Bytes>(stream).await.unwrap();
+    let running = tokio::spawn(connection);
+    let mut get = async || {
+        requests = requests.clone().ready().await.unwrap();
+        let request = axum::http::Request::get(format!("http://{}/v1/markets", crowd.address)).body(()).unwrap();
+        requests.send_request(request, true).unwrap().0.await.unwrap()
+    };
+    // As many as one address may have.
+    let mut unread = Vec::new();
+    for _ in 0..10 {
+        let answer = get().await;
+        assert_eq!(answer.status(), 200);
+        unread.push(answer);
+    }
+    let mut other = connect_from(2, &crowd.address).await;
+    let (head, _) = ask(&mut other, GET).await;
+    assert!(head.starts_with("http/1.1 503 "), "they have their places: {head}");
+    crowd.is_served().await;
+    for answer in &mut unread {
+        is_reset(answer.body_mut()).await;
+    }
+    // The connection goes on, and the places are given back.
+    let mut answer = get().await;
+    assert_eq!(answer.status(), 200);
+    let read: Value = serde_json::from_slice(&read(answer.body_mut()).await).unwrap();
+    assert_eq!(read["items"][0]["ticker"], "RAIN", "{read}");
+    let (head, _) = ask(&mut other, GET).await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    running.abort();
+    crowd.platform.remove().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_its_stream_or_connection() {
     let crowd = crowd("unread", &[("LFG_REQUESTS_MAX", "40"), ("LFG_WRITE_WITHIN", "2")]).await;
     let mut unread = Vec::new();
     for _ in 0..3 {
+        // Of HTTP/2, the streams end.
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(0);
         let stream = connect_from(2, &crowd.address).await;
@@ -206,9 +322,12 @@ async fn an_answer_that_the_client_does_not_read_ends_its_connection() {
         unread.push((running, answers, requests));
     }
     crowd.is_served().await;
-    for (running, ..) in &mut unread {
-        // Any end is correct here.
-        let _ended = tokio::time::timeout(PATIENCE, running).await.expect("the connection is ended");
+    for (running, answers, _) in &mut unread {
+        for answer in answers {
+            let mut answer = tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").unwrap();
+            is_reset(answer.body_mut()).await;
+        }
+        running.abort();
     }
     let mut stream = narrow_from(3, &crowd.address).await;
     let fills = async { while stream.write_all(GET.repeat(100).as_bytes()).await.is_ok() {} };
@@ -291,19 +410,6 @@ async fn a_request_has_one_host_header_and_no_answer_is_cached() {
         assert!(head.contains(&format!(" {status} ")) && head.contains("cache-control: no-store"), "{request}: {head}");
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert!(status == 200 || body["code"] == "invalid-request", "{body}");
-    }
-    // hyper itself refuses these, also while more bytes arrive.
-    for (request, status) in [
-        (format!("GET /{} HTTP/1.1\r\n{one}\r\n", "x".repeat(70_000)), 431),
-        (get("1.1", &format!("{one}X: {}\r\n", "x".repeat(1_000_000))), 431),
-        (get("1.1", &format!("{one}X{}\r\n", "x".repeat(100))), 400),
-        ("no HTTP at all\r\n\r\n".to_owned(), 400),
-    ] {
-        let mut stream = connect_from(2, &crowd.address).await;
-        // The gateway may refuse it before all bytes are sent.
-        let _sent = stream.write_all(request.as_bytes()).await;
-        let head = String::from_utf8(ended(&mut stream).await).unwrap();
-        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.50}: {head}");
     }
     let unknown: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("f{n}"), json!(1))).collect();
     let refused = crowd.api.post(None, "/v1/accounts", &Value::Object(unknown)).await;

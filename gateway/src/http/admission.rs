@@ -3,10 +3,10 @@
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 
@@ -43,13 +43,31 @@ impl Admitted {
     /// read is refused; the result of a command is always sent.
     pub fn answer(&self, response: Response, is_read: bool) -> Result<Response, Problem> {
         let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let size = response.body().size_hint().exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        let size = size(&response);
         let bytes = self.state.answers.take(self.asker, size);
         if bytes.is_none() && is_read && size > 0 {
             return Err(Problem::new(kinds::OVERLOADED).detail("too much is still to be read of earlier answers"));
         }
-        Ok(response.map(|body| Body::new(Kept { body, _kept: (place, bytes) })))
+        Ok(keep(response, (place, bytes)))
     }
+}
+
+/// Counts a refusal among the answers of this client. If too many bytes of them are unread, it is a
+/// short one.
+pub fn refuse(state: &Shared, asker: Asker, refusal: Response) -> Response {
+    let size = size(&refusal);
+    match state.answers.take(asker, size) {
+        Some(bytes) => keep(refusal, (None, Some(bytes))),
+        None => Problem::new(kinds::OVERLOADED).into_response(),
+    }
+}
+
+fn size(response: &Response) -> usize {
+    response.body().size_hint().exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(0)
+}
+
+fn keep(response: Response, kept: Places) -> Response {
+    response.map(|body| Body::new(Kept { body, kept: Arc::new(kept) }))
 }
 
 fn place(state: &Shared, asker: Asker) -> Result<Share, Problem> {
@@ -79,10 +97,25 @@ pub async fn apart<T>(waiting: impl Future<Output = T>) -> Result<T, Problem> {
     Ok(waited)
 }
 
-/// A body with what is kept until it is written.
+/// An answer's place among the requests and its bytes among those of answers.
+type Places = (Option<Share>, Option<Share>);
+
+/// A body with what is kept until it is written: its bytes keep it, too, wherever they wait.
 struct Kept {
     body: Body,
-    _kept: (Option<Share>, Option<Share>),
+    kept: Arc<Places>,
+}
+
+/// Bytes of an answer that are not yet written.
+struct Unwritten {
+    bytes: Bytes,
+    _kept: Arc<Places>,
+}
+
+impl AsRef<[u8]> for Unwritten {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl HttpBody for Kept {
@@ -90,7 +123,9 @@ impl HttpBody for Kept {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let keep = |bytes| Bytes::from_owner(Unwritten { bytes, _kept: Arc::clone(&self.kept) });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(keep))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -99,5 +134,29 @@ impl HttpBody for Kept {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shares::{Owner, Rank, Shares};
+    use std::future::poll_fn;
+
+    #[tokio::test]
+    async fn an_answer_keeps_its_place_until_its_last_byte_is_written() {
+        let shares = Shares::new(8, 1);
+        let asker = Asker { owner: Owner::Many, rank: Rank::Urgent, via: None };
+        let take = || shares.take(asker, 8);
+        let mut response = keep(Response::new(Body::from("an answer")), (take(), None));
+        let frame = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await.unwrap().unwrap();
+        let mut bytes = frame.into_data().unwrap();
+        drop(response);
+        let last = bytes.split_off(8);
+        assert_eq!((&*bytes, &*last), (&b"an answe"[..], &b"r"[..]));
+        drop(bytes);
+        assert!(take().is_none());
+        drop(last);
+        assert!(take().is_some());
     }
 }

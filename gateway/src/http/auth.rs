@@ -11,7 +11,7 @@ use service::clock::now;
 use service::serve::Peer;
 
 use crate::http::problem::{Problem, kinds};
-use crate::http::signed::signer;
+use crate::http::signed::{claimed, signer};
 use crate::shares::{Asker, Owner, Rank};
 use crate::state::Shared;
 use crate::view::keys::{KeyHolder, PresentedKey};
@@ -183,6 +183,11 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
 
 /// Returns whose share of this gateway a request uses: that of the account or admin whose key it
 /// shows, or of its address.
+///
+/// A signature is verified only over the whole body. Until then a signed request uses its address's
+/// share, so that a flood of forged ones takes nothing from the account whose key they name; but it
+/// has the rank of a key, so that no crowd without keys keeps it out. Behind an address of many, it
+/// uses a share for claims of this key.
 pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
     let of_key = |key: &KeyHolder| {
         // The last eighth is for keys that can cancel.
@@ -198,7 +203,13 @@ pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
         None => bearer(&parts.headers).ok().and_then(by_token),
     };
     let via = parts.extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer));
-    let (owner, rank) = known.unwrap_or_else(|| (via.map_or(Owner::Many, Owner::Address), Rank::Anonymous));
+    let unknown = || match (via, claimed(state, &parts.headers)) {
+        (Some(via), None) => (Owner::Address(via), Rank::Anonymous),
+        (Some(via), Some(_)) => (Owner::Address(via), Rank::Known),
+        (None, None) => (Owner::Many, Rank::Anonymous),
+        (None, Some(key)) => (Owner::Claimed(key), Rank::Known),
+    };
+    let (owner, rank) = known.unwrap_or_else(unknown);
     Asker { owner, rank, via }
 }
 

@@ -21,15 +21,15 @@ use metrics::{Histogram, histogram};
 use schemas::ids::LogPosition;
 use schemas::{AccountId, Shard};
 use service::serve::Pace;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{POSITION_AHEAD_MAX, POSITION_WITHIN, REQUEST_WITHIN};
 use crate::follow::Unavailable;
-use crate::http::admission::{Admitted, apart, to_wait};
+use crate::http::admission::{Admitted, apart, refuse, to_wait};
 use crate::http::auth;
 use crate::http::extract::QueryString;
 use crate::http::problem::{Problem, kinds};
-use crate::http::receive::{receive, refuse};
+use crate::http::receive::{receive, refuse_unread};
 use crate::http::signed::{has_signature, verify};
 use crate::http::unavailable::unavailable;
 use crate::progress::{NotReached, ReadModelProgress};
@@ -99,22 +99,26 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     // Until the signature is verified, the account is unknown: the address must be welcome.
     let welcome = if is_signed { rates.is_welcome(asker.owner, demand) } else { rates.admit(asker.owner, demand) };
     if let Err(wait) = welcome {
-        return refuse(too_fast(&parts, wait), parts.version, body).await;
+        let refused = refuse_unread(too_fast(&parts, wait), parts.version, body).await;
+        return refuse(state, asker, refused);
     }
     let mut counted = rates.count(asker.owner, demand);
     let bytes = match receive(state, asker, &parts, body).await {
         Ok(bytes) => bytes,
         Err(refused) => {
             counted.answered(refused.status());
-            return refused;
+            return refuse(state, asker, refused);
         }
     };
+    // The wait for the view is a part of it.
+    let deadline = Instant::now() + REQUEST_WITHIN;
     // The handler reports a malformed query string, because it knows the route's parameters.
     let at_least = QueryString::parse(&parts.uri, state.map).at_least;
     if is_far(state, &at_least) {
         counted.refused();
         let detail = "the position is far beyond the end of the log";
-        return Problem::new(kinds::POSITION_NOT_REACHED).detail(detail).into_response();
+        let problem = Problem::new(kinds::POSITION_NOT_REACHED).detail(detail);
+        return refuse(state, asker, problem.into_response());
     }
     let served = async {
         view_reaches(state, asker, &at_least).await?;
@@ -127,10 +131,10 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         }
         let admitted = Admitted::take(state, asker)?;
         let request = Request::from_parts(parts, Body::from(bytes));
-        let response = admitted.serve(finished(next.run(request), demand.is_read())).await?;
+        let response = admitted.serve(finished(next.run(request), demand.is_read(), deadline)).await?;
         admitted.answer(response, demand.is_read())
     };
-    let response = served.await.unwrap_or_else(IntoResponse::into_response);
+    let response = served.await.unwrap_or_else(|problem| refuse(state, asker, problem.into_response()));
     counted.answered(response.status());
     response
 }
@@ -155,9 +159,13 @@ fn too_fast(parts: &Parts, wait: Duration) -> Problem {
     Problem::rate_limited(wait)
 }
 
-/// Runs the handler within its time. A panic becomes a 500.
-async fn finished(handler: impl Future<Output = Response>, is_read: bool) -> Result<Response, Problem> {
-    match AssertUnwindSafe(timeout(REQUEST_WITHIN, handler)).catch_unwind().await {
+/// Runs the handler until the deadline. A panic becomes a 500.
+async fn finished(
+    handler: impl Future<Output = Response>,
+    is_read: bool,
+    deadline: Instant,
+) -> Result<Response, Problem> {
+    match AssertUnwindSafe(timeout_at(deadline, handler)).catch_unwind().await {
         Ok(Ok(response)) => Ok(response),
         // The result of the command is unknown here.
         Ok(Err(_)) if is_read => Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)),
@@ -239,4 +247,20 @@ pub async fn reaches(progress: &ReadModelProgress, at_least: &[LogPosition]) -> 
 pub async fn followers_reach(state: &Everything, at_least: &[LogPosition]) -> Result<(), Problem> {
     let reach = state.followers.reach(at_least, Instant::now() + POSITION_WITHIN);
     apart(reach).await?.map_err(unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_waited_for_before_the_handler_counts() {
+        let deadline = Instant::now() + REQUEST_WITHIN;
+        tokio::time::advance(POSITION_WITHIN).await;
+        let kind = async |is_read| finished(pending(), is_read, deadline).await.unwrap_err().kind();
+        assert_eq!((kind(true).await, kind(false).await), (kinds::READ_MODEL_UNAVAILABLE, kinds::OUTCOME_UNKNOWN));
+        assert!(Instant::now().duration_since(deadline) < Duration::from_millis(10));
+    }
 }

@@ -29,13 +29,13 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 /// it is read.
 pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) -> Result<Bytes, Response> {
     if let Err(problem) = check(parts) {
-        return Err(refuse(problem, parts.version, body).await);
+        return Err(refuse_unread(problem, parts.version, body).await);
     }
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let Some(_place) = state.bodies.take(asker, 1) else {
-        return Err(refuse(Problem::new(kinds::OVERLOADED), parts.version, body).await);
+        return Err(refuse_unread(Problem::new(kinds::OVERLOADED), parts.version, body).await);
     };
     match timeout(BODY_WITHIN, read(body)).await {
         Ok(Ok(bytes)) => Ok(bytes),
@@ -45,7 +45,7 @@ pub async fn receive(state: &Shared, asker: Asker, parts: &Parts, body: Body) ->
 }
 
 /// Refuses a request whose body was not read.
-pub async fn refuse(problem: Problem, version: Version, body: Body) -> Response {
+pub async fn refuse_unread(problem: Problem, version: Version, body: Body) -> Response {
     refused(problem, version, discard(body).await)
 }
 

@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
+use schemas::ApiKeyId;
 use service::clock::now;
 
 use crate::http::fields::Fields;
@@ -82,6 +83,15 @@ impl MustName {
             fields.fault("client_id", ValueFault::missing("must be given in a signed request"));
         }
     }
+}
+
+/// Returns the key that a request claims to be signed by, if there is such a key that signs. It
+/// proves nothing: anybody can name a key.
+pub fn claimed(state: &Shared, headers: &HeaderMap) -> Option<ApiKeyId> {
+    let key = stamp(headers).ok()??.key;
+    // A store that cannot be read is reported when the signature is verified.
+    let keys = state.live.keys(key).ok()?;
+    (!keys.signers(now()).is_empty()).then_some(key)
 }
 
 /// Verifies the signature over this body, if there is one.

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use super::{Rate, Ticks, iso, iso_or_null, text, text_or_null};
 use crate::view::market_events::MarketEventView;
 
-/// An answer: YES, NO, VOID, or the amount that a YES pays.
+/// The answer of a market: YES, NO, VOID, or the payout of one YES contract.
 pub struct AnswerText(pub ResolutionAnswer);
 
 impl Display for AnswerText {
@@ -28,7 +28,7 @@ impl Display for AnswerText {
     }
 }
 
-/// The limits of each account in a market; null is no limit.
+/// Limits of each account in one market; null means no limit.
 #[derive(Serialize)]
 pub struct MarketLimitsShape {
     live_orders: Option<u32>,
@@ -48,7 +48,7 @@ impl From<MarketLimits> for MarketLimitsShape {
     }
 }
 
-/// The limits of an account in all markets together; null is no limit.
+/// Limits of an account over all markets; null means no limit.
 #[derive(Serialize)]
 pub struct AccountLimitsShape {
     live_orders: Option<u32>,
@@ -69,15 +69,15 @@ impl From<AccountLimits> for AccountLimitsShape {
 /// A market.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarketShape {
-    /// The terms that it was created with, with its current limits.
+    /// The fields it was created with, and its current limits.
     pub listing: Listing,
-    /// Its state.
+    /// The state.
     pub state: MarketState,
-    /// Its answer, from RESOLVING on.
+    /// The proposed or final answer, from RESOLVING on.
     pub resolution: Option<Resolution>,
-    /// Its shard.
+    /// The market's home shard.
     pub shard: Shard,
-    /// The additions to its rules, oldest first.
+    /// Additions to its rules, oldest first.
     pub clarifications: Arc<Vec<Clarified>>,
 }
 
@@ -90,7 +90,7 @@ pub struct Clarified {
     /// The admin.
     #[serde(serialize_with = "text")]
     pub by: AdminId,
-    /// The time of the addition.
+    /// When it was added, by the log's time.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
@@ -126,17 +126,17 @@ impl From<MarketEventView> for MarketEventShape {
 }
 
 impl MarketShape {
-    /// Returns a market that was just created.
+    /// Creates a market that was just listed.
     pub fn listed(listing: Listing, shard: Shard) -> Self {
         Self { listing, state: MarketState::Created, resolution: None, shard, clarifications: Arc::default() }
     }
 
-    /// Adds a clarification to its rules.
+    /// Appends an addition to its rules.
     pub fn clarify(&mut self, clarified: Clarified) {
         Arc::make_mut(&mut self.clarifications).push(clarified);
     }
 
-    /// Returns what a YES pays, once the market is resolved or voided.
+    /// Returns the payout of one YES contract, once it is final.
     fn yes_value(&self) -> Option<YesValue> {
         self.resolution.filter(|_| self.state.is_final()).map(|resolution| resolution.answer.yes_value())
     }
@@ -189,7 +189,7 @@ struct MarketFields<'a> {
     texts: Option<Texts<'a>>,
 }
 
-/// The long texts, which lists leave out.
+/// The long fields of a market.
 #[derive(Serialize)]
 struct Texts<'a> {
     rules: &'a str,

@@ -3,6 +3,7 @@
 //! Ids, prices and credits are strings, quantities are numbers, times are RFC 3339 (see API.md).
 
 pub mod market;
+pub mod positions;
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -16,12 +17,12 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// Anything with a text form, as a JSON string.
+/// Serializes a value by its text form, as a JSON string.
 pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// Like [`text`]; `None` is null.
+/// Like [`text`]; `None` becomes null.
 pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
@@ -29,28 +30,28 @@ pub fn text_or_null<T: Display, S: Serializer>(value: &Option<T>, serializer: S)
     }
 }
 
-/// Contracts as a JSON number.
+/// Serializes a number of contracts as a JSON number.
 pub fn number<S: Serializer>(value: &Quantity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(value.contracts())
 }
 
-/// A time as RFC 3339 with milliseconds.
+/// Serializes a time as RFC 3339 in UTC, with milliseconds.
 pub fn iso<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Iso(*value))
 }
 
-/// Like [`iso`]; `None` is null.
+/// Like [`iso`]; `None` becomes null.
 pub fn iso_or_null<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     text_or_null(&value.map(Iso), serializer)
 }
 
-/// A time in its text form.
+/// Formats a time as RFC 3339 in UTC, with milliseconds.
 pub struct Iso(pub Timestamp);
 
 impl Display for Iso {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let nanos = i128::from(self.0.as_millis()) * 1_000_000;
-        // RFC 3339 ends with the year 9999: later times are shown as its end.
+        // RFC 3339 ends with the year 9999. Later times become its last millisecond.
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos)
             .unwrap_or(time::macros::datetime!(9999-12-31 23:59:59.999 UTC));
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -58,7 +59,7 @@ impl Display for Iso {
     }
 }
 
-/// Ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
+/// Formats ticks of 1/10,000 credit, 0 to 10,000, as a decimal.
 pub struct Ticks(pub u16);
 
 impl Display for Ticks {
@@ -67,7 +68,7 @@ impl Display for Ticks {
     }
 }
 
-/// A rate in millionths, as a decimal.
+/// Formats a rate in millionths as a decimal.
 pub struct Rate(pub FeeRate);
 
 impl Display for Rate {
@@ -76,31 +77,31 @@ impl Display for Rate {
     }
 }
 
-/// The public view of a trade: without accounts and orders.
+/// A trade as everybody sees it: without accounts and orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PublicTrade {
-    /// Its id.
+    /// The trade's id.
     #[serde(serialize_with = "text")]
     pub trade_id: TradeId,
-    /// The price of a YES contract.
+    /// The price of the YES contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// The number of contracts.
+    /// Number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The taker's side of the book.
+    /// The side of the book on which the taker's order was entered.
     #[serde(serialize_with = "text")]
     pub taker_side: BookSide,
-    /// Whether contracts changed hands, or a pair was created or ended.
+    /// Whether it created, destroyed or transferred contracts.
     #[serde(serialize_with = "text")]
     pub kind: TradeKind,
-    /// The time of the trade.
+    /// When the trade happened, by the log's time.
     #[serde(serialize_with = "iso")]
     pub time: Timestamp,
 }
 
 impl PublicTrade {
-    /// Returns the public view of a trade.
+    /// Copies the public fields of a trade.
     pub fn of(trade: &Trade, time: Timestamp) -> Self {
         Self {
             trade_id: trade.id,
@@ -113,60 +114,59 @@ impl PublicTrade {
     }
 }
 
-/// An order as its account sees it.
+/// An order, as its account sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// Its id.
+    /// The order's id.
     pub id: OrderId,
     /// The command that placed it.
     pub command: CommandId,
-    /// Its account.
+    /// The account that placed it.
     pub account: AccountId,
-    /// Its market.
+    /// The market.
     pub market: MarketId,
-    /// Its contract and side.
+    /// The contract and whether it is bought or sold.
     pub entry: Entry,
     /// LIMIT or MARKET, with the current terms of that type.
     pub kind: OrderKind,
-    /// The policy for meeting an order of its own account.
+    /// The action when it would trade with an order of its own account.
     pub self_trade: SelfTrade,
-    /// Whether it is cancelled when its market pauses.
+    /// True if the engine cancels it when its market pauses.
     pub cancel_on_pause: bool,
-    /// Whether it never leaves its account with more contracts.
+    /// True if it may only reduce its account's position.
     pub reduce_only: bool,
-    /// Its group, one of the account's groups.
+    /// The account's group that it belongs to.
     pub group: Option<GroupId>,
-    /// The current number of contracts; for a budget, the number bought.
+    /// Number of contracts that it asks for after amendments; for a budget, the number bought.
     pub quantity: Quantity,
-    /// The contracts filled so far.
+    /// Number of contracts filled.
     pub filled: Quantity,
-    /// Its status.
+    /// The status.
     pub status: Status,
-    /// The reason of its refusal.
+    /// Why the engine rejected it.
     pub rejection: Option<Rejection>,
-    /// The reason why it ended with a remainder; or REDUCE_ONLY, if `reduce_only` took off a part
-    /// of the requested quantity.
+    /// Why it ended with a remainder; REDUCE_ONLY if that rule reduced its quantity.
     pub cancel_reason: Option<CancelReason>,
-    /// The cost or proceeds of the filled contracts, before fees.
+    /// Credits paid or received for the filled contracts, before fees.
     pub notional: Credits,
-    /// The fees of the fills.
+    /// Fees paid for the fills.
     pub fees: Credits,
-    /// The client's id for it.
+    /// The client's own id of the order.
     pub client_id: Option<ClientId>,
-    /// The time of its outcome.
+    /// When the engine accepted or rejected it, by the log's time.
     pub created_at: Timestamp,
-    /// The time of its last change.
+    /// When it last changed, by the log's time.
     pub updated_at: Timestamp,
 }
 
-/// The order's `type`, with the terms of each.
+/// An order's `type`, with the terms of each type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
-    /// LIMIT: at this price or better, with its time in force and post-only setting.
+    /// At this price or better; with its time in force and its post-only mode.
     Limit(Price, TimeInForce, PostOnly),
-    /// MARKET: fills at once, at this price or better.
+    /// Immediately, at this price or better.
     Market(Price),
-    /// MARKET with a budget: fills at once, for this amount of credits.
+    /// Immediately, for a number of credits.
     Budget(Credits),
 }
 
@@ -181,8 +181,8 @@ impl From<Terms> for OrderKind {
 }
 
 impl Order {
-    /// Returns the order that `command` placed, as of its outcome. `rest` are the events that
-    /// follow in the same outcome.
+    /// The order that `command` placed, right after the engine accepted it. `rest` are the later
+    /// events of the same command.
     pub fn placed(placed: &OrderPlaced, rest: &[Event], command: CommandId, time: Timestamp) -> Self {
         let born = Self::born(placed.id, &placed.order, command, time);
         let kind = match born.kind {
@@ -200,7 +200,7 @@ impl Order {
         })
     }
 
-    /// Returns a refused order.
+    /// An order that the engine rejected.
     pub fn rejected(id: OrderId, order: &NewOrder, code: Rejection, command: CommandId, time: Timestamp) -> Self {
         Self { status: Status::Rejected, rejection: Some(code), ..Self::born(id, order, command, time) }
     }
@@ -239,7 +239,7 @@ impl Order {
         if self.status.is_live() { self.quantity - self.filled } else { Quantity::ZERO }
     }
 
-    /// Returns the order's [`average_price`].
+    /// Returns the mean price of its fills: see [`average_price`].
     pub fn average_price(&self) -> Option<Credits> {
         average_price(self.notional, self.filled)
     }
@@ -252,8 +252,8 @@ pub fn average_price(notional: Credits, filled: Quantity) -> Option<Credits> {
     (filled > 0).then(|| Credits((notional.micros() + filled / 2) / filled))
 }
 
-/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker
-/// of the trades that follow, up to the next request of a batch.
+/// Returns the fills of an order that was placed or amended just before `rest`: it is the taker of
+/// the trades that follow, up to the next request of a batch.
 pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill> {
     let of_request = rest.iter().take_while(|event| !matches!(event, Event::BatchItem { .. }));
     of_request.filter_map(move |event| match event {
@@ -339,7 +339,7 @@ impl Serialize for Order {
     }
 }
 
-/// One order's side of a trade.
+/// One order's side of a trade. The price is the contract's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Fill {
     /// The trade.
@@ -348,28 +348,28 @@ pub struct Fill {
     /// The price of the order's contract.
     #[serde(serialize_with = "text")]
     pub price: Price,
-    /// The number of contracts.
+    /// Number of contracts.
     #[serde(serialize_with = "number")]
     pub quantity: Quantity,
-    /// The order's fee for this fill.
+    /// The fee that the order paid.
     #[serde(serialize_with = "text")]
     pub fee: Credits,
     /// MAKER or TAKER.
     pub role: TradeRole,
 }
 
-/// The role of an order in a trade.
+/// One of a trade's two orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TradeRole {
-    /// The order was resting.
+    /// The order that rested in the book.
     Maker,
-    /// The order arrived and matched.
+    /// The incoming order.
     Taker,
 }
 
 impl Fill {
-    /// Returns `party`'s side of `trade`.
+    /// Returns the side of `trade` that `party` had.
     pub fn of(trade: &Trade, party: &Party, role: TradeRole) -> Self {
         let price = party.entry.book_price(trade.price);
         Self { trade_id: trade.id, price, quantity: trade.quantity, fee: party.fee, role }
@@ -379,9 +379,9 @@ impl Fill {
 /// LIMIT and MARKET: an order's `type`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderType {
-    /// An order with a limit price.
+    /// A limit order: with a price.
     Limit,
-    /// An order without a limit price.
+    /// A market order: without a price.
     Market,
 }
 

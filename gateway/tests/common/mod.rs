@@ -231,6 +231,12 @@ pub struct Whole {
 }
 
 impl Whole {
+    /// The admin ports of all programs, by the program's name.
+    pub fn admin_ports(&self) -> [(&'static str, String); 3] {
+        [("engine", &self.engine), ("projections", &self.projections), ("gateway", &self.gateway)]
+            .map(|(name, process)| (name, process.logged("admin port listens", "address")))
+    }
+
     pub async fn remove(self) {
         drop((self.gateway, self.projections, self.engine));
         self.platform.remove().await;

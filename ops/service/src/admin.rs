@@ -8,8 +8,8 @@
 //! |              | and stays at 200                                                                  |
 //! | GET /metrics | Prometheus's text format                                                          |
 //!
-//! Its connections have a limit of their own ([`CONNECTIONS`]), and each has time limits
-//! (`crate::serve`).
+//! All else is refused with a problem (`serve::refusal`). Its connections are bounded apart from
+//! those of clients ([`CONNECTIONS`]), and each in time (`crate::serve`).
 //!
 //! There is no authentication: the port belongs on a network of operators.
 
@@ -27,14 +27,15 @@ use tokio::net::TcpListener;
 
 use crate::Shutdown;
 use crate::health::{Liveness, Readiness};
-use crate::serve::{Limits, demand_host, serve};
+use crate::serve::{Limits, demand_host, refusal, serve};
 use crate::telemetry::Telemetry;
 
 /// Maximum number of connections of the admin port. A probe always gets one: the connection that
 /// has been idle longest is closed for it.
 pub const CONNECTIONS: usize = 64;
 
-const LIMITS: Limits = Limits {
+/// What its connections may do.
+pub const LIMITS: Limits = Limits {
     connections: CONNECTIONS,
     each_address: CONNECTIONS,
     shared_addresses: Vec::new(),
@@ -76,6 +77,8 @@ impl AdminPort {
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .method_not_allowed_fallback(async || refusal::METHOD_NOT_ALLOWED)
+            .fallback(async || refusal::ROUTE_UNKNOWN)
             .layer(from_fn(demand_host))
             .with_state(Asked { telemetry, liveness, readiness });
         tokio::spawn(serve(listener, routes, LIMITS, Shutdown::new()));

@@ -1,7 +1,7 @@
 //! The accept loop of every port that speaks HTTP: one task a connection, each bounded from its
 //! first byte to the last byte of an answer.
 //!
-//!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ router
+//!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ refusal (heads) ─▶ router
 //!
 //! | a connection                                        | ends                                             |
 //! |-----------------------------------------------------|--------------------------------------------------|
@@ -10,7 +10,9 @@
 //! |                                                     | or ends at once                                  |
 //! | without a whole first request                       | after `first_within`                             |
 //! | without a request in progress, whatever pings come  | after `idle_within`                              |
-//! | whose answer is not read                            | after `write_within` without progress            |
+//! | whose answer is not read                            | after `write_within` without progress; over      |
+//! |                                                     | HTTP/2, the answer's stream alone is reset       |
+//! | that takes no bytes at all                          | after `write_within`                             |
 //! | whose peer is gone                                  | by TCP keep-alive                                |
 //!
 //! In place of `axum::serve`, which has none of these limits. Absent: how long a request may take,
@@ -21,7 +23,9 @@ mod connections;
 mod limits;
 mod pace;
 mod peer;
+pub mod refusal;
 mod stream;
+mod streams;
 mod traffic;
 
 use std::convert::Infallible;
@@ -35,7 +39,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +53,9 @@ use connections::{Connections, Slot};
 pub use limits::Limits;
 pub use pace::Pace;
 pub use peer::Peer;
+use refusal::PortRefusal;
 use stream::Stream;
+use streams::Streams;
 use traffic::{Due, Traffic};
 
 /// After a failure to accept, as when the process has no file descriptors left.
@@ -65,10 +71,11 @@ const PING_WITHIN: Duration = Duration::from_secs(20);
 
 /// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes
 /// it.
-pub const HEAD_MAX: usize = 64 * 1024;
+pub const HEAD_MAX: u32 = 64 * 1024;
 
-/// Bytes of a request's head over HTTP/2.
-pub const HEAD_MAX_HTTP2: u32 = 16 * 1024;
+/// Bytes of a request's head over HTTP/2. h2 takes `HEAD_MAX`, because what it refuses by itself is
+/// answered without a body.
+pub const HEAD_MAX_HTTP2: usize = 16 * 1024;
 
 /// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and
 /// on a connection.
@@ -101,7 +108,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
 
 /// What all connections of a port share.
 struct Port {
-    builder: Builder<TokioExecutor>,
+    builder: Builder<Streams>,
     router: Router,
     limits: Arc<Limits>,
     connections: Arc<Connections>,
@@ -110,14 +117,18 @@ struct Port {
 
 impl Port {
     fn new(router: Router, limits: Limits, shutdown: Shutdown) -> Self {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle_within).max_buf_size(HEAD_MAX);
+        let mut builder = Builder::new(Streams);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle_within)
+            .max_buf_size(HEAD_MAX as usize);
         builder
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.idle_within)
             .keep_alive_timeout(PING_WITHIN)
-            .max_header_list_size(HEAD_MAX_HTTP2)
+            .max_header_list_size(HEAD_MAX)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_concurrent_streams(limits.streams);
@@ -154,10 +165,7 @@ impl Port {
             let (stopped, mut asked) = (shutdown.wait(), false);
             tokio::pin!(connection, stopped);
             loop {
-                let due = traffic.due(&limits);
-                let at = match due {
-                    Due::Idle(at) | Due::Silent(at) | Due::Stalled(at) => at,
-                };
+                let at = traffic.due(&limits).at();
                 tokio::select! {
                     ended = connection.as_mut() => {
                         if let Err(error) = ended {
@@ -181,6 +189,10 @@ impl Port {
                             asked = true;
                             traffic.leaves(limits.write_within);
                             connection.as_mut().graceful_shutdown();
+                        }
+                        // The other streams go on.
+                        Some(Due::Stalled(_)) if traffic.end_stalled_streams(&limits) => {
+                            tracing::debug!(?peer, "streams are reset whose client does not read");
                         }
                         Some(why) => {
                             tracing::debug!(?why, ?peer, "a connection is ended");
@@ -207,7 +219,10 @@ async fn answer(
     traffic: Arc<Traffic>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = traffic.begin();
-    let response = router.oneshot(request.map(Body::new)).await?;
+    let response = match PortRefusal::of(&request) {
+        Some(refusal) => refusal.answer(request.version()),
+        None => router.oneshot(request.map(Body::new)).await?,
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         traffic.upgrade();
         traffic.linger();
@@ -227,14 +242,10 @@ pub fn names_host(request: &Parts) -> bool {
     }
 }
 
-/// As [`names_host`], for ports whose errors have no form of their own.
+/// As [`names_host`], for ports that have no check of their own.
 pub async fn demand_host(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    if names_host(&parts) {
-        next.run(Request::from_parts(parts, body)).await
-    } else {
-        (StatusCode::BAD_REQUEST, "a request has one Host header\n").into_response()
-    }
+    if names_host(&parts) { next.run(Request::from_parts(parts, body)).await } else { refusal::HOST.into_response() }
 }
 
 #[cfg(test)]

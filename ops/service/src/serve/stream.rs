@@ -1,17 +1,20 @@
 //! A connection's socket. It has its place among the connections for as long as it is open, whoever
-//! holds it, and a peer that takes nothing of what is written ends it.
+//! holds it, and a peer that takes nothing of what is written ends it. An answer that hyper gives by
+//! itself gets a body (`refusal`).
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::connections::Slot;
+use super::refusal;
 
 /// How long a peer that is still sending may take to see what was said to it last, and how much it
 /// may send.
@@ -28,12 +31,14 @@ pub struct Stream {
     waits: bool,
     /// The peer sends no more, or does not read.
     finished: bool,
+    /// What is left of an answer that is written in place of hyper's.
+    instead: Option<Bytes>,
 }
 
 impl Stream {
     pub fn new(socket: TcpStream, slot: Slot, write_within: Duration) -> Self {
         let deadline = Box::pin(sleep(write_within));
-        Self { open: Some((socket, slot)), write_within, deadline, waits: false, finished: false }
+        Self { open: Some((socket, slot)), write_within, deadline, waits: false, finished: false, instead: None }
     }
 
     fn socket(&mut self) -> Pin<&mut TcpStream> {
@@ -43,6 +48,33 @@ impl Stream {
 
     fn is_upgraded(&self) -> bool {
         self.open.as_ref().is_some_and(|(_, slot)| slot.traffic().is_upgraded())
+    }
+
+    /// Writes the answer in place of hyper's, if these bytes are one. hyper's count as written when
+    /// the last byte of the other was.
+    fn write_instead(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<Result<usize>>> {
+        let mut rest = match self.instead.take() {
+            Some(rest) => rest,
+            None if self.is_between_requests() => refusal::replace(bytes)?,
+            None => return None,
+        };
+        while !rest.is_empty() {
+            match self.socket().poll_write(cx, &rest) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => drop(rest.split_to(count)),
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => {
+                    self.instead = Some(rest);
+                    return Some(Poll::Pending);
+                }
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
+    }
+
+    /// No answer of a handler is being written.
+    fn is_between_requests(&self) -> bool {
+        self.open.as_ref().is_some_and(|(_, slot)| slot.traffic().idle_since().is_some())
     }
 
     /// What writing came to, and whether it has been waited for too long. Other protocols have
@@ -78,7 +110,10 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let written = self.socket().poll_write(cx, bytes);
+        let written = match self.write_instead(cx, bytes) {
+            Some(written) => written,
+            None => self.socket().poll_write(cx, bytes),
+        };
         self.judge(cx, written)
     }
 
@@ -87,7 +122,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        let written = self.socket().poll_write_vectored(cx, slices);
+        // hyper's own answer is written alone.
+        let alone = match slices {
+            [bytes] => self.write_instead(cx, bytes),
+            _ => None,
+        };
+        let written = match alone {
+            Some(written) => written,
+            None => self.socket().poll_write_vectored(cx, slices),
+        };
         self.judge(cx, written)
     }
 

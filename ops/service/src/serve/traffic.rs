@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::limits::Limits;
+use super::streams;
 
 /// The idle connections of a port, the one that is idle longest first.
 #[derive(Default)]
@@ -48,8 +49,8 @@ struct State {
     /// When it was accepted, or its last request ended.
     since: Instant,
     next: u64,
-    /// Requests in progress. The time is when the answer went on last; none while it is being made.
-    under_way: BTreeMap<u64, Option<Instant>>,
+    /// Requests in progress.
+    under_way: BTreeMap<u64, Progress>,
     /// It is being ended in order; by then, whatever goes on.
     until: Option<Instant>,
     /// No request is served before.
@@ -63,6 +64,14 @@ impl State {
     }
 }
 
+/// How far a request is.
+struct Progress {
+    /// When its answer went on last; none while it is being made.
+    answered: Option<Instant>,
+    /// Ends its stream.
+    stream: Option<Arc<Notify>>,
+}
+
 /// What ends a connection next if nothing happens, and when to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
@@ -70,8 +79,18 @@ pub enum Due {
     Silent(Instant),
     /// Its next request.
     Idle(Instant),
-    /// That an answer goes on.
+    /// That an answer goes on. Over HTTP/2, this ends its stream alone.
     Stalled(Instant),
+    /// That it ends in order.
+    Leaving(Instant),
+}
+
+impl Due {
+    pub fn at(self) -> Instant {
+        match self {
+            Self::Silent(at) | Self::Idle(at) | Self::Stalled(at) | Self::Leaving(at) => at,
+        }
+    }
 }
 
 impl Traffic {
@@ -93,8 +112,10 @@ impl Traffic {
         let number = state.next;
         state.next += 1;
         state.spoke = true;
-        state.under_way.insert(number, None);
-        RequestInProgress { traffic: Arc::clone(self), number }
+        let stream = streams::current();
+        let is_stream = stream.is_some();
+        state.under_way.insert(number, Progress { answered: None, stream });
+        RequestInProgress { traffic: Arc::clone(self), number, is_stream }
     }
 
     /// It is another protocol from here on, which has limits of its own.
@@ -116,10 +137,9 @@ impl Traffic {
     }
 
     /// Since when nothing is in progress, if so.
-    #[cfg(test)]
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        self.idle.all().contains(&(state.since, self.number)).then_some(state.since)
+        (state.is_idle() && !self.is_upgraded()).then_some(state.since)
     }
 
     /// The socket is closed: it is no longer among the idle ones.
@@ -162,7 +182,7 @@ impl Traffic {
     pub fn due(&self, limits: &Limits) -> Due {
         let state = self.state();
         if let Some(until) = state.until {
-            return Due::Stalled(until);
+            return Due::Leaving(until);
         }
         if state.under_way.is_empty() {
             return match state.spoke {
@@ -170,15 +190,34 @@ impl Traffic {
                 false => Due::Silent(state.since + limits.first_within),
             };
         }
-        let oldest = state.under_way.values().flatten().min().copied();
+        let oldest = state.under_way.values().filter_map(|request| request.answered).min();
         Due::Stalled(oldest.unwrap_or_else(Instant::now) + limits.write_within)
     }
 
     /// What should have come by now.
     pub fn overdue(&self, limits: &Limits) -> Option<Due> {
         let due = self.due(limits);
-        let (Due::Idle(at) | Due::Silent(at) | Due::Stalled(at)) = due;
-        (at <= Instant::now()).then_some(due)
+        (due.at() <= Instant::now()).then_some(due)
+    }
+
+    /// Ends the streams whose answers should have gone on by now. False if such an answer is no
+    /// stream's, but the connection's.
+    pub fn end_stalled_streams(&self, limits: &Limits) -> bool {
+        let now = Instant::now();
+        let is_stalled =
+            |_: &u64, request: &mut Progress| request.answered.is_some_and(|at| at + limits.write_within <= now);
+        let mut state = self.state();
+        // Not in progress any more, however long hyper takes to drop it.
+        let stalled = state.under_way.extract_if(.., is_stalled).map(|(_, request)| request.stream);
+        let mut all_are_streams = true;
+        for stream in stalled {
+            match stream {
+                Some(stream) => stream.notify_one(),
+                None => all_are_streams = false,
+            }
+        }
+        state.since = now;
+        all_are_streams
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -186,17 +225,24 @@ impl Traffic {
     }
 }
 
-/// A request in progress, from its head to the last byte of its answer that was taken to be
-/// written.
+/// A request in progress, from its head to the last byte of its answer that was written.
 pub struct RequestInProgress {
     traffic: Arc<Traffic>,
     number: u64,
+    is_stream: bool,
 }
 
 impl RequestInProgress {
     /// The answer goes on.
     pub fn goes_on(&self) {
-        self.traffic.state().under_way.insert(self.number, Some(Instant::now()));
+        if let Some(request) = self.traffic.state().under_way.get_mut(&self.number) {
+            request.answered = Some(Instant::now());
+        }
+    }
+
+    /// True if it is a stream of HTTP/2.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
     }
 }
 
@@ -214,7 +260,10 @@ impl Drop for RequestInProgress {
 
 #[cfg(test)]
 mod tests {
+    use super::super::streams::Streams;
     use super::*;
+    use hyper::rt::Executor;
+    use tokio::sync::oneshot;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -270,5 +319,34 @@ mod tests {
         traffic.close();
         drop(last);
         assert!(idle.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_stream_ends_alone_and_an_answer_over_http1_with_its_connection() {
+        let (traffic, limits) = (Traffic::new(0, Arc::default()), limits());
+        let (stalled, going_on) = (Arc::clone(&traffic), Arc::clone(&traffic));
+        let run = |traffic: Arc<Traffic>, every: Duration| {
+            let (sender, ended) = oneshot::channel::<()>();
+            Streams.execute(async move {
+                let request = traffic.begin();
+                let _alive = sender;
+                loop {
+                    request.goes_on();
+                    tokio::time::sleep(every).await;
+                }
+            });
+            ended
+        };
+        let (stalled, mut going_on) = (run(stalled, 60 * SECOND), run(going_on, SECOND));
+        while !matches!(traffic.overdue(&limits), Some(Due::Stalled(_))) {
+            tokio::time::sleep(SECOND / 2).await;
+        }
+        assert!(traffic.end_stalled_streams(&limits));
+        assert!(stalled.await.is_err(), "its task is dropped");
+        assert!(going_on.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        let only = traffic.begin();
+        only.goes_on();
+        tokio::time::advance(2 * SECOND).await;
+        assert!(!traffic.end_stalled_streams(&limits));
     }
 }

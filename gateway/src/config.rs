@@ -67,7 +67,8 @@ pub struct Config {
     /// Commands that wait for their outcome at the same time; more are refused.
     #[arg(long, env = "LFG_PENDING_MAX", default_value_t = 4_096)]
     pub pending_max: usize,
-    /// WebSocket connections; more are refused.
+    /// WebSocket connections; more are refused. An account or an address may have a quarter, those
+    /// without a key a half.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
     /// Whether to follow every shard order by order, for previews, queue positions and groups: true
@@ -159,6 +160,9 @@ pub const REQUEST_PARTS: usize = 4;
 
 /// The same of those who wait for a position.
 pub const WAIT_PARTS: usize = 16;
+
+/// The same of WebSocket connections.
+pub const WEBSOCKET_PARTS: usize = 4;
 
 /// Bytes of answers that are not yet written, of all clients.
 pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;

@@ -58,11 +58,11 @@ use service::serve::{self, Peer, serve};
 use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use begin::{BeginError, Begun, begin};
 use books::BookTexts;
-use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS};
+use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS, WEBSOCKET_PARTS};
 use db::Database;
 use follow::Followers;
 use fresh::{Fresh, Reads};
@@ -202,7 +202,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         tracing::info!(%address, "the gateway listens");
         serve(listener, http::router(Arc::clone(&state)), limits_of(&config, sockets), shutdown.clone()).await;
         ready.set(false);
-        farewell(&state, sockets).await;
+        farewell(&state).await;
     }
     shutdown.trigger();
     let _ended = announced.await;
@@ -299,7 +299,7 @@ fn share(
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
-        websockets: Arc::new(Semaphore::new(sockets.websockets)),
+        websockets: Shares::new(sockets.websockets, WEBSOCKET_PARTS),
         degraded,
         shutdown,
     })
@@ -324,9 +324,8 @@ fn start_background(state: &Shared) {
 }
 
 /// Waits, a bounded time, until every WebSocket client was told of the end.
-async fn farewell(state: &Shared, sockets: Sockets) {
-    let all = state.websockets.acquire_many(u32::try_from(sockets.websockets).unwrap_or(u32::MAX));
-    if tokio::time::timeout(config::DRAIN_WITHIN, all).await.is_err() {
+async fn farewell(state: &Shared) {
+    if tokio::time::timeout(config::DRAIN_WITHIN, state.websockets.all_returned()).await.is_err() {
         tracing::warn!("not every WebSocket client was told of the end");
     }
 }

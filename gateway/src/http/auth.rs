@@ -5,7 +5,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use schemas::{ADMINS_HOME, AccountId, AdminId, AdminRoles, ApiKeyId, Scopes};
 use service::clock::now;
 use service::serve::Peer;
@@ -184,22 +184,26 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
 /// Returns whose share of this gateway a request uses: that of the account or admin whose key it
 /// shows, or of its address.
 pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
+    let via = via(&parts.extensions, state);
     let of_key = |key: &KeyHolder| {
         // The last eighth is for keys that can cancel.
         let rank = if is_urgent && key.scopes.contains(Scopes::CANCEL) { Rank::Urgent } else { Rank::Known };
-        (Owner::Account(key.account), rank)
+        Asker { rank, ..Asker::account(key.account, via) }
     };
     let by_token = |token: &str| match admin_holder(token, state) {
-        Some((admin, _)) => Some((Owner::Admin(admin), Rank::Known)),
+        Some((admin, _)) => Some(Asker { owner: Owner::Admin(admin), rank: Rank::Known, via }),
         None => holder(token, state).ok().map(|key| of_key(&key)),
     };
     let known = match signer(parts) {
         Some(key) => Some(of_key(key)),
         None => bearer(&parts.headers).ok().and_then(by_token),
     };
-    let via = parts.extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer));
-    let (owner, rank) = known.unwrap_or_else(|| (via.map_or(Owner::Many, Owner::Address), Rank::Anonymous));
-    Asker { owner, rank, via }
+    known.unwrap_or_else(|| Asker::anonymous(via))
+}
+
+/// Returns the address that a request comes from, unless it stands for many clients.
+pub fn via(extensions: &Extensions, state: &Shared) -> Option<Peer> {
+    extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer))
 }
 
 fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {

@@ -16,6 +16,7 @@ use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
 use crate::live::Live;
+use crate::shares::{Asker, Share};
 use crate::state::Shared;
 use crate::view::Moving;
 use crate::view::keys::KeyHolder;
@@ -23,6 +24,7 @@ use crate::ws::budget::Budget;
 use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotSubscribed, Subject};
 use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
+use crate::ws::too_many_sockets;
 
 /// Interval between the server's pings.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
@@ -68,6 +70,8 @@ enum SessionEnd {
     KeyRevoked,
     /// The shard that would show the key's revocation has halted.
     HomeHalted,
+    /// The account has as many connections as it may have.
+    TooMany,
 }
 
 impl SessionEnd {
@@ -86,6 +90,7 @@ impl SessionEnd {
             Self::TooSlow => (4003, "the client does not keep up"),
             Self::FanOutBehind => (4005, "the gateway does not keep up"),
             Self::HomeHalted => (4004, "the part of the log that has the account has halted"),
+            Self::TooMany => (4007, "the account has too many WebSockets"),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
     }
@@ -116,7 +121,7 @@ impl From<axum::Error> for SessionEnd {
 }
 
 /// Serves a connection until it ends.
-pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
+pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>, place: Share) {
     let inbox = state.live.hub().connect();
     let client = inbox.client;
     let mut pings = interval(PING_EVERY);
@@ -124,8 +129,19 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
     let (budget, asked) = (Budget::full(heard), heard);
-    let mut session =
-        SocketSession { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
+    let mut session = SocketSession {
+        socket,
+        state,
+        inbox,
+        place,
+        key: None,
+        challenge: None,
+        orders,
+        heard,
+        asked,
+        bad_requests,
+        budget,
+    };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -143,6 +159,8 @@ struct SocketSession {
     socket: WebSocket,
     state: Shared,
     inbox: ClientQueue,
+    /// The connection's place among all.
+    place: Share,
     key: Option<KeyHolder>,
     /// The challenge that the next `auth` signs. A message overheard elsewhere signs another
     /// connection's challenge.
@@ -355,6 +373,10 @@ impl SocketSession {
         if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
             return self.refuse(&problem, Some("auth")).await;
+        }
+        if !self.place.pass_to(Asker::account(key.account, self.place.via())) {
+            self.refuse(&too_many_sockets(), Some("auth")).await?;
+            return Err(SessionEnd::TooMany);
         }
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
         // The shard may have halted since the key was checked, before the hub knew of this

@@ -159,29 +159,33 @@ impl Hub {
     }
 
     /// Subscribes a client to a subject. `start` is how far each shard is in the client's snapshot:
-    /// outcomes up to there may still be published and are not delivered to this client.
+    /// outcomes up to there may still be published and are not delivered to this client. Returns
+    /// true if the client did not watch the subject already.
     pub fn subscribe(
         &mut self,
         client: ClientNumber,
         topic: Subject,
         start: impl IntoIterator<Item = (Shard, u64)>,
-    ) -> Result<(), NotSubscribed> {
+    ) -> Result<bool, NotSubscribed> {
         let state = self.clients.get_mut(&client).ok_or(NotSubscribed)?;
         if !state.topics.contains(&topic) && state.topics.len() == SUBSCRIPTIONS_MAX {
             return Err(NotSubscribed);
         }
-        state.topics.insert(topic);
+        let is_more = state.topics.insert(topic);
         let start: Start = start.into_iter().collect();
         let first = || WatchedSubject { clients: BTreeMap::new(), last: start.iter().copied().collect() };
         self.topics.entry(topic).or_insert_with(first).clients.insert(client, start);
-        Ok(())
+        Ok(is_more)
     }
 
-    /// Unsubscribes a client. Messages in its queue are still sent.
-    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) {
-        if self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic)) {
+    /// Unsubscribes a client. Messages in its queue are still sent. Returns true if it was
+    /// subscribed.
+    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) -> bool {
+        let was_subscribed = self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic));
+        if was_subscribed {
             self.leave(client, topic);
         }
+        was_subscribed
     }
 
     /// Returns true if the client has no subscription.
@@ -458,8 +462,9 @@ mod tests {
             hub.subscribe(inbox.client, Subject::Book(MarketId(id)), []).unwrap();
         }
         assert_eq!(hub.subscribe(inbox.client, Subject::Trades(MarketId(0)), []), Err(NotSubscribed));
-        assert_eq!(hub.subscribe(inbox.client, Subject::Book(MarketId(0)), []), Ok(()));
-        hub.unsubscribe(inbox.client, Subject::Book(MarketId(0)));
+        assert_eq!(hub.subscribe(inbox.client, Subject::Book(MarketId(0)), []), Ok(false));
+        assert!(hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
+        assert!(!hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
         hub.disconnect(inbox.client);
         assert!(hub.topics.is_empty() && hub.clients.is_empty());
     }

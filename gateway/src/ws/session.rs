@@ -328,15 +328,13 @@ impl SocketSession {
     }
 
     async fn serve(&mut self, request: SocketRequest) -> Result<(), SessionEnd> {
-        if !matches!(request, SocketRequest::Auth(_)) {
-            self.bad_requests = 0;
-        }
         let (op, result) = match request {
             SocketRequest::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
             SocketRequest::Challenge => {
                 let text = to_hex(&rand::random::<[u8; 32]>());
                 let said = protocol::challenge(&text);
-                self.challenge = Some(text);
+                // The one before was asked for in vain.
+                self.bad_requests += u32::from(self.challenge.replace(text).is_some());
                 ("challenge", Ok(Some(said)))
             }
             SocketRequest::Auth(proof) => match self.holder(&proof) {
@@ -350,9 +348,9 @@ impl SocketSession {
             SocketRequest::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
         };
         match result {
+            _ if self.bad_requests >= BAD_REQUESTS_MAX => Err(SessionEnd::BadRequests),
             Ok(Some(text)) => self.say(text).await,
             Ok(None) => Ok(()),
-            Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(SessionEnd::BadRequests),
             Err(problem) => self.refuse(&problem, Some(op)).await,
         }
     }
@@ -369,7 +367,6 @@ impl SocketSession {
     }
 
     async fn authenticate(&mut self, key: KeyHolder) -> Result<(), SessionEnd> {
-        self.bad_requests = 0;
         if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
             return self.refuse(&problem, Some("auth")).await;
@@ -390,8 +387,18 @@ impl SocketSession {
             self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(account));
             self.orders = OrdersChannel::default();
         }
+        let is_another = self.key.as_ref().is_none_or(|before| before.key != key.key);
         self.key = Some(key);
+        self.counts(is_another);
         self.say(protocol::authenticated(account)).await
+    }
+
+    /// Bad messages are counted in a row, which only a message ends that changed something: pings,
+    /// challenges and what is so already could be sent between any two.
+    fn counts(&mut self, changed: bool) {
+        if changed {
+            self.bad_requests = 0;
+        }
     }
 
     /// Returns the snapshot, or nothing if it is still in progress.
@@ -406,15 +413,18 @@ impl SocketSession {
         }
         match channel {
             Channel::Book(name) => {
-                let (id, at, book) = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
+                let watched = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
+                let Watched { id, at, is_more, copy: book } = watched;
+                self.counts(is_more);
                 let levels = self.state.books.text(id, &book).await;
                 let snapshot = protocol::book_snapshot(id, at, &levels);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
             }
             Channel::Trades(name) => {
-                let (id, at, trades) =
-                    watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
+                let watched = watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
+                let Watched { id, at, is_more, copy: trades } = watched;
+                self.counts(is_more);
                 let snapshot = protocol::trades_snapshot(id, at, &trades);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
@@ -424,7 +434,7 @@ impl SocketSession {
                 if !key.scopes.contains(Scopes::READ) {
                     return Err(Problem::new(kinds::SCOPE_MISSING));
                 }
-                let at_least = loop {
+                let (is_more, at_least) = loop {
                     live.keys(key.key).map_err(|error| Problem::unstored(&error))?;
                     let subscribed = live.subscribe(|view, hub| {
                         let known = view.keys().known(key.key)?;
@@ -436,15 +446,16 @@ impl SocketSession {
                             return Some(Err(Problem::new(kinds::UNAUTHENTICATED)));
                         }
                         let subscribed = hub.subscribe(client, Subject::Orders(key.account), start);
-                        Some(subscribed.map_err(too_many).map(|()| positions))
+                        Some(subscribed.map_err(too_many).map(|is_more| (is_more, positions)))
                     });
                     // Read it again if it was dropped from memory between the two.
                     if let Some(subscribed) = subscribed {
                         break subscribed?;
                     }
                 };
-                self.budget.spend(SNAPSHOT_COSTS, Instant::now());
                 self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
+                self.budget.spend(SNAPSHOT_COSTS, Instant::now());
+                self.counts(is_more);
                 Ok(None)
             }
         }
@@ -466,7 +477,8 @@ impl SocketSession {
             }
         };
         if let Some(topic) = topic {
-            self.state.live.hub().unsubscribe(self.inbox.client, topic);
+            let was_subscribed = self.state.live.hub().unsubscribe(self.inbox.client, topic);
+            self.counts(was_subscribed);
         }
         Ok(protocol::unsubscribed(name, market))
     }
@@ -479,6 +491,16 @@ impl SocketSession {
     }
 }
 
+/// A market's subject that a client watches.
+struct Watched<T> {
+    id: MarketId,
+    /// What the copy is as of.
+    at: LogPosition,
+    /// It did not watch it before.
+    is_more: bool,
+    copy: T,
+}
+
 /// Subscribes to a market's subject and copies the data of its snapshot at the same moment. Both
 /// locks are held no longer than that.
 fn watch_market<T>(
@@ -487,12 +509,12 @@ fn watch_market<T>(
     name: &str,
     topic: fn(MarketId) -> Subject,
     copy: fn(&Moving) -> T,
-) -> Result<(MarketId, LogPosition, T), Problem> {
+) -> Result<Watched<T>, Problem> {
     let watched = live.subscribe_to(name, |view, hub, market, moving| {
         let (id, shard) = (market.market.listing.market, market.market.shard);
         let at = LogPosition { shard, sequence: view.sequence(shard) };
-        hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
-        Ok((id, at, copy(moving)))
+        let is_more = hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
+        Ok(Watched { id, at, is_more, copy: copy(moving) })
     });
     let watched = watched.map_err(|error| Problem::unstored(&error))?;
     watched.unwrap_or_else(|| Err(Problem::no_market(live.view().archived_named(name).is_some())))

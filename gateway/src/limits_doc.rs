@@ -13,7 +13,7 @@ use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
-use crate::ws::{self, hub, orders, session};
+use crate::ws::{self, hub, orders, queue, session, subjects};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
 
@@ -69,7 +69,8 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ALL_MAX", ALL_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
-        ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),
+        ("QUEUE_MAX", queue::QUEUE_MAX.to_string()),
+        ("TURN_MAX", subjects::TURN_MAX.to_string()),
         ("WAITING_MAX", WAITING_MAX.to_string()),
         ("BAD_REQUESTS_MAX", session::BAD_REQUESTS_MAX.to_string()),
         ("CHANGED_MAX", checkpoints::CHANGED_MAX.to_string()),

@@ -2,30 +2,33 @@
 //!
 //!   tail ─▶ fan-out ─▶ *hub* ─▶ one bounded queue per client ─▶ session ─▶ socket
 //!
-//! A message is serialised once and shared. Delivery never waits: a client whose queue is full is
-//! evicted, with a reason.
+//! An outcome is first queued for each subject that it changes, at a cost that does not depend on
+//! who watches. Then subjects take turns, see [`crate::ws::subjects`]: a message is serialised once
+//! and shared. Delivery never waits: a client whose queue is full is evicted, with a reason.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::ws::Utf8Bytes;
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::view::ViewChanges;
-use crate::ws::changes::{self, OrdersDelta};
-use crate::ws::protocol::{self, Delta};
+use crate::ws::changes;
+use crate::ws::protocol::Delta;
+use crate::ws::queue::{FrameQueue, QueueSender, queue};
+use crate::ws::subjects::{Change, Start, WatchedSubject};
 
-/// The most messages that wait for one client.
-pub const QUEUE_MAX: usize = 1_024;
+/// Clients that are given messages before others get the lock.
+const SLICE: usize = 1_024;
 
 /// The most subscriptions of one client.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
 
 /// A subject that clients can subscribe to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Subject {
     /// A market's levels.
     Book(MarketId),
@@ -35,32 +38,12 @@ pub enum Subject {
     Orders(AccountId),
 }
 
-/// A message to a client.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// The outcome's shard.
-    pub shard: Shard,
-    /// The outcome's sequence.
-    pub sequence: u64,
-    /// The content, shared by all receivers.
-    pub body: DeltaBody,
-}
-
-/// The content of a message.
-#[derive(Clone, Debug)]
-pub enum DeltaBody {
-    /// JSON.
-    Text(Utf8Bytes),
-    /// Order changes, which each session completes with what it knows.
-    Orders(Arc<OrdersDelta>),
-}
-
 /// Why a client is evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Eviction {
     /// Its queue was full.
     TooSlow,
-    /// Too many outcomes waited for the fan-out.
+    /// Too many outcomes waited for the fan-out, of all subjects or of one that the client watches.
     FanOutBehind,
     /// The key that it authenticated with was revoked.
     KeyRevoked,
@@ -73,7 +56,7 @@ pub struct ClientQueue {
     /// The client.
     pub client: ClientNumber,
     /// Its messages.
-    pub frames: mpsc::Receiver<Frame>,
+    pub frames: FrameQueue,
     /// Set once, when the client is evicted.
     pub evicted: watch::Receiver<Option<Eviction>>,
 }
@@ -82,21 +65,21 @@ pub struct ClientQueue {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientNumber(u64);
 
+impl ClientNumber {
+    /// No client has a lower one.
+    pub const FIRST: Self = Self(0);
+
+    /// Returns the number after this.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 struct Client {
-    frames: mpsc::Sender<Frame>,
+    frames: QueueSender,
     evicted: watch::Sender<Option<Eviction>>,
     topics: HashSet<Subject>,
     key: Option<(AccountId, ApiKeyId)>,
-}
-
-/// How far each shard was in a client's snapshot, until something later is delivered. The client
-/// has everything up to there.
-type Start = Vec<(Shard, u64)>;
-
-struct WatchedSubject {
-    clients: BTreeMap<ClientNumber, Start>,
-    /// The sequence of the last message, for each shard that published on this subject.
-    last: HashMap<Shard, u64>,
 }
 
 /// All clients and their subscriptions.
@@ -105,6 +88,8 @@ pub struct Hub {
     map: ShardMap,
     clients: HashMap<ClientNumber, Client>,
     topics: HashMap<Subject, WatchedSubject>,
+    /// The subjects of which something is to be told, by the time of their next turn.
+    schedule: BTreeSet<(Instant, Subject)>,
     next: u64,
     /// Messages delivered to clients.
     messages: Counter,
@@ -123,6 +108,7 @@ impl Hub {
             map,
             clients: HashMap::new(),
             topics: HashMap::new(),
+            schedule: BTreeSet::new(),
             next: 0,
             messages: counter!("gateway_ws_messages_total"),
             connected: gauge!("gateway_ws_clients"),
@@ -133,7 +119,7 @@ impl Hub {
     pub fn connect(&mut self) -> ClientQueue {
         self.next += 1;
         let client = ClientNumber(self.next);
-        let (sender, frames) = mpsc::channel(QUEUE_MAX);
+        let (sender, frames) = queue();
         let (evict, evicted) = watch::channel(None);
         let state = Client { frames: sender, evicted: evict, topics: HashSet::new(), key: None };
         self.clients.insert(client, state);
@@ -173,7 +159,7 @@ impl Hub {
         }
         let is_more = state.topics.insert(topic);
         let start: Start = start.into_iter().collect();
-        let first = || WatchedSubject { clients: BTreeMap::new(), last: start.iter().copied().collect() };
+        let first = || WatchedSubject::new(&start, Instant::now());
         self.topics.entry(topic).or_insert_with(first).clients.insert(client, start);
         Ok(is_more)
     }
@@ -197,25 +183,26 @@ impl Hub {
         if let Some(watched) = self.topics.get_mut(&topic) {
             watched.clients.remove(&client);
             if watched.clients.is_empty() {
+                if let Some(due) = watched.due {
+                    self.schedule.remove(&(due, topic));
+                }
                 self.topics.remove(&topic);
             }
         }
     }
 
-    /// Delivers an outcome's changes to all subscribers: one message per subject.
-    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges) {
+    /// Queues an outcome's changes for the subjects that are watched.
+    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges, now: Instant) {
         for (&market, levels) in &changes.books {
-            let body = |delta: &Delta| DeltaBody::Text(protocol::book_delta(market, levels, delta).into());
-            self.tell(Subject::Book(market), shard, outcome, body);
+            self.queue(Subject::Book(market), shard, outcome, now, |_| Change::Book(market, levels.clone()));
         }
         for (&market, trades) in &changes.trades {
-            let body = |delta: &Delta| DeltaBody::Text(protocol::trades_delta(market, trades, delta).into());
-            self.tell(Subject::Trades(market), shard, outcome, body);
+            self.queue(Subject::Trades(market), shard, outcome, now, |_| Change::Trades(market, trades.clone()));
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
-            self.tell(Subject::Orders(account), shard, outcome, |delta| {
-                DeltaBody::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
+            self.queue(Subject::Orders(account), shard, outcome, now, |delta| {
+                Change::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }
@@ -229,33 +216,64 @@ impl Hub {
         touched.filter(|&account| self.topics.contains_key(&Subject::Orders(account))).collect()
     }
 
-    fn tell(&mut self, topic: Subject, shard: Shard, outcome: &Outcome, body: impl FnOnce(&Delta) -> DeltaBody) {
+    fn queue(
+        &mut self,
+        topic: Subject,
+        shard: Shard,
+        outcome: &Outcome,
+        now: Instant,
+        change: impl FnOnce(&Delta) -> Change,
+    ) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
-        let sequence = outcome.sequence;
-        let mut told = Vec::with_capacity(watched.clients.len());
-        for (client, start) in &mut watched.clients {
-            if start.iter().any(|&(of, at)| of == shard && sequence <= at) {
-                continue;
+        let delta = Delta { shard, sequence: outcome.sequence, previous: 0, time: outcome.time };
+        let pushed = watched.push(delta, change);
+        if pushed.is_err() {
+            let clients: Vec<_> = watched.clients.keys().copied().collect();
+            for client in clients {
+                self.evict(client, Eviction::FanOutBehind);
             }
-            start.retain(|(of, _)| *of != shard);
-            told.push(*client);
+        } else if watched.due.is_none() {
+            self.schedule(topic, now);
         }
-        if told.is_empty() {
-            return;
-        }
-        let previous = watched.last.insert(shard, sequence).unwrap_or(0);
-        let delta = Delta { shard, sequence, previous, time: outcome.time };
-        let frame = Frame { shard, sequence, body: body(&delta) };
-        let mut slow = Vec::new();
-        for client in &told {
-            let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));
-            if matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_)))) {
-                slow.push(*client);
+    }
+
+    /// Gives the subjects that are due their turns, until it is somebody else's turn to have the hub.
+    /// Returns when to go on, if anything is still to be told.
+    pub fn deliver(&mut self, now: Instant) -> Option<Instant> {
+        let mut told = 0;
+        while let Some(&(due, topic)) = self.schedule.first() {
+            if due > now || told >= SLICE {
+                return Some(due);
             }
+            self.schedule.pop_first();
+            told += self.turn(topic, now, SLICE - told);
         }
-        self.messages.increment(told.len() as u64);
+        None
+    }
+
+    /// Tells a subject to some of its clients. Returns to how many.
+    fn turn(&mut self, topic: Subject, now: Instant, most: usize) -> usize {
+        let Some(watched) = self.topics.get_mut(&topic) else { return 0 };
+        let (mut slow, mut messages) = (Vec::new(), 0);
+        let told = watched.tell(now, most, |client, batch| {
+            messages += batch.len() as u64;
+            let handed = self.clients.get(&client).map(|state| state.frames.hand(batch));
+            if matches!(handed, Some(Err(_))) {
+                slow.push(client);
+            }
+        });
+        self.messages.increment(messages);
+        self.schedule(topic, now);
         for client in slow {
             self.evict(client, Eviction::TooSlow);
+        }
+        told
+    }
+
+    fn schedule(&mut self, topic: Subject, now: Instant) {
+        if let Some(watched) = self.topics.get_mut(&topic) {
+            watched.due = watched.next_turn(now);
+            self.schedule.extend(watched.due.map(|due| (due, topic)));
         }
     }
 
@@ -270,11 +288,6 @@ impl Hub {
         for client in all {
             self.evict(client, why);
         }
-    }
-
-    /// Returns true if there is no subscriber at all.
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
     }
 
     /// Evicts all clients that authenticated with a key of such an account.
@@ -320,9 +333,13 @@ impl Eviction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::book::Level;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
     use crate::ws::changes::Tallies;
-    use schemas::{Entry, GroupId, GroupLimits, TriggerCause};
+    use crate::ws::queue::{DeltaBody, Frame, QUEUE_MAX};
+    use futures_util::FutureExt;
+    use schemas::{BookSide, Entry, GroupId, GroupLimits, Price, TriggerCause};
+    use std::time::Duration;
 
     fn hub() -> Hub {
         Hub::new(ShardMap::new(4).unwrap())
@@ -341,17 +358,24 @@ mod tests {
         let second = outcome(7, vec![Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)]);
         for outcome in [first, second] {
             let changes = view.apply(SHARD, &outcome).unwrap();
-            hub.publish(SHARD, &outcome, &changes);
+            hub.publish(SHARD, &outcome, &changes, Instant::now());
+            deliver(hub);
         }
     }
 
+    /// Everything that is due, and what comes due soon.
+    fn deliver(hub: &mut Hub) {
+        while hub.deliver(Instant::now()).is_some() {}
+    }
+
     fn received(inbox: &mut ClientQueue) -> Vec<serde_json::Value> {
-        let frames = std::iter::from_fn(|| inbox.frames.try_recv().ok());
+        let frames: Vec<_> = std::iter::from_fn(|| inbox.frames.take().now_or_never()).flatten().collect();
+        inbox.frames.written(frames.len());
         let text = |frame: Frame| match frame.body {
             DeltaBody::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
             DeltaBody::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
         };
-        frames.map(text).collect()
+        frames.into_iter().map(text).collect()
     }
 
     #[test]
@@ -412,7 +436,8 @@ mod tests {
                 Event::GroupTriggered { account, group, cause },
                 Event::GroupDeleted { account, group },
             ];
-            hub.publish(shard, &outcome(sequence, events), &ViewChanges::default());
+            hub.publish(shard, &outcome(sequence, events), &ViewChanges::default(), Instant::now());
+            deliver(&mut hub);
         }
         let told = received(&mut inbox);
         assert_eq!((told.len(), &told[0]["shard"]), (1, &serde_json::json!(SHARD.number())));
@@ -435,12 +460,83 @@ mod tests {
         }
         for sequence in 2..(QUEUE_MAX as u64 + 10) {
             let changes = ViewChanges { books: [(market(), Vec::new())].into(), ..ViewChanges::default() };
-            hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes);
+            hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+            deliver(&mut hub);
             assert_eq!(received(&mut quick).len(), 1);
         }
         assert_eq!(*slow.evicted.borrow(), Some(Eviction::TooSlow));
         assert_eq!(*quick.evicted.borrow(), None);
         assert_eq!(hub.clients.len(), 1);
+    }
+
+    /// An outcome that sets one of 100 levels of a book.
+    fn publish_level(hub: &mut Hub, market: MarketId, sequence: u64, now: Instant) {
+        let price = Price::new(1 + u16::try_from(sequence % 100).unwrap()).unwrap();
+        let level = Level { side: BookSide::Bid, price, quantity: i64::try_from(sequence).unwrap() };
+        let changes = ViewChanges { books: [(market, vec![level])].into(), ..ViewChanges::default() };
+        hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, now);
+    }
+
+    #[test]
+    fn a_crowded_book_keeps_its_own_watchers_waiting_alone() {
+        const CROWD: usize = 2_000;
+        const OUTCOMES: u64 = 3_000;
+        let (mut hub, quiet) = (hub(), MarketId(9));
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| hub.connect()).collect();
+        for inbox in &crowd {
+            hub.subscribe(inbox.client, Subject::Book(market()), [(SHARD, 1)]).unwrap();
+        }
+        let mut alone = hub.connect();
+        hub.subscribe(alone.client, Subject::Book(quiet), [(SHARD, 1)]).unwrap();
+        let (mut now, mut heard, mut last) = (Instant::now(), 0, 1);
+        let mut levels = std::collections::HashMap::new();
+        for sequence in 2..OUTCOMES {
+            // 1,000 outcomes a second.
+            now += Duration::from_millis(1);
+            publish_level(&mut hub, market(), sequence, now);
+            if sequence % 100 == 0 {
+                publish_level(&mut hub, quiet, sequence, now);
+            }
+            hub.deliver(now);
+            let quiet = received(&mut alone);
+            assert_eq!(quiet.len(), usize::from(sequence % 100 == 0), "at once, whatever others watch");
+            if sequence % 500 == 0 {
+                for inbox in &mut crowd[1..] {
+                    drop(received(inbox));
+                }
+            }
+            for message in received(&mut crowd[0]) {
+                heard += 1;
+                assert_eq!(message["previous"], last);
+                last = message["sequence"].as_u64().unwrap();
+                for level in message["levels"].as_array().unwrap() {
+                    levels.insert(level[1].to_string(), level[2].as_u64().unwrap());
+                }
+            }
+        }
+        // Some 24 a second: 48,000 for all of the crowd.
+        assert!((50..=100).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
+        assert!(crowd.iter().all(|inbox| inbox.evicted.borrow().is_none()));
+        let oldest = levels.values().min().copied().unwrap();
+        assert!(levels.len() == 100 && last - oldest < 100, "every level as of the last message");
+    }
+
+    #[test]
+    fn what_cannot_be_merged_ends_its_own_watchers_alone() {
+        let mut hub = hub();
+        let (behind, other) = (hub.connect(), hub.connect());
+        hub.subscribe(behind.client, Subject::Orders(AccountId(1)), []).unwrap();
+        hub.subscribe(other.client, Subject::Book(market()), []).unwrap();
+        for sequence in 1..=QUEUE_MAX as u64 + 1 {
+            let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
+            publish_level(&mut hub, market(), 2 * sequence, Instant::now());
+            let outcome = outcome(2 * sequence + 1, vec![Event::OrderPlaced(order)]);
+            hub.publish(SHARD, &outcome, &ViewChanges::default(), Instant::now());
+        }
+        assert_eq!(*behind.evicted.borrow(), Some(Eviction::FanOutBehind));
+        assert_eq!(*other.evicted.borrow(), None);
+        deliver(&mut hub);
+        assert!(hub.schedule.is_empty() && hub.topics.len() == 1);
     }
 
     #[test]
@@ -466,6 +562,6 @@ mod tests {
         assert!(hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
         assert!(!hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
         hub.disconnect(inbox.client);
-        assert!(hub.topics.is_empty() && hub.clients.is_empty());
+        assert!(hub.topics.is_empty() && hub.clients.is_empty() && hub.schedule.is_empty());
     }
 }

@@ -7,7 +7,9 @@ pub mod changes;
 pub mod hub;
 pub mod orders;
 pub mod protocol;
+pub mod queue;
 pub mod session;
+pub mod subjects;
 pub mod turns;
 
 use std::collections::HashSet;

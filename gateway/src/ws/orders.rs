@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use crate::seldom::Seldom;
 use crate::state::Shared;
 use crate::ws::changes::Tallies;
-use crate::ws::hub::{DeltaBody, Frame, QUEUE_MAX};
 use crate::ws::protocol;
+use crate::ws::queue::{DeltaBody, Frame, QUEUE_MAX};
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 

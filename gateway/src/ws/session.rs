@@ -21,9 +21,10 @@ use crate::state::Shared;
 use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotSubscribed, Subject};
+use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed, Subject};
 use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
+use crate::ws::queue::{DeltaBody, Frame};
 use crate::ws::too_many_sockets;
 
 /// Interval between the server's pings.
@@ -31,9 +32,6 @@ pub const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long a client may be silent, pongs included.
 pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The most messages that are written together.
-const BATCH: usize = 64;
 
 /// How long a client may take to answer a close.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -179,7 +177,6 @@ impl SocketSession {
         let shutdown = self.state.shutdown.clone();
         let stopped = shutdown.wait();
         tokio::pin!(stopped);
-        let mut batch = Vec::with_capacity(BATCH);
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status = self.state.degraded.clone();
@@ -199,7 +196,7 @@ impl SocketSession {
                 end = evicted(&mut self.inbox.evicted) => Err(end),
                 message = self.socket.recv(), if is_heard => self.hear(message).await,
                 () = sleep_until(heard_from), if !is_heard => Ok(()),
-                _ = self.inbox.frames.recv_many(&mut batch, BATCH) => self.deliver(&mut batch).await,
+                frames = self.inbox.frames.take() => self.deliver(frames).await,
                 arrival = self.orders.arrival() => self.deliver_snapshot(arrival).await,
                 _ = pings.tick() => self.ping().await,
                 _ = looks.tick() => self.look(),
@@ -265,9 +262,10 @@ impl SocketSession {
         self.write([Message::Text(text.into())]).await
     }
 
-    async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), SessionEnd> {
-        let mut messages = Vec::with_capacity(batch.len());
-        for frame in batch.drain(..) {
+    async fn deliver(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
+        let count = frames.len();
+        let mut messages = Vec::with_capacity(count);
+        for frame in frames {
             if let DeltaBody::Text(text) = frame.body {
                 messages.push(Message::Text(text));
                 continue;
@@ -278,7 +276,9 @@ impl SocketSession {
                 Passage::Overrun => return Err(SessionEnd::TooSlow),
             }
         }
-        self.write(messages).await
+        self.write(messages).await?;
+        self.inbox.frames.written(count);
+        Ok(())
     }
 
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {

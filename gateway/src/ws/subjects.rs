@@ -1,0 +1,190 @@
+//! What waits for the turn of one subject, and the turn itself. Pure.
+//!
+//!   outcome ─▶ *pending changes* ─▶ turn: messages, serialised once ─▶ one client's queue after another
+//!
+//! A subject that is told to many clients has few turns, each with few messages: while one waits,
+//! the changes of a book, or the trades, of several outcomes become one message. So a subject takes
+//! a bounded part of the fan-out, and of what writes to the sockets, whatever happens on it and
+//! however many clients watch it; other subjects are delivered between its turns.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use schemas::{BookSide, MarketId, Price, Shard};
+
+use crate::shapes::PublicTrade;
+use crate::view::book::Level;
+use crate::ws::changes::OrdersDelta;
+use crate::ws::hub::ClientNumber;
+use crate::ws::protocol::{self, Delta};
+use crate::ws::queue::{DeltaBody, Frame, FrameBatch, QUEUE_MAX};
+
+/// The most messages of one turn to all its clients together, except that each client gets one.
+pub const TURN_MAX: usize = 4_096;
+
+/// How long a subject rests for each client of a turn: what writing a message costs the processors.
+const REST_EACH: Duration = Duration::from_micros(20);
+
+/// The longest rest.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// How far each shard was in a client's snapshot, until something later is delivered. The client
+/// has everything up to there.
+pub type Start = Vec<(Shard, u64)>;
+
+/// A subject with its clients.
+pub struct WatchedSubject {
+    /// The clients.
+    pub clients: BTreeMap<ClientNumber, Start>,
+    /// When it is told next, if something is to be told.
+    pub due: Option<Instant>,
+    /// The sequence of the last change, for each shard that changed this subject.
+    last: HashMap<Shard, u64>,
+    pending: Vec<(Delta, Change)>,
+    turn: Option<Turn>,
+    rests_until: Instant,
+}
+
+/// What an outcome changed of a subject.
+pub enum Change {
+    /// Levels of a book, with their new quantities.
+    Book(MarketId, Vec<Level>),
+    /// Trades, in order of matching.
+    Trades(MarketId, Vec<PublicTrade>),
+    /// Orders of an account.
+    Orders(Arc<OrdersDelta>),
+}
+
+/// Messages on their way to all clients of a subject.
+struct Turn {
+    frames: FrameBatch,
+    /// The first client that has not got them.
+    next: ClientNumber,
+}
+
+/// More outcomes wait for the subject's turn than a client's queue would take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Behind;
+
+impl WatchedSubject {
+    /// Creates a subject of which the first client has everything up to `start`.
+    pub fn new(start: &Start, now: Instant) -> Self {
+        let last = start.iter().copied().collect();
+        Self { clients: BTreeMap::new(), due: None, last, pending: Vec::new(), turn: None, rests_until: now }
+    }
+
+    /// Adds the change of an outcome, unless all clients have it in their snapshots.
+    pub fn push(&mut self, delta: Delta, change: impl FnOnce(&Delta) -> Change) -> Result<(), Behind> {
+        let previous = self.last.get(&delta.shard).copied().unwrap_or(0);
+        if delta.sequence <= previous {
+            return Ok(());
+        }
+        self.last.insert(delta.shard, delta.sequence);
+        let delta = Delta { previous, ..delta };
+        self.pending.push((delta, change(&delta)));
+        if self.pending.len() > QUEUE_MAX {
+            self.merge();
+        }
+        if self.pending.len() > QUEUE_MAX { Err(Behind) } else { Ok(()) }
+    }
+
+    /// Returns when the subject can be told next.
+    pub fn next_turn(&self, now: Instant) -> Option<Instant> {
+        match (&self.turn, self.pending.is_empty()) {
+            (Some(_), _) => Some(now),
+            (None, false) => Some(self.rests_until.max(now)),
+            (None, true) => None,
+        }
+    }
+
+    /// Gives the messages of a turn to some clients: at most `most`, from where it stopped. Returns
+    /// how many these were.
+    pub fn tell(&mut self, now: Instant, most: usize, mut give: impl FnMut(ClientNumber, FrameBatch)) -> usize {
+        if self.turn.is_none() {
+            let crowd = self.clients.len();
+            let rest = REST_EACH.saturating_mul(u32::try_from(crowd).unwrap_or(u32::MAX)).min(REST_MAX);
+            self.rests_until = now + rest;
+            if self.pending.len() > (TURN_MAX / crowd.max(1)).max(1) {
+                self.merge();
+            }
+            let frames = self.pending.drain(..).map(|(delta, change)| change.frame(&delta)).collect();
+            self.turn = Some(Turn { frames, next: ClientNumber::FIRST });
+        }
+        let Some(turn) = &mut self.turn else { return 0 };
+        let mut told = 0;
+        for (&client, start) in self.clients.range_mut(turn.next..).take(most) {
+            told += 1;
+            turn.next = client.next();
+            if let Some(news) = news(&turn.frames, start) {
+                give(client, news);
+            }
+        }
+        if self.clients.range(turn.next..).next().is_none() {
+            self.turn = None;
+        }
+        told
+    }
+
+    /// Makes one change of the pending ones. Changes of orders stay as they are: each has its time.
+    fn merge(&mut self) {
+        let (Some((first, kind)), Some((last, _))) = (self.pending.first(), self.pending.last()) else { return };
+        let delta = Delta { previous: first.previous, ..*last };
+        let merged = match *kind {
+            Change::Book(market, _) => Change::Book(market, self.levels()),
+            Change::Trades(market, _) => Change::Trades(market, self.trades()),
+            Change::Orders(_) => return,
+        };
+        self.pending = vec![(delta, merged)];
+    }
+
+    /// The last quantity of each level.
+    fn levels(&self) -> Vec<Level> {
+        let mut levels: BTreeMap<(bool, Price), Level> = BTreeMap::new();
+        for (_, change) in &self.pending {
+            if let Change::Book(_, changed) = change {
+                levels.extend(changed.iter().map(|level| ((level.side == BookSide::Ask, level.price), *level)));
+            }
+        }
+        levels.into_values().collect()
+    }
+
+    fn trades(&self) -> Vec<PublicTrade> {
+        let trades = self.pending.iter().filter_map(|(_, change)| match change {
+            Change::Trades(_, trades) => Some(trades),
+            Change::Book(..) | Change::Orders(_) => None,
+        });
+        trades.flatten().copied().collect()
+    }
+}
+
+/// Returns the messages that a client does not have from its snapshot.
+fn news(frames: &FrameBatch, start: &mut Start) -> Option<FrameBatch> {
+    if start.is_empty() {
+        return Some(Arc::clone(frames));
+    }
+    let mut is_news = |frame: &Frame| {
+        let has = start.iter().any(|&(of, at)| of == frame.shard && frame.sequence <= at);
+        if !has {
+            start.retain(|(of, _)| *of != frame.shard);
+        }
+        !has
+    };
+    let news: Vec<bool> = frames.iter().map(&mut is_news).collect();
+    match news.iter().filter(|is_news| **is_news).count() {
+        0 => None,
+        all if all == frames.len() => Some(Arc::clone(frames)),
+        _ => Some(frames.iter().zip(news).filter(|(_, is_news)| *is_news).map(|(frame, _)| frame.clone()).collect()),
+    }
+}
+
+impl Change {
+    fn frame(&self, delta: &Delta) -> Frame {
+        let body = match self {
+            Self::Book(market, levels) => DeltaBody::Text(protocol::book_delta(*market, levels, delta).into()),
+            Self::Trades(market, trades) => DeltaBody::Text(protocol::trades_delta(*market, trades, delta).into()),
+            Self::Orders(changes) => DeltaBody::Orders(Arc::clone(changes)),
+        };
+        Frame { shard: delta.shard, sequence: delta.sequence, body }
+    }
+}

@@ -56,6 +56,8 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
         ("REQUEST_PARTS", config::REQUEST_PARTS.to_string()),
         ("WAIT_PARTS", config::WAIT_PARTS.to_string()),
+        ("WEBSOCKET_BYTE_PARTS", config::WEBSOCKET_BYTE_PARTS.to_string()),
+        ("SOCKET_BYTES_MAX", queue::SOCKET_BYTES_MAX.to_string()),
         ("WEBSOCKET_PARTS", config::WEBSOCKET_PARTS.to_string()),
         ("POSITION_AHEAD_MAX", config::POSITION_AHEAD_MAX.to_string()),
         ("BODY_MAX", config::BODY_MAX.to_string()),

@@ -19,7 +19,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use parking_lot::{FairMutex, FairMutexGuard};
 use schemas::ids::LogPosition;
 use schemas::reading::Checkpoint;
-use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKey, ApiKeyId, MarketId, Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
@@ -72,8 +71,8 @@ pub struct FoldedOutcome {
 
 impl Live {
     /// Creates the shared state and starts the fan-out thread, which ends with the last handle.
-    pub fn start(view: LiveView, store: Option<Arc<Store>>, map: ShardMap) -> std::io::Result<Self> {
-        let (hub, backlog) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Backlog>::default());
+    pub fn start(view: LiveView, store: Option<Arc<Store>>, hub: Hub) -> std::io::Result<Self> {
+        let (hub, backlog) = (Arc::new(FairMutex::new(hub)), Arc::<Backlog>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
         let (tells, waits) = (Arc::clone(&hub), Arc::clone(&backlog));
         std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
@@ -303,10 +302,11 @@ mod tests {
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, view_with_market};
     use crate::ws::hub::{ClientQueue, Subject};
+    use schemas::shard_map::ShardMap;
     use schemas::{Entry, Event};
 
     fn live() -> Arc<Live> {
-        Arc::new(Live::start(view_with_market(), None, ShardMap::new(4).unwrap()).unwrap())
+        Arc::new(Live::start(view_with_market(), None, Hub::new(ShardMap::new(4).unwrap(), usize::MAX)).unwrap())
     }
 
     fn bid(sequence: u64) -> Arc<Outcome> {

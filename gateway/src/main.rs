@@ -62,7 +62,9 @@ use tokio::sync::{oneshot, watch};
 
 use begin::{BeginError, Begun, begin};
 use books::BookTexts;
-use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS, WEBSOCKET_PARTS};
+use config::{
+    ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS, WEBSOCKET_BYTE_PARTS, WEBSOCKET_PARTS,
+};
 use db::Database;
 use follow::Followers;
 use fresh::{Fresh, Reads};
@@ -80,6 +82,7 @@ use state::{GatewayState, Shared};
 use store::checkpoints::Checkpoints;
 use submit::Submitter;
 use tail::Tail;
+use ws::hub::Hub;
 
 /// The tail beats many times a second; a silence this long is a hang.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
@@ -148,7 +151,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let positions = view.read_from().to_vec();
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
 
-    let live = Live::start(view, store.clone(), config.log.shard_map());
+    let live = Live::start(view, store.clone(), Hub::new(config.log.shard_map(), config.websocket_bytes_max));
     let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that tells watchers", error))?);
     let pending = Arc::new(PendingCommands::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
@@ -300,6 +303,7 @@ fn share(
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Shares::new(sockets.websockets, WEBSOCKET_PARTS),
+        websocket_bytes: Shares::new(config.websocket_bytes_max, WEBSOCKET_BYTE_PARTS),
         degraded,
         shutdown,
     })

@@ -184,6 +184,23 @@ impl Share {
         self.asker.via
     }
 
+    /// Returns how many these are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes more. Returns false, and changes nothing, if they are not available.
+    #[must_use]
+    pub fn grow(&mut self, more: usize) -> bool {
+        let mut taken = self.shares.taken();
+        let fits = self.shares.fits(&taken, self.asker, more);
+        if fits {
+            taken.add(self.asker, more);
+            self.count += more;
+        }
+        fits
+    }
+
     /// Counts this for another owner from now on. Returns false, and changes nothing, if that one has
     /// its share already.
     #[must_use]
@@ -273,6 +290,16 @@ mod tests {
         drop(passed);
         let taken = shares.taken();
         assert!(taken.all == 0 && taken.of_owners.is_empty() && taken.of_addresses.is_empty());
+    }
+
+    #[test]
+    fn a_share_grows_where_there_is_room() {
+        let shares = Shares::new(16, 4);
+        let mut share = shares.take(address(1), 1).unwrap();
+        assert!(share.grow(3) && !share.grow(1));
+        assert_eq!((share.count(), shares.taken().all), (4, 4));
+        drop(share);
+        assert_eq!(shares.taken().all, 0);
     }
 
     #[tokio::test]

@@ -69,6 +69,8 @@ pub struct GatewayState {
     pub socket_idle_within: Duration,
     /// WebSocket connections.
     pub websockets: Arc<Shares>,
+    /// Bytes of snapshots on their way to WebSockets, and of what is kept to continue them.
+    pub websocket_bytes: Arc<Shares>,
     /// The degraded dependencies of this process.
     pub degraded: watch::Receiver<Degraded>,
     /// The request to stop.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::view::ViewChanges;
 use crate::ws::changes;
 use crate::ws::protocol::Delta;
-use crate::ws::queue::{FrameQueue, QueueSender, queue};
+use crate::ws::queue::{AllBytes, FrameQueue, QueueSender, queue};
 use crate::ws::subjects::{Change, Start, WatchedSubject};
 
 /// Clients that are given messages before others get the lock.
@@ -90,6 +90,9 @@ pub struct Hub {
     topics: HashMap<Subject, WatchedSubject>,
     /// The subjects of which something is to be told, by the time of their next turn.
     schedule: BTreeSet<(Instant, Subject)>,
+    /// The bytes of the messages that wait for clients.
+    bytes: AllBytes,
+    bytes_max: usize,
     next: u64,
     /// Messages delivered to clients.
     messages: Counter,
@@ -102,13 +105,15 @@ pub struct Hub {
 pub struct NotSubscribed;
 
 impl Hub {
-    /// Creates a hub without clients.
-    pub fn new(map: ShardMap) -> Self {
+    /// Creates a hub without clients, in which messages of so many bytes may wait for all of them.
+    pub fn new(map: ShardMap, bytes_max: usize) -> Self {
         Self {
             map,
             clients: HashMap::new(),
             topics: HashMap::new(),
             schedule: BTreeSet::new(),
+            bytes: AllBytes::default(),
+            bytes_max,
             next: 0,
             messages: counter!("gateway_ws_messages_total"),
             connected: gauge!("gateway_ws_clients"),
@@ -197,7 +202,9 @@ impl Hub {
             self.queue(Subject::Book(market), shard, outcome, now, |_| Change::Book(market, levels.clone()));
         }
         for (&market, trades) in &changes.trades {
-            self.queue(Subject::Trades(market), shard, outcome, now, |_| Change::Trades(market, trades.clone()));
+            self.queue(Subject::Trades(market), shard, outcome, now, |delta| {
+                Change::Trades(market, trades.iter().map(|trade| (delta.sequence, *trade)).collect())
+            });
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
@@ -255,7 +262,7 @@ impl Hub {
     fn turn(&mut self, topic: Subject, now: Instant, most: usize) -> usize {
         let Some(watched) = self.topics.get_mut(&topic) else { return 0 };
         let (mut slow, mut messages) = (Vec::new(), 0);
-        let told = watched.tell(now, most, |client, batch| {
+        let told = watched.tell(now, most, &self.bytes, |client, batch| {
             messages += batch.len() as u64;
             let handed = self.clients.get(&client).map(|state| state.frames.hand(batch));
             if matches!(handed, Some(Err(_))) {
@@ -267,7 +274,20 @@ impl Hub {
         for client in slow {
             self.evict(client, Eviction::TooSlow);
         }
+        self.make_room();
         told
+    }
+
+    /// Evicts the client for which the most waits, if too much waits for all. Its session gives it
+    /// back soon; what is told meanwhile evicts another.
+    fn make_room(&mut self) {
+        if self.bytes.count() <= self.bytes_max {
+            return;
+        }
+        let slowest = self.clients.iter().max_by_key(|(_, state)| state.frames.bytes()).map(|(client, _)| *client);
+        if let Some(client) = slowest {
+            self.evict(client, Eviction::TooSlow);
+        }
     }
 
     fn schedule(&mut self, topic: Subject, now: Instant) {
@@ -333,6 +353,7 @@ impl Eviction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shapes::PublicTrade;
     use crate::view::book::Level;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
     use crate::ws::changes::Tallies;
@@ -342,7 +363,7 @@ mod tests {
     use std::time::Duration;
 
     fn hub() -> Hub {
-        Hub::new(ShardMap::new(4).unwrap())
+        Hub::new(ShardMap::new(4).unwrap(), usize::MAX)
     }
 
     fn market() -> MarketId {
@@ -370,7 +391,7 @@ mod tests {
 
     fn received(inbox: &mut ClientQueue) -> Vec<serde_json::Value> {
         let frames: Vec<_> = std::iter::from_fn(|| inbox.frames.take().now_or_never()).flatten().collect();
-        inbox.frames.written(frames.len());
+        inbox.frames.written(frames.len(), frames.iter().map(Frame::bytes).sum());
         let text = |frame: Frame| match frame.body {
             DeltaBody::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
             DeltaBody::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
@@ -519,6 +540,62 @@ mod tests {
         assert!(crowd.iter().all(|inbox| inbox.evicted.borrow().is_none()));
         let oldest = levels.values().min().copied().unwrap();
         assert!(levels.len() == 100 && last - oldest < 100, "every level as of the last message");
+    }
+
+    /// An outcome with one trade, whose id is its sequence.
+    fn publish_trade(hub: &mut Hub, sequence: u64) {
+        let (maker, taker) = (placed(1, Entry::BuyYes, 5_000, 10, 0), placed(2, Entry::BuyNo, 5_000, 1, 1));
+        let Event::Traded(trade) = trade(sequence, &maker, &taker, 1, 9) else { panic!("a trade") };
+        let shown = PublicTrade::of(&trade, outcome(sequence, Vec::new()).time);
+        let changes = ViewChanges { trades: [(market(), vec![shown])].into(), ..ViewChanges::default() };
+        hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+    }
+
+    #[test]
+    fn who_comes_while_trades_wait_is_told_none_of_its_snapshot_again() {
+        let (mut hub, outcomes) = (hub(), 2 * QUEUE_MAX as u64);
+        let (mut before, mut after) = (hub.connect(), hub.connect());
+        hub.subscribe(before.client, Subject::Trades(market()), [(SHARD, 0)]).unwrap();
+        for sequence in 1..=outcomes {
+            publish_trade(&mut hub, sequence);
+            if sequence == 700 {
+                hub.subscribe(after.client, Subject::Trades(market()), [(SHARD, sequence)]).unwrap();
+            }
+        }
+        deliver(&mut hub);
+        for (inbox, first) in [(&mut before, 1), (&mut after, 701)] {
+            let messages = received(inbox);
+            let trades = messages.iter().flat_map(|message| message["trades"].as_array().unwrap().clone());
+            let ids: Vec<u64> = trades.map(|trade| trade["trade_id"].as_str().unwrap().parse().unwrap()).collect();
+            assert_eq!(ids, (first..=outcomes).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn where_too_much_waits_for_all_the_slowest_is_let_go() {
+        const WATCHERS: usize = 50;
+        let mut hub = Hub::new(ShardMap::new(4).unwrap(), 100_000);
+        let mut watchers: Vec<_> = (0..WATCHERS).map(|_| hub.connect()).collect();
+        for (inbox, market) in watchers.iter().zip(0..) {
+            hub.subscribe(inbox.client, Subject::Book(MarketId(market)), []).unwrap();
+        }
+        let prices = (1..=100).map(|ticks| Price::new(ticks).unwrap());
+        let levels: Vec<_> = prices.map(|price| Level { side: BookSide::Bid, price, quantity: 1 }).collect();
+        for sequence in 1..=20 {
+            for market in 0..WATCHERS as u64 {
+                let changes =
+                    ViewChanges { books: [(MarketId(market), levels.clone())].into(), ..ViewChanges::default() };
+                hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+                deliver(&mut hub);
+                // The sessions of those who are let go end; the first reads.
+                watchers.retain(|inbox| inbox.evicted.borrow().is_none());
+                drop(received(&mut watchers[0]));
+                assert!(hub.bytes.count() < 110_000, "{}", hub.bytes.count());
+            }
+        }
+        let left = watchers.len();
+        assert!(hub.topics.contains_key(&Subject::Book(MarketId(0))), "who reads stays");
+        assert!((2..10).contains(&left), "{left}");
     }
 
     #[test]

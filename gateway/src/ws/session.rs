@@ -22,7 +22,7 @@ use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
 use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed, Subject};
-use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
+use crate::ws::orders::{Arrival, BoundedText, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
 use crate::ws::queue::{DeltaBody, Frame};
 use crate::ws::too_many_sockets;
@@ -263,7 +263,7 @@ impl SocketSession {
     }
 
     async fn deliver(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
-        let count = frames.len();
+        let (count, bytes) = (frames.len(), frames.iter().map(Frame::bytes).sum());
         let mut messages = Vec::with_capacity(count);
         for frame in frames {
             if let DeltaBody::Text(text) = frame.body {
@@ -274,26 +274,29 @@ impl SocketSession {
                 Passage::Send(text) => messages.push(Message::Text(text)),
                 Passage::Keep => {}
                 Passage::Overrun => return Err(SessionEnd::TooSlow),
+                Passage::TooMuch => return Err(SessionEnd::TooMany),
             }
         }
         self.write(messages).await?;
-        self.inbox.frames.written(count);
+        self.inbox.frames.written(count, bytes);
         Ok(())
     }
 
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {
         match arrival {
-            Arrival::Snapshot(text, follow) => {
+            Arrival::Snapshot(BoundedText { text, bytes }, follow) => {
                 self.budget.spend(text.len(), Instant::now());
                 let snapshot = Message::Text(text.into());
                 let follow = follow.into_iter().map(Message::Text);
-                self.write(std::iter::once(snapshot).chain(follow)).await
+                self.write(std::iter::once(snapshot).chain(follow)).await?;
+                drop(bytes);
+                Ok(())
             }
-            Arrival::Unavailable => {
+            Arrival::Unavailable(problem) => {
                 if let Some(key) = &self.key {
                     self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(key.account));
                 }
-                self.refuse(&Problem::new(kinds::READ_MODEL_UNAVAILABLE), Some("subscribe")).await
+                self.refuse(&problem, Some("subscribe")).await
             }
         }
     }
@@ -344,7 +347,15 @@ impl SocketSession {
                     ("auth", Err(problem))
                 }
             },
-            SocketRequest::Subscribe(channel) => ("subscribe", self.subscribe(channel).await),
+            SocketRequest::Subscribe(channel) => match self.subscribe(channel).await {
+                Ok(Some(BoundedText { text, bytes })) => {
+                    self.say(text).await?;
+                    drop(bytes);
+                    ("subscribe", Ok(None))
+                }
+                Ok(None) => ("subscribe", Ok(None)),
+                Err(problem) => ("subscribe", Err(problem)),
+            },
             SocketRequest::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
         };
         match result {
@@ -402,7 +413,7 @@ impl SocketSession {
     }
 
     /// Returns the snapshot, or nothing if it is still in progress.
-    async fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
+    async fn subscribe(&mut self, channel: Channel) -> Result<Option<BoundedText>, Problem> {
         let client = self.inbox.client;
         let live = &self.state.live;
         if let Channel::Book(name) | Channel::Trades(name) = &channel {
@@ -417,17 +428,13 @@ impl SocketSession {
                 let Watched { id, at, is_more, copy: book } = watched;
                 self.counts(is_more);
                 let levels = self.state.books.text(id, &book).await;
-                let snapshot = protocol::book_snapshot(id, at, &levels);
-                self.budget.spend(snapshot.len(), Instant::now());
-                Ok(Some(snapshot))
+                self.bounded(Subject::Book(id), protocol::book_snapshot(id, at, &levels)).map(Some)
             }
             Channel::Trades(name) => {
                 let watched = watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
                 let Watched { id, at, is_more, copy: trades } = watched;
                 self.counts(is_more);
-                let snapshot = protocol::trades_snapshot(id, at, &trades);
-                self.budget.spend(snapshot.len(), Instant::now());
-                Ok(Some(snapshot))
+                self.bounded(Subject::Trades(id), protocol::trades_snapshot(id, at, &trades)).map(Some)
             }
             Channel::Orders => {
                 let key = self.key.as_ref().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
@@ -453,12 +460,27 @@ impl SocketSession {
                         break subscribed?;
                     }
                 };
-                self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
+                self.orders = OrdersChannel::open(self.state.clone(), key.account, self.asker(), at_least);
                 self.budget.spend(SNAPSHOT_COSTS, Instant::now());
                 self.counts(is_more);
                 Ok(None)
             }
         }
+    }
+
+    /// Takes the share of a snapshot's bytes. Without one, the subscription ends.
+    fn bounded(&mut self, subject: Subject, snapshot: String) -> Result<BoundedText, Problem> {
+        let bounded = BoundedText::take(&self.state, self.asker(), snapshot);
+        self.budget.spend(bounded.as_ref().map_or(0, |bounded| bounded.text.len()), Instant::now());
+        bounded.inspect_err(|_| {
+            self.state.live.hub().unsubscribe(self.inbox.client, subject);
+        })
+    }
+
+    /// Whose share this connection uses.
+    fn asker(&self) -> Asker {
+        let via = self.place.via();
+        self.key.as_ref().map_or_else(|| Asker::anonymous(via), |key| Asker::account(key.account, via))
     }
 
     fn unsubscribe(&mut self, channel: Channel) -> Result<String, Problem> {

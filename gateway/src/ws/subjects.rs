@@ -18,7 +18,7 @@ use crate::view::book::Level;
 use crate::ws::changes::OrdersDelta;
 use crate::ws::hub::ClientNumber;
 use crate::ws::protocol::{self, Delta};
-use crate::ws::queue::{DeltaBody, Frame, FrameBatch, QUEUE_MAX};
+use crate::ws::queue::{AllBytes, DeltaBody, Frame, FrameBatch, QUEUE_MAX};
 
 /// The most messages of one turn to all its clients together, except that each client gets one.
 pub const TURN_MAX: usize = 4_096;
@@ -50,8 +50,8 @@ pub struct WatchedSubject {
 pub enum Change {
     /// Levels of a book, with their new quantities.
     Book(MarketId, Vec<Level>),
-    /// Trades, in order of matching.
-    Trades(MarketId, Vec<PublicTrade>),
+    /// Trades, in order of matching, with the sequences of their outcomes.
+    Trades(MarketId, Vec<(u64, PublicTrade)>),
     /// Orders of an account.
     Orders(Arc<OrdersDelta>),
 }
@@ -59,6 +59,8 @@ pub enum Change {
 /// Messages on their way to all clients of a subject.
 struct Turn {
     frames: FrameBatch,
+    /// What they were made of.
+    changes: Vec<(Delta, Change)>,
     /// The first client that has not got them.
     next: ClientNumber,
 }
@@ -100,7 +102,13 @@ impl WatchedSubject {
 
     /// Gives the messages of a turn to some clients: at most `most`, from where it stopped. Returns
     /// how many these were.
-    pub fn tell(&mut self, now: Instant, most: usize, mut give: impl FnMut(ClientNumber, FrameBatch)) -> usize {
+    pub fn tell(
+        &mut self,
+        now: Instant,
+        most: usize,
+        all: &AllBytes,
+        mut give: impl FnMut(ClientNumber, FrameBatch),
+    ) -> usize {
         if self.turn.is_none() {
             let crowd = self.clients.len();
             let rest = REST_EACH.saturating_mul(u32::try_from(crowd).unwrap_or(u32::MAX)).min(REST_MAX);
@@ -108,15 +116,16 @@ impl WatchedSubject {
             if self.pending.len() > (TURN_MAX / crowd.max(1)).max(1) {
                 self.merge();
             }
-            let frames = self.pending.drain(..).map(|(delta, change)| change.frame(&delta)).collect();
-            self.turn = Some(Turn { frames, next: ClientNumber::FIRST });
+            let changes = std::mem::take(&mut self.pending);
+            let frames = changes.iter().map(|(delta, change)| change.frame(delta, all)).collect();
+            self.turn = Some(Turn { frames, changes, next: ClientNumber::FIRST });
         }
         let Some(turn) = &mut self.turn else { return 0 };
         let mut told = 0;
         for (&client, start) in self.clients.range_mut(turn.next..).take(most) {
             told += 1;
             turn.next = client.next();
-            if let Some(news) = news(&turn.frames, start) {
+            if let Some(news) = turn.news(start, all) {
                 give(client, news);
             }
         }
@@ -149,7 +158,7 @@ impl WatchedSubject {
         levels.into_values().collect()
     }
 
-    fn trades(&self) -> Vec<PublicTrade> {
+    fn trades(&self) -> Vec<(u64, PublicTrade)> {
         let trades = self.pending.iter().filter_map(|(_, change)| match change {
             Change::Trades(_, trades) => Some(trades),
             Change::Book(..) | Change::Orders(_) => None,
@@ -158,33 +167,44 @@ impl WatchedSubject {
     }
 }
 
-/// Returns the messages that a client does not have from its snapshot.
-fn news(frames: &FrameBatch, start: &mut Start) -> Option<FrameBatch> {
-    if start.is_empty() {
-        return Some(Arc::clone(frames));
-    }
-    let mut is_news = |frame: &Frame| {
-        let has = start.iter().any(|&(of, at)| of == frame.shard && frame.sequence <= at);
-        if !has {
+impl Turn {
+    /// Returns the messages that a client does not have from its snapshot.
+    fn news(&self, start: &mut Start, all: &AllBytes) -> Option<FrameBatch> {
+        if start.is_empty() {
+            return Some(Arc::clone(&self.frames));
+        }
+        let mut news = Vec::new();
+        for (frame, (delta, change)) in self.frames.iter().zip(&self.changes) {
+            let has = start.iter().find(|(shard, _)| *shard == frame.shard).map(|(_, sequence)| *sequence);
+            if has.is_some_and(|has| frame.sequence <= has) {
+                continue;
+            }
+            let rest = has.and_then(|has| change.after(has));
+            news.push(rest.map_or_else(|| frame.clone(), |rest| rest.frame(delta, all)));
             start.retain(|(of, _)| *of != frame.shard);
         }
-        !has
-    };
-    let news: Vec<bool> = frames.iter().map(&mut is_news).collect();
-    match news.iter().filter(|is_news| **is_news).count() {
-        0 => None,
-        all if all == frames.len() => Some(Arc::clone(frames)),
-        _ => Some(frames.iter().zip(news).filter(|(_, is_news)| *is_news).map(|(frame, _)| frame.clone()).collect()),
+        (!news.is_empty()).then(|| news.into())
     }
 }
 
 impl Change {
-    fn frame(&self, delta: &Delta) -> Frame {
+    /// Returns the trades that a snapshot does not have, if it has some of these. Levels may be told
+    /// twice.
+    fn after(&self, has: u64) -> Option<Self> {
+        let Self::Trades(market, trades) = self else { return None };
+        let is_part = trades.iter().any(|(sequence, _)| *sequence <= has);
+        is_part.then(|| Self::Trades(*market, trades.iter().copied().filter(|(sequence, _)| *sequence > has).collect()))
+    }
+
+    fn frame(&self, delta: &Delta, all: &AllBytes) -> Frame {
         let body = match self {
             Self::Book(market, levels) => DeltaBody::Text(protocol::book_delta(*market, levels, delta).into()),
-            Self::Trades(market, trades) => DeltaBody::Text(protocol::trades_delta(*market, trades, delta).into()),
+            Self::Trades(market, trades) => {
+                let trades: Vec<PublicTrade> = trades.iter().map(|(_, trade)| *trade).collect();
+                DeltaBody::Text(protocol::trades_delta(*market, &trades, delta).into())
+            }
             Self::Orders(changes) => DeltaBody::Orders(Arc::clone(changes)),
         };
-        Frame { shard: delta.shard, sequence: delta.sequence, body }
+        Frame::new(delta.shard, delta.sequence, body, all)
     }
 }

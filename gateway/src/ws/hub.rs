@@ -535,8 +535,8 @@ mod tests {
                 }
             }
         }
-        // Some 24 a second: 48,000 for all of the crowd.
-        assert!((50..=100).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
+        // Some 5 a second: 10,000 for all of the crowd.
+        assert!((10..=20).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
         assert!(crowd.iter().all(|inbox| inbox.evicted.borrow().is_none()));
         let oldest = levels.values().min().copied().unwrap();
         assert!(levels.len() == 100 && last - oldest < 100, "every level as of the last message");

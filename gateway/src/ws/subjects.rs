@@ -23,8 +23,9 @@ use crate::ws::queue::{AllBytes, DeltaBody, Frame, FrameBatch, QUEUE_MAX};
 /// The most messages of one turn to all its clients together, except that each client gets one.
 pub const TURN_MAX: usize = 4_096;
 
-/// How long a subject rests for each client of a turn: what writing a message costs the processors.
-const REST_EACH: Duration = Duration::from_micros(20);
+/// How long a subject rests for each message of a turn to each client: some times what writing one
+/// costs a processor, so that one subject never takes all of them.
+const REST_EACH: Duration = Duration::from_micros(100);
 
 /// The longest rest.
 const REST_MAX: Duration = Duration::from_millis(250);
@@ -111,11 +112,11 @@ impl WatchedSubject {
     ) -> usize {
         if self.turn.is_none() {
             let crowd = self.clients.len();
-            let rest = REST_EACH.saturating_mul(u32::try_from(crowd).unwrap_or(u32::MAX)).min(REST_MAX);
-            self.rests_until = now + rest;
             if self.pending.len() > (TURN_MAX / crowd.max(1)).max(1) {
                 self.merge();
             }
+            let messages = u32::try_from(crowd * self.pending.len()).unwrap_or(u32::MAX);
+            self.rests_until = now + REST_EACH.saturating_mul(messages).min(REST_MAX);
             let changes = std::mem::take(&mut self.pending);
             let frames = changes.iter().map(|(delta, change)| change.frame(delta, all)).collect();
             self.turn = Some(Turn { frames, changes, next: ClientNumber::FIRST });

@@ -138,6 +138,8 @@ impl Stack {
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
             .env("LFG_LISTEN", self.gateway.to_string())
             .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
+            // Fewer than an attacker opens.
+            .env("LFG_WEBSOCKETS_MAX", "2000")
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());

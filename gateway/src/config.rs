@@ -85,9 +85,15 @@ pub struct Config {
     /// is told where to look for it.
     #[arg(long, env = "LFG_OUTCOME_WITHIN", default_value = "2", value_parser = outcome_seconds, value_name = "SECONDS")]
     pub outcome_within: Duration,
-    /// WebSocket connections; more are refused.
+    /// WebSocket connections; more are refused. An account or an address may have a quarter, those
+    /// without a key a half.
     #[arg(long, env = "LFG_WEBSOCKETS_MAX", default_value_t = 20_000)]
     pub websockets_max: u32,
+    /// Bytes of snapshots that are on their way to WebSockets, and of what is kept to continue them;
+    /// more are refused. An account or an address may have an eighth, those without a key a half. And
+    /// again as many of other messages that wait for clients: beyond that, the slowest are closed.
+    #[arg(long, env = "LFG_WEBSOCKET_BYTES_MAX", default_value_t = 256 << 20)]
+    pub websocket_bytes_max: usize,
     /// Whether to follow every shard order by order, for previews, queue positions and groups: true
     /// or false. Needs as much memory as an engine's state.
     #[arg(long, env = "LFG_FOLLOW", default_value_t = true, action = clap::ArgAction::Set)]
@@ -249,6 +255,11 @@ pub const WAIT_PARTS: usize = 16;
 
 /// A client's reads hold one part of so many of the connections to Postgres.
 pub const POOL_PARTS: usize = 4;
+/// The same of WebSocket connections.
+pub const WEBSOCKET_PARTS: usize = 4;
+
+/// One client has one part of so many of the bytes of WebSockets.
+pub const WEBSOCKET_BYTE_PARTS: usize = 8;
 
 /// Bytes of answers that are not yet written, of all clients.
 pub const ANSWERS_MAX: usize = 256 * 1024 * 1024;

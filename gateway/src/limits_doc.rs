@@ -14,7 +14,7 @@ use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
-use crate::ws::{self, hub, orders, session};
+use crate::ws::{self, hub, orders, queue, session, subjects};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
 
@@ -59,6 +59,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("REQUEST_PARTS", config::REQUEST_PARTS.to_string()),
         ("WAIT_PARTS", config::WAIT_PARTS.to_string()),
         ("POOL_PARTS", config::POOL_PARTS.to_string()),
+        ("WEBSOCKET_BYTE_PARTS", config::WEBSOCKET_BYTE_PARTS.to_string()),
+        ("SOCKET_BYTES_MAX", queue::SOCKET_BYTES_MAX.to_string()),
+        ("WEBSOCKET_PARTS", config::WEBSOCKET_PARTS.to_string()),
         ("POSITION_AHEAD_MAX", config::POSITION_AHEAD_MAX.to_string()),
         ("BODY_MAX", config::BODY_MAX.to_string()),
         ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
@@ -73,7 +76,8 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
-        ("QUEUE_MAX", hub::QUEUE_MAX.to_string()),
+        ("QUEUE_MAX", queue::QUEUE_MAX.to_string()),
+        ("TURN_MAX", subjects::TURN_MAX.to_string()),
         ("WAITING_MAX", WAITING_MAX.to_string()),
         ("BAD_REQUESTS_MAX", session::BAD_REQUESTS_MAX.to_string()),
         ("CHANGED_MAX", checkpoints::CHANGED_MAX.to_string()),

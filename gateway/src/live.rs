@@ -13,13 +13,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use parking_lot::{FairMutex, FairMutexGuard};
 use schemas::ids::LogPosition;
 use schemas::reading::Checkpoint;
-use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKey, ApiKeyId, MarketId, Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
@@ -33,6 +32,9 @@ use crate::ws::hub::{Eviction, Hub};
 /// The most outcomes that wait for the fan-out. Beyond that all clients are evicted, because no
 /// client would receive all of them.
 pub const WAITING_MAX: usize = 16_384;
+
+/// The most outcomes that are queued before some are delivered.
+const TOGETHER: usize = 64;
 
 /// The most bytes of their records.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -69,8 +71,8 @@ pub struct FoldedOutcome {
 
 impl Live {
     /// Creates the shared state and starts the fan-out thread, which ends with the last handle.
-    pub fn start(view: LiveView, store: Option<Arc<Store>>, map: ShardMap) -> std::io::Result<Self> {
-        let (hub, backlog) = (Arc::new(FairMutex::new(Hub::new(map))), Arc::<Backlog>::default());
+    pub fn start(view: LiveView, store: Option<Arc<Store>>, hub: Hub) -> std::io::Result<Self> {
+        let (hub, backlog) = (Arc::new(FairMutex::new(hub)), Arc::<Backlog>::default());
         let (fan_out, told) = sync_channel(WAITING_MAX);
         let (tells, waits) = (Arc::clone(&hub), Arc::clone(&backlog));
         std::thread::Builder::new().name("fan-out".to_owned()).spawn(move || tell(&tells, &waits, &told))?;
@@ -254,20 +256,40 @@ fn in_memory<'a>(view: &'a LiveView, name: &str) -> Result<Option<(&'a LiveMarke
 /// Delivers outcomes to subscribers, in the log's order. If one was dropped or cannot be delivered,
 /// all streams start again.
 fn tell(hub: &FairMutex<Hub>, backlog: &Backlog, told: &Receiver<FoldedOutcome>) {
-    while let Ok(FoldedOutcome { shard, outcome, changes, bytes }) = told.recv() {
+    // When the hub goes on with what it was told before.
+    let mut due: Option<std::time::Instant> = None;
+    loop {
+        let next = match due {
+            None => told.recv().map_err(RecvTimeoutError::from),
+            Some(due) => told.recv_timeout(due.saturating_duration_since(std::time::Instant::now())),
+        };
+        let mut waiting = match next {
+            Ok(first) => vec![first],
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if !waiting.is_empty() {
+            waiting.extend(told.try_iter().take(TOGETHER - 1));
+        }
+        let bytes: usize = waiting.iter().map(|told| told.bytes).sum();
         let mut hub = hub.lock();
         if backlog.overrun.swap(false, Ordering::AcqRel) {
             tracing::warn!(max = WAITING_MAX, "too many outcomes waited for the fan-out: all streams begin anew");
             hub.evict_all(Eviction::FanOutBehind);
         }
-        if !hub.is_empty() {
-            let publish = AssertUnwindSafe(|| hub.publish(shard, &outcome, &changes));
-            if let Err(payload) = catch_unwind(publish) {
-                let (sequence, panic) = (outcome.sequence, panic_text(&*payload));
-                tracing::error!(%shard, sequence, panic, "an outcome cannot be told: all streams begin anew");
-                hub.evict_all(Eviction::FanOutBehind);
+        let now = std::time::Instant::now();
+        let publish = AssertUnwindSafe(|| {
+            for FoldedOutcome { shard, outcome, changes, .. } in &waiting {
+                hub.publish(*shard, outcome, changes, now);
             }
-        }
+            hub.deliver(now)
+        });
+        due = catch_unwind(publish).unwrap_or_else(|payload| {
+            let panic = panic_text(&*payload);
+            tracing::error!(panic, "outcomes cannot be told: all streams begin anew");
+            hub.evict_all(Eviction::FanOutBehind);
+            None
+        });
         drop(hub);
         backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
@@ -280,10 +302,11 @@ mod tests {
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, view_with_market};
     use crate::ws::hub::{ClientQueue, Subject};
+    use schemas::shard_map::ShardMap;
     use schemas::{Entry, Event};
 
     fn live() -> Arc<Live> {
-        Arc::new(Live::start(view_with_market(), None, ShardMap::new(4).unwrap()).unwrap())
+        Arc::new(Live::start(view_with_market(), None, Hub::new(ShardMap::new(4).unwrap(), usize::MAX)).unwrap())
     }
 
     fn bid(sequence: u64) -> Arc<Outcome> {
@@ -323,9 +346,9 @@ mod tests {
         let mut sequences = Vec::new();
         for (inbox, wanted) in inboxes.iter_mut().zip([10, 2]) {
             let mut told = Vec::new();
-            for _ in 0..wanted {
-                let frame = tokio::time::timeout(Duration::from_secs(20), inbox.frames.recv()).await.unwrap().unwrap();
-                told.push(frame.sequence);
+            while told.len() < wanted {
+                let frames = tokio::time::timeout(Duration::from_secs(20), inbox.frames.take()).await.unwrap();
+                told.extend(frames.iter().map(|frame| frame.sequence));
             }
             sequences.push(told);
         }
@@ -361,8 +384,8 @@ mod tests {
     fn where_more_outcomes_wait_than_may_all_streams_begin_anew() {
         let live = live();
         let inbox = live.hub().connect();
-        // As many as the queue holds, plus the one that the thread has taken.
-        assert!(hangs(&live, WAITING_MAX as u64 + 2, 1), "the queue has no bound");
+        // As many as the queue holds, and those that the thread has taken.
+        assert!(hangs(&live, (WAITING_MAX + TOGETHER) as u64 + 1, 1), "the queue has no bound");
         assert!(is_let_go(&inbox));
     }
 

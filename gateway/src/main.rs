@@ -62,11 +62,13 @@ use service::serve::{self, Peer, serve};
 use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use begin::{BeginError, Begun, begin};
 use books::BookTexts;
-use config::{ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS};
+use config::{
+    ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS, WEBSOCKET_BYTE_PARTS, WEBSOCKET_PARTS,
+};
 use db::Database;
 use follow::Followers;
 use fresh::{Fresh, Reads};
@@ -85,6 +87,7 @@ use state::{GatewayState, Shared};
 use store::checkpoints::Checkpoints;
 use submit::Submitter;
 use tail::Tail;
+use ws::hub::Hub;
 
 /// The tail reports progress many times a second; without a report for this long, it hangs.
 const TAIL_SILENCE: Duration = Duration::from_secs(30);
@@ -153,7 +156,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let positions = view.read_from().to_vec();
     tokio::spawn(topics::watch(config.log.clone(), topics_right, shutdown.clone()));
 
-    let live = Live::start(view, store.clone(), config.log.shard_map());
+    let live = Live::start(view, store.clone(), Hub::new(config.log.shard_map(), config.websocket_bytes_max));
     let live = Arc::new(live.map_err(|error| Fatal::Io("the thread that notifies watchers", error))?);
     let pending = Arc::new(PendingCommands::default());
     let (caught_up_sender, caught_up) = oneshot::channel();
@@ -208,7 +211,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         tracing::info!(%address, "the gateway listens");
         serve(listener, http::router(Arc::clone(&state)), limits_of(&config, sockets), shutdown.clone()).await;
         ready.set(false);
-        farewell(&state, sockets).await;
+        farewell(&state).await;
     }
     shutdown.trigger();
     let _ended = announced.await;
@@ -310,7 +313,8 @@ fn share(
         rates: config.rates.rates(),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
-        websockets: Arc::new(Semaphore::new(sockets.websockets)),
+        websockets: Shares::new(sockets.websockets, WEBSOCKET_PARTS),
+        websocket_bytes: Shares::new(config.websocket_bytes_max, WEBSOCKET_BYTE_PARTS),
         degraded,
         shutdown,
     })
@@ -335,9 +339,8 @@ fn start_background(state: &Shared) {
 }
 
 /// Waits up to [`config::DRAIN_WITHIN`] until every WebSocket connection is closed.
-async fn farewell(state: &Shared, sockets: Sockets) {
-    let all = state.websockets.acquire_many(u32::try_from(sockets.websockets).unwrap_or(u32::MAX));
-    if tokio::time::timeout(config::DRAIN_WITHIN, all).await.is_err() {
+async fn farewell(state: &Shared) {
+    if tokio::time::timeout(config::DRAIN_WITHIN, state.websockets.all_returned()).await.is_err() {
         tracing::warn!("some WebSocket connections were not closed in time");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemas::shard_map::ShardMap;
 use service::serve::Peer;
 use service::{FirstAdmin, Shutdown};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::books::BookTexts;
 use crate::db::Database;
@@ -74,7 +74,9 @@ pub struct GatewayState {
     /// How long a WebSocket may have no key, no subscription and no request.
     pub socket_idle_within: Duration,
     /// WebSocket connections.
-    pub websockets: Arc<Semaphore>,
+    pub websockets: Arc<Shares>,
+    /// Bytes of snapshots on their way to WebSockets, and of what is kept to continue them.
+    pub websocket_bytes: Arc<Shares>,
     /// The degraded dependencies of this process.
     pub degraded: watch::Receiver<Degraded>,
     /// The request to stop.

@@ -95,26 +95,53 @@ async fn a_close_is_answered_and_a_fault_has_its_close_code() {
     platform.remove().await;
 }
 
+/// The code that a socket ends with.
+async fn code_of(socket: &mut Socket) -> u16 {
+    loop {
+        if let Heard::Closed(code) = socket.hear().await {
+            return code;
+        }
+    }
+}
+
 #[tokio::test]
 async fn bad_messages_count_in_a_row() {
     let (platform, gateway, api, _scribe) = started("in-a-row").await;
     let mut socket = Socket::anonymous(&api).await;
-    for _ in 0..3 {
+    let book = |op: &str| json!({"op": op, "channel": "book", "market": "RAIN"});
+    for op in ["subscribe", "unsubscribe", "subscribe"] {
         for _ in 0..31 {
             socket.say_text("?".to_owned()).await;
             assert_eq!(socket.next().await["type"], "error");
         }
-        assert_eq!(socket.ask(json!({"op": "ping"})).await["type"], "pong");
+        assert_ne!(socket.ask(book(op)).await["type"], "error");
     }
     for _ in 0..32 {
         socket.say_text("?".to_owned()).await;
     }
-    let code = loop {
-        if let Heard::Closed(code) = socket.hear().await {
-            break code;
-        }
-    };
-    assert_eq!(code, 1008);
+    assert_eq!(code_of(&mut socket).await, 1008);
+
+    // What changes nothing ends no row, whatever is sent between two bad messages.
+    let mut socket = Socket::anonymous(&api).await;
+    assert_eq!(socket.ask(book("subscribe")).await["type"], "snapshot");
+    let mut other = book("unsubscribe");
+    other["channel"] = json!("trades");
+    let (between, auth) =
+        ([json!({"op": "ping"}), book("subscribe"), other], json!({"op": "auth", "api_key": "nobody's"}));
+    assert_eq!(socket.ask(json!({"op": "challenge"})).await["type"], "challenge");
+    for bad in 0..31 {
+        assert_eq!(socket.ask(auth.clone()).await["type"], "error");
+        assert_ne!(socket.ask(between[bad % 3].clone()).await["type"], "error");
+    }
+    socket.say(&auth).await;
+    assert_eq!(code_of(&mut socket).await, 1008);
+
+    let mut socket = Socket::anonymous(&api).await;
+    for _ in 0..32 {
+        assert_eq!(socket.ask(json!({"op": "challenge"})).await["type"], "challenge");
+    }
+    socket.say(&json!({"op": "challenge"})).await;
+    assert_eq!(code_of(&mut socket).await, 1008);
     drop(gateway);
     platform.remove().await;
 }

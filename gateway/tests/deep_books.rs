@@ -9,6 +9,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::api::Api;
+use common::process::Process;
+use common::raw::narrow_from;
 use common::scribe::{Scribe, listing};
 use common::socket::Socket;
 use common::{Platform, eventually};
@@ -34,10 +37,9 @@ fn level(id: u64, ticks: u16) -> Event {
     Event::OrderPlaced(OrderPlaced { id: OrderId(id), order, price, quantity, filled, status, cancel_reason })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deep_book_is_read_from_memory_and_one_client_has_its_share() {
-    let platform = Platform::create("deep-books").await;
-    let mut scribe = Scribe::new(&platform);
+/// A gateway with a book of 9,999 levels.
+async fn deep_book(platform: &Platform) -> (Process, Api) {
+    let mut scribe = Scribe::new(platform);
     let listing = listing("DEEP", 1);
     let shard = platform.map().of_market(listing.market);
     scribe.open_market(shard, listing).await;
@@ -45,20 +47,26 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_its_share() {
     let levels = ticks.chunks(500).map(|part| part.iter().map(|ticks| level(u64::from(*ticks), *ticks)).collect());
     scribe.tell_all(shard, levels.collect::<Vec<_>>()).await;
     let (gateway, api) = platform.gateway().await;
-
-    let best = eventually("the book is read", async || {
-        let book = api.get(None, "/v1/markets/DEEP/book?depth=1").await.expect(200);
-        (book["asks"] == json!([["0.5000", 1_000_000]])).then_some(book)
-    })
-    .await;
     eventually("the whole book is read", async || {
         let book = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
         let count = book["bids"].as_array().unwrap().len() + book["asks"].as_array().unwrap().len();
         (count == 9_999).then_some(())
     })
     .await;
-    let best_now = api.get(None, "/v1/markets/DEEP/book?depth=1").await.expect(200);
-    assert_eq!((&best_now["bids"], &best_now["asks"]), (&json!([["0.4999", 1_000_000]]), &best["asks"]));
+    (gateway, api)
+}
+
+fn subscribe() -> Message {
+    Message::text(json!({"op": "subscribe", "channel": "book", "market": "DEEP"}).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
+    let platform = Platform::create("deep-books").await;
+    let (gateway, api) = deep_book(&platform).await;
+    let best = api.get(None, "/v1/markets/DEEP/book?depth=1").await.expect(200);
+    let level = |price: &str| json!([[price, 1_000_000]]);
+    assert_eq!((&best["bids"], &best["asks"]), (&level("0.4999"), &level("0.5000")));
 
     // Snapshots beyond a connection's share arrive only as the share grows again; deltas are not
     // delayed.
@@ -67,9 +75,8 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_its_share() {
     let snapshot = other.subscribe("book", "DEEP").await.to_string();
     let wanted = 12 * 1024 * 1024 / snapshot.len();
     let start = Instant::now();
-    let subscribe = json!({"op": "subscribe", "channel": "book", "market": "DEEP"}).to_string();
     for _ in 0..wanted {
-        greedy.send(Message::text(subscribe.clone())).await.unwrap();
+        greedy.send(subscribe()).await.unwrap();
     }
     let reading = tokio::spawn(async move {
         let mut heard = 0;
@@ -87,6 +94,51 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_its_share() {
     }
     let took = reading.await.unwrap();
     assert!(took > Duration::from_secs(3), "{wanted} snapshots of {} bytes within {took:?}", snapshot.len());
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_that_nobody_reads_are_bounded_and_leave_others_theirs() {
+    let mut platform = Platform::create("unread-snapshots").await;
+    // An eighth for each client: two of these books and not three.
+    platform.set("LFG_WEBSOCKET_BYTES_MAX", &(4 * 1024 * 1024).to_string());
+    let (gateway, api) = deep_book(&platform).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let (url, stream) = (format!("ws://{}/v1/ws", api.address), narrow_from(2, &api.address).await);
+        let mut socket = tokio_tungstenite::client_async(url, stream).await.expect("an open socket").0;
+        // More than both machines buffer.
+        for _ in 0..40 {
+            socket.send(subscribe()).await.unwrap();
+        }
+        unread.push(socket);
+    }
+    let mut same = Socket::open_from(2, &api, None).await.expect("an open socket");
+    let refused = eventually("its share is taken", async || {
+        let told = same.subscribe("book", "DEEP").await;
+        (told["type"] == "error").then_some(told)
+    })
+    .await;
+    assert_eq!((&refused["code"], &refused["op"]), (&json!("overloaded"), &json!("subscribe")));
+    let mut other = Socket::open_from(3, &api, None).await.expect("an open socket");
+    for _ in 0..3 {
+        assert_eq!(other.subscribe("book", "DEEP").await["type"], "snapshot");
+    }
+    // Who does not read is let go, and the share comes back.
+    eventually("its share is back", async || {
+        (same.subscribe("book", "DEEP").await["type"] == "snapshot").then_some(())
+    })
+    .await;
+    for mut socket in unread {
+        let code = loop {
+            let message = socket.next().await.expect("a close frame").expect("a close frame");
+            if let Message::Close(frame) = message {
+                break u16::from(frame.expect("a reason").code);
+            }
+        };
+        assert_eq!(code, 4003);
+    }
     drop(gateway);
     platform.remove().await;
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use schemas::{ADMINS_HOME, AccountId, AdminId, AdminRoles, ApiKeyId, Scopes};
 use service::clock::now;
 use service::serve::Peer;
@@ -189,28 +189,30 @@ fn admin_holder(token: &str, state: &Shared) -> Option<(AdminId, AdminRoles)> {
 /// has the rank of a key, so that no crowd without keys keeps it out. Behind an address of many, it
 /// uses a share for claims of this key.
 pub fn asker(parts: &Parts, state: &Shared, is_urgent: bool) -> Asker {
+    let via = via(&parts.extensions, state);
     let of_key = |key: &KeyHolder| {
         // The last eighth is for keys that can cancel.
         let rank = if is_urgent && key.scopes.contains(Scopes::CANCEL) { Rank::Urgent } else { Rank::Known };
-        (Owner::Account(key.account), rank)
+        Asker { rank, ..Asker::account(key.account, via) }
     };
     let by_token = |token: &str| match admin_holder(token, state) {
-        Some((admin, _)) => Some((Owner::Admin(admin), Rank::Known)),
+        Some((admin, _)) => Some(Asker { owner: Owner::Admin(admin), rank: Rank::Known, via }),
         None => holder(token, state).ok().map(|key| of_key(&key)),
     };
     let known = match signer(parts) {
         Some(key) => Some(of_key(key)),
         None => bearer(&parts.headers).ok().and_then(by_token),
     };
-    let via = parts.extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer));
-    let unknown = || match (via, claimed(state, &parts.headers)) {
-        (Some(via), None) => (Owner::Address(via), Rank::Anonymous),
-        (Some(via), Some(_)) => (Owner::Address(via), Rank::Known),
-        (None, None) => (Owner::Many, Rank::Anonymous),
-        (None, Some(key)) => (Owner::Claimed(key), Rank::Known),
-    };
-    let (owner, rank) = known.unwrap_or_else(unknown);
-    Asker { owner, rank, via }
+    known.unwrap_or_else(|| match (via, claimed(state, &parts.headers)) {
+        (_, None) => Asker::anonymous(via),
+        (Some(address), Some(_)) => Asker { owner: Owner::Address(address), rank: Rank::Known, via },
+        (None, Some(key)) => Asker { owner: Owner::Claimed(key), rank: Rank::Known, via },
+    })
+}
+
+/// Returns the address that a request comes from, unless it stands for many clients.
+pub fn via(extensions: &Extensions, state: &Shared) -> Option<Peer> {
+    extensions.get::<Peer>().copied().filter(|peer| !state.shared_addresses.contains(peer))
 }
 
 fn account(parts: &Parts, state: &Shared, scope: Scopes) -> Result<KeyHolder, Problem> {

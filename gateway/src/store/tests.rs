@@ -17,11 +17,12 @@ use crate::live::Live;
 use crate::view::LiveView;
 use crate::view::keys::PresentedKey;
 use crate::view::tests::{SHARD, listing, outcome, placed, trade};
+use crate::ws::hub::Hub;
 
 const PREFIX: &str = "test";
 
 fn live(view: LiveView, store: Option<Arc<Store>>) -> Live {
-    Live::start(view, store, ShardMap::new(1).unwrap()).unwrap()
+    Live::start(view, store, Hub::new(ShardMap::new(1).unwrap(), usize::MAX)).unwrap()
 }
 
 fn position(sequence: u64) -> Checkpoint {

@@ -22,6 +22,9 @@ use crate::shapes::{Fill, Order, TradeRole, average_price, fills_of_taker, numbe
 use crate::view::accounts::account_of_group;
 use crate::ws::protocol::{self, Delta};
 
+/// The bytes of a typical change as JSON.
+const CHANGE_BYTES: usize = 400;
+
 /// A delta of the channel, before a session completes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrdersDelta {
@@ -67,6 +70,12 @@ impl OrderTally {
 }
 
 impl Tallies {
+    /// Returns about how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        // A byte of the table's own for each entry.
+        self.0.capacity() * (size_of::<(OrderId, OrderTally)>() + 1)
+    }
+
     /// Creates the totals from a snapshot.
     pub fn of(orders: &[ListedOrder]) -> Self {
         Self(orders.iter().map(|listed| (listed.order.id, OrderTally::of(&listed.order))).collect())
@@ -305,6 +314,11 @@ fn fills(account: AccountId, trade: &Trade, entered: Option<&mut Entered>, happe
 }
 
 impl OrdersDelta {
+    /// Returns about how many bytes its message has.
+    pub fn bytes(&self) -> usize {
+        CHANGE_BYTES * (self.happened.len() + 1)
+    }
+
     /// Returns the message's text, completed from `tallies`, and updates these.
     pub fn told(&self, tallies: &mut Tallies) -> String {
         let changes = self.happened.iter().map(|happened| tallies.change(happened)).collect();

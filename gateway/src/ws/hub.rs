@@ -2,30 +2,33 @@
 //!
 //!   tail ─▶ fan-out ─▶ *hub* ─▶ one bounded queue per client ─▶ session ─▶ socket
 //!
-//! A message is serialised once and shared. Delivery never waits: a client whose queue is full is
-//! evicted, with a reason.
+//! An outcome is first queued for each subject that it changes, at a cost that does not depend on
+//! who watches. Then subjects take turns, see [`crate::ws::subjects`]: a message is serialised once
+//! and shared. Delivery never waits: a client whose queue is full is evicted, with a reason.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::ws::Utf8Bytes;
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::shard_map::ShardMap;
 use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::view::{ViewChanges, accounts};
-use crate::ws::changes::{self, OrdersDelta};
-use crate::ws::protocol::{self, Delta};
+use crate::ws::changes;
+use crate::ws::protocol::Delta;
+use crate::ws::queue::{AllBytes, FrameQueue, QueueSender, queue};
+use crate::ws::subjects::{Change, Start, WatchedSubject};
 
-/// The most messages that wait for one client.
-pub const QUEUE_MAX: usize = 1_024;
+/// Clients that are given messages before others get the lock.
+const SLICE: usize = 1_024;
 
 /// The most subscriptions of one client.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
 
 /// A subject that clients can subscribe to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Subject {
     /// A market's levels.
     Book(MarketId),
@@ -35,32 +38,12 @@ pub enum Subject {
     Orders(AccountId),
 }
 
-/// A message to a client.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// The outcome's shard.
-    pub shard: Shard,
-    /// The outcome's sequence.
-    pub sequence: u64,
-    /// The content, shared by all receivers.
-    pub body: DeltaBody,
-}
-
-/// The content of a message.
-#[derive(Clone, Debug)]
-pub enum DeltaBody {
-    /// JSON.
-    Text(Utf8Bytes),
-    /// Order changes, which each session completes with what it knows.
-    Orders(Arc<OrdersDelta>),
-}
-
 /// Why a client is evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Eviction {
     /// Its queue was full.
     TooSlow,
-    /// Too many outcomes waited for the fan-out.
+    /// Too many outcomes waited for the fan-out, of all subjects or of one that the client watches.
     FanOutBehind,
     /// The key that it authenticated with was revoked.
     KeyRevoked,
@@ -73,7 +56,7 @@ pub struct ClientQueue {
     /// The client.
     pub client: ClientNumber,
     /// Its messages.
-    pub frames: mpsc::Receiver<Frame>,
+    pub frames: FrameQueue,
     /// Set once, when the client is evicted.
     pub evicted: watch::Receiver<Option<Eviction>>,
 }
@@ -82,21 +65,21 @@ pub struct ClientQueue {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientNumber(u64);
 
+impl ClientNumber {
+    /// No client has a lower one.
+    pub const FIRST: Self = Self(0);
+
+    /// Returns the number after this.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 struct Client {
-    frames: mpsc::Sender<Frame>,
+    frames: QueueSender,
     evicted: watch::Sender<Option<Eviction>>,
     topics: HashSet<Subject>,
     key: Option<(AccountId, ApiKeyId)>,
-}
-
-/// How far each shard was in a client's snapshot, until something later is delivered. The client
-/// has everything up to there.
-type Start = Vec<(Shard, u64)>;
-
-struct WatchedSubject {
-    clients: BTreeMap<ClientNumber, Start>,
-    /// The sequence of the last message, for each shard that published on this subject.
-    last: HashMap<Shard, u64>,
 }
 
 /// All clients and their subscriptions.
@@ -105,6 +88,11 @@ pub struct Hub {
     map: ShardMap,
     clients: HashMap<ClientNumber, Client>,
     topics: HashMap<Subject, WatchedSubject>,
+    /// The subjects of which something is to be told, by the time of their next turn.
+    schedule: BTreeSet<(Instant, Subject)>,
+    /// The bytes of the messages that wait for clients.
+    bytes: AllBytes,
+    bytes_max: usize,
     next: u64,
     /// Messages delivered to clients.
     messages: Counter,
@@ -117,12 +105,15 @@ pub struct Hub {
 pub struct NotSubscribed;
 
 impl Hub {
-    /// Creates a hub without clients.
-    pub fn new(map: ShardMap) -> Self {
+    /// Creates a hub without clients, in which messages of so many bytes may wait for all of them.
+    pub fn new(map: ShardMap, bytes_max: usize) -> Self {
         Self {
             map,
             clients: HashMap::new(),
             topics: HashMap::new(),
+            schedule: BTreeSet::new(),
+            bytes: AllBytes::default(),
+            bytes_max,
             next: 0,
             messages: counter!("gateway_ws_messages_total"),
             connected: gauge!("gateway_ws_clients"),
@@ -133,7 +124,7 @@ impl Hub {
     pub fn connect(&mut self) -> ClientQueue {
         self.next += 1;
         let client = ClientNumber(self.next);
-        let (sender, frames) = mpsc::channel(QUEUE_MAX);
+        let (sender, frames) = queue();
         let (evict, evicted) = watch::channel(None);
         let state = Client { frames: sender, evicted: evict, topics: HashSet::new(), key: None };
         self.clients.insert(client, state);
@@ -159,29 +150,33 @@ impl Hub {
     }
 
     /// Subscribes a client to a subject. `start` is how far each shard is in the client's snapshot:
-    /// outcomes up to there may still be published and are not delivered to this client.
+    /// outcomes up to there may still be published and are not delivered to this client. Returns
+    /// true if the client did not watch the subject already.
     pub fn subscribe(
         &mut self,
         client: ClientNumber,
         topic: Subject,
         start: impl IntoIterator<Item = (Shard, u64)>,
-    ) -> Result<(), NotSubscribed> {
+    ) -> Result<bool, NotSubscribed> {
         let state = self.clients.get_mut(&client).ok_or(NotSubscribed)?;
         if !state.topics.contains(&topic) && state.topics.len() == SUBSCRIPTIONS_MAX {
             return Err(NotSubscribed);
         }
-        state.topics.insert(topic);
+        let is_more = state.topics.insert(topic);
         let start: Start = start.into_iter().collect();
-        let first = || WatchedSubject { clients: BTreeMap::new(), last: start.iter().copied().collect() };
+        let first = || WatchedSubject::new(&start, Instant::now());
         self.topics.entry(topic).or_insert_with(first).clients.insert(client, start);
-        Ok(())
+        Ok(is_more)
     }
 
-    /// Unsubscribes a client. Messages in its queue are still sent.
-    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) {
-        if self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic)) {
+    /// Unsubscribes a client. Messages in its queue are still sent. Returns true if it was
+    /// subscribed.
+    pub fn unsubscribe(&mut self, client: ClientNumber, topic: Subject) -> bool {
+        let was_subscribed = self.clients.get_mut(&client).is_some_and(|state| state.topics.remove(&topic));
+        if was_subscribed {
             self.leave(client, topic);
         }
+        was_subscribed
     }
 
     /// Returns true if the client has no subscription.
@@ -193,25 +188,28 @@ impl Hub {
         if let Some(watched) = self.topics.get_mut(&topic) {
             watched.clients.remove(&client);
             if watched.clients.is_empty() {
+                if let Some(due) = watched.due {
+                    self.schedule.remove(&(due, topic));
+                }
                 self.topics.remove(&topic);
             }
         }
     }
 
-    /// Delivers an outcome's changes to all subscribers: one message per subject.
-    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges) {
+    /// Queues an outcome's changes for the subjects that are watched.
+    pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges, now: Instant) {
         for (&market, levels) in &changes.books {
-            let body = |delta: &Delta| DeltaBody::Text(protocol::book_delta(market, levels, delta).into());
-            self.tell(Subject::Book(market), shard, outcome, body);
+            self.queue(Subject::Book(market), shard, outcome, now, |_| Change::Book(market, levels.clone()));
         }
         for (&market, trades) in &changes.trades {
-            let body = |delta: &Delta| DeltaBody::Text(protocol::trades_delta(market, trades, delta).into());
-            self.tell(Subject::Trades(market), shard, outcome, body);
+            self.queue(Subject::Trades(market), shard, outcome, now, |delta| {
+                Change::Trades(market, trades.iter().map(|trade| (delta.sequence, *trade)).collect())
+            });
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
-            self.tell(Subject::Orders(account), shard, outcome, |delta| {
-                DeltaBody::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
+            self.queue(Subject::Orders(account), shard, outcome, now, |delta| {
+                Change::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }
@@ -225,33 +223,77 @@ impl Hub {
         touched.filter(|&account| self.topics.contains_key(&Subject::Orders(account))).collect()
     }
 
-    fn tell(&mut self, topic: Subject, shard: Shard, outcome: &Outcome, body: impl FnOnce(&Delta) -> DeltaBody) {
+    fn queue(
+        &mut self,
+        topic: Subject,
+        shard: Shard,
+        outcome: &Outcome,
+        now: Instant,
+        change: impl FnOnce(&Delta) -> Change,
+    ) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
-        let sequence = outcome.sequence;
-        let mut told = Vec::with_capacity(watched.clients.len());
-        for (client, start) in &mut watched.clients {
-            if start.iter().any(|&(of, at)| of == shard && sequence <= at) {
-                continue;
+        let delta = Delta { shard, sequence: outcome.sequence, previous: 0, time: outcome.time };
+        let pushed = watched.push(delta, change);
+        if pushed.is_err() {
+            let clients: Vec<_> = watched.clients.keys().copied().collect();
+            for client in clients {
+                self.evict(client, Eviction::FanOutBehind);
             }
-            start.retain(|(of, _)| *of != shard);
-            told.push(*client);
+        } else if watched.due.is_none() {
+            self.schedule(topic, now);
         }
-        if told.is_empty() {
-            return;
-        }
-        let previous = watched.last.insert(shard, sequence).unwrap_or(0);
-        let delta = Delta { shard, sequence, previous, time: outcome.time };
-        let frame = Frame { shard, sequence, body: body(&delta) };
-        let mut slow = Vec::new();
-        for client in &told {
-            let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));
-            if matches!(handed, Some(Err(mpsc::error::TrySendError::Full(_)))) {
-                slow.push(*client);
+    }
+
+    /// Gives the subjects that are due their turns, until it is somebody else's turn to have the hub.
+    /// Returns when to go on, if anything is still to be told.
+    pub fn deliver(&mut self, now: Instant) -> Option<Instant> {
+        let mut told = 0;
+        while let Some(&(due, topic)) = self.schedule.first() {
+            if due > now || told >= SLICE {
+                return Some(due);
             }
+            self.schedule.pop_first();
+            told += self.turn(topic, now, SLICE - told);
         }
-        self.messages.increment(told.len() as u64);
+        None
+    }
+
+    /// Tells a subject to some of its clients. Returns to how many.
+    fn turn(&mut self, topic: Subject, now: Instant, most: usize) -> usize {
+        let Some(watched) = self.topics.get_mut(&topic) else { return 0 };
+        let (mut slow, mut messages) = (Vec::new(), 0);
+        let told = watched.tell(now, most, &self.bytes, |client, batch| {
+            messages += batch.len() as u64;
+            let handed = self.clients.get(&client).map(|state| state.frames.hand(batch));
+            if matches!(handed, Some(Err(_))) {
+                slow.push(client);
+            }
+        });
+        self.messages.increment(messages);
+        self.schedule(topic, now);
         for client in slow {
             self.evict(client, Eviction::TooSlow);
+        }
+        self.make_room();
+        told
+    }
+
+    /// Evicts the client for which the most waits, if too much waits for all. Its session gives it
+    /// back soon; what is told meanwhile evicts another.
+    fn make_room(&mut self) {
+        if self.bytes.count() <= self.bytes_max {
+            return;
+        }
+        let slowest = self.clients.iter().max_by_key(|(_, state)| state.frames.bytes()).map(|(client, _)| *client);
+        if let Some(client) = slowest {
+            self.evict(client, Eviction::TooSlow);
+        }
+    }
+
+    fn schedule(&mut self, topic: Subject, now: Instant) {
+        if let Some(watched) = self.topics.get_mut(&topic) {
+            watched.due = watched.next_turn(now);
+            self.schedule.extend(watched.due.map(|due| (due, topic)));
         }
     }
 
@@ -266,11 +308,6 @@ impl Hub {
         for client in all {
             self.evict(client, why);
         }
-    }
-
-    /// Returns true if there is no subscriber at all.
-    pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
     }
 
     /// Evicts all clients that authenticated with a key of such an account.
@@ -316,12 +353,17 @@ impl Eviction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shapes::PublicTrade;
+    use crate::view::book::Level;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};
     use crate::ws::changes::Tallies;
-    use schemas::{Entry, GroupId, GroupLimits, TriggerCause};
+    use crate::ws::queue::{DeltaBody, Frame, QUEUE_MAX};
+    use futures_util::FutureExt;
+    use schemas::{BookSide, Entry, GroupId, GroupLimits, Price, TriggerCause};
+    use std::time::Duration;
 
     fn hub() -> Hub {
-        Hub::new(ShardMap::new(4).unwrap())
+        Hub::new(ShardMap::new(4).unwrap(), usize::MAX)
     }
 
     fn market() -> MarketId {
@@ -337,17 +379,24 @@ mod tests {
         let second = outcome(7, vec![Event::OrderPlaced(taker), trade(1, &maker, &taker, 4, 6)]);
         for outcome in [first, second] {
             let changes = view.apply(SHARD, &outcome).unwrap();
-            hub.publish(SHARD, &outcome, &changes);
+            hub.publish(SHARD, &outcome, &changes, Instant::now());
+            deliver(hub);
         }
     }
 
+    /// Everything that is due, and what comes due soon.
+    fn deliver(hub: &mut Hub) {
+        while hub.deliver(Instant::now()).is_some() {}
+    }
+
     fn received(inbox: &mut ClientQueue) -> Vec<serde_json::Value> {
-        let frames = std::iter::from_fn(|| inbox.frames.try_recv().ok());
+        let frames: Vec<_> = std::iter::from_fn(|| inbox.frames.take().now_or_never()).flatten().collect();
+        inbox.frames.written(frames.len(), frames.iter().map(Frame::bytes).sum());
         let text = |frame: Frame| match frame.body {
             DeltaBody::Text(text) => serde_json::from_str(text.as_str()).unwrap(),
             DeltaBody::Orders(delta) => serde_json::from_str(&delta.told(&mut Tallies::default())).unwrap(),
         };
-        frames.map(text).collect()
+        frames.into_iter().map(text).collect()
     }
 
     #[test]
@@ -408,7 +457,8 @@ mod tests {
                 Event::GroupTriggered { account, group, cause },
                 Event::GroupDeleted { account, group },
             ];
-            hub.publish(shard, &outcome(sequence, events), &ViewChanges::default());
+            hub.publish(shard, &outcome(sequence, events), &ViewChanges::default(), Instant::now());
+            deliver(&mut hub);
         }
         let told = received(&mut inbox);
         assert_eq!((told.len(), &told[0]["shard"]), (1, &serde_json::json!(SHARD.number())));
@@ -431,12 +481,139 @@ mod tests {
         }
         for sequence in 2..(QUEUE_MAX as u64 + 10) {
             let changes = ViewChanges { books: [(market(), Vec::new())].into(), ..ViewChanges::default() };
-            hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes);
+            hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+            deliver(&mut hub);
             assert_eq!(received(&mut quick).len(), 1);
         }
         assert_eq!(*slow.evicted.borrow(), Some(Eviction::TooSlow));
         assert_eq!(*quick.evicted.borrow(), None);
         assert_eq!(hub.clients.len(), 1);
+    }
+
+    /// An outcome that sets one of 100 levels of a book.
+    fn publish_level(hub: &mut Hub, market: MarketId, sequence: u64, now: Instant) {
+        let price = Price::new(1 + u16::try_from(sequence % 100).unwrap()).unwrap();
+        let level = Level { side: BookSide::Bid, price, quantity: i64::try_from(sequence).unwrap() };
+        let changes = ViewChanges { books: [(market, vec![level])].into(), ..ViewChanges::default() };
+        hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, now);
+    }
+
+    #[test]
+    fn a_crowded_book_keeps_its_own_watchers_waiting_alone() {
+        const CROWD: usize = 2_000;
+        const OUTCOMES: u64 = 3_000;
+        let (mut hub, quiet) = (hub(), MarketId(9));
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| hub.connect()).collect();
+        for inbox in &crowd {
+            hub.subscribe(inbox.client, Subject::Book(market()), [(SHARD, 1)]).unwrap();
+        }
+        let mut alone = hub.connect();
+        hub.subscribe(alone.client, Subject::Book(quiet), [(SHARD, 1)]).unwrap();
+        let (mut now, mut heard, mut last) = (Instant::now(), 0, 1);
+        let mut levels = std::collections::HashMap::new();
+        for sequence in 2..OUTCOMES {
+            // 1,000 outcomes a second.
+            now += Duration::from_millis(1);
+            publish_level(&mut hub, market(), sequence, now);
+            if sequence % 100 == 0 {
+                publish_level(&mut hub, quiet, sequence, now);
+            }
+            hub.deliver(now);
+            let quiet = received(&mut alone);
+            assert_eq!(quiet.len(), usize::from(sequence % 100 == 0), "at once, whatever others watch");
+            if sequence % 500 == 0 {
+                for inbox in &mut crowd[1..] {
+                    drop(received(inbox));
+                }
+            }
+            for message in received(&mut crowd[0]) {
+                heard += 1;
+                assert_eq!(message["previous"], last);
+                last = message["sequence"].as_u64().unwrap();
+                for level in message["levels"].as_array().unwrap() {
+                    levels.insert(level[1].to_string(), level[2].as_u64().unwrap());
+                }
+            }
+        }
+        // Some 5 a second: 10,000 for all of the crowd.
+        assert!((10..=20).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
+        assert!(crowd.iter().all(|inbox| inbox.evicted.borrow().is_none()));
+        let oldest = levels.values().min().copied().unwrap();
+        assert!(levels.len() == 100 && last - oldest < 100, "every level as of the last message");
+    }
+
+    /// An outcome with one trade, whose id is its sequence.
+    fn publish_trade(hub: &mut Hub, sequence: u64) {
+        let (maker, taker) = (placed(1, Entry::BuyYes, 5_000, 10, 0), placed(2, Entry::BuyNo, 5_000, 1, 1));
+        let Event::Traded(trade) = trade(sequence, &maker, &taker, 1, 9) else { panic!("a trade") };
+        let shown = PublicTrade::of(&trade, outcome(sequence, Vec::new()).time);
+        let changes = ViewChanges { trades: [(market(), vec![shown])].into(), ..ViewChanges::default() };
+        hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+    }
+
+    #[test]
+    fn who_comes_while_trades_wait_is_told_none_of_its_snapshot_again() {
+        let (mut hub, outcomes) = (hub(), 2 * QUEUE_MAX as u64);
+        let (mut before, mut after) = (hub.connect(), hub.connect());
+        hub.subscribe(before.client, Subject::Trades(market()), [(SHARD, 0)]).unwrap();
+        for sequence in 1..=outcomes {
+            publish_trade(&mut hub, sequence);
+            if sequence == 700 {
+                hub.subscribe(after.client, Subject::Trades(market()), [(SHARD, sequence)]).unwrap();
+            }
+        }
+        deliver(&mut hub);
+        for (inbox, first) in [(&mut before, 1), (&mut after, 701)] {
+            let messages = received(inbox);
+            let trades = messages.iter().flat_map(|message| message["trades"].as_array().unwrap().clone());
+            let ids: Vec<u64> = trades.map(|trade| trade["trade_id"].as_str().unwrap().parse().unwrap()).collect();
+            assert_eq!(ids, (first..=outcomes).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn where_too_much_waits_for_all_the_slowest_is_let_go() {
+        const WATCHERS: usize = 50;
+        let mut hub = Hub::new(ShardMap::new(4).unwrap(), 100_000);
+        let mut watchers: Vec<_> = (0..WATCHERS).map(|_| hub.connect()).collect();
+        for (inbox, market) in watchers.iter().zip(0..) {
+            hub.subscribe(inbox.client, Subject::Book(MarketId(market)), []).unwrap();
+        }
+        let prices = (1..=100).map(|ticks| Price::new(ticks).unwrap());
+        let levels: Vec<_> = prices.map(|price| Level { side: BookSide::Bid, price, quantity: 1 }).collect();
+        for sequence in 1..=20 {
+            for market in 0..WATCHERS as u64 {
+                let changes =
+                    ViewChanges { books: [(MarketId(market), levels.clone())].into(), ..ViewChanges::default() };
+                hub.publish(SHARD, &outcome(sequence, Vec::new()), &changes, Instant::now());
+                deliver(&mut hub);
+                // The sessions of those who are let go end; the first reads.
+                watchers.retain(|inbox| inbox.evicted.borrow().is_none());
+                drop(received(&mut watchers[0]));
+                assert!(hub.bytes.count() < 110_000, "{}", hub.bytes.count());
+            }
+        }
+        let left = watchers.len();
+        assert!(hub.topics.contains_key(&Subject::Book(MarketId(0))), "who reads stays");
+        assert!((2..10).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn what_cannot_be_merged_ends_its_own_watchers_alone() {
+        let mut hub = hub();
+        let (behind, other) = (hub.connect(), hub.connect());
+        hub.subscribe(behind.client, Subject::Orders(AccountId(1)), []).unwrap();
+        hub.subscribe(other.client, Subject::Book(market()), []).unwrap();
+        for sequence in 1..=QUEUE_MAX as u64 + 1 {
+            let order = placed(1, Entry::BuyYes, 5_000, 10, 0);
+            publish_level(&mut hub, market(), 2 * sequence, Instant::now());
+            let outcome = outcome(2 * sequence + 1, vec![Event::OrderPlaced(order)]);
+            hub.publish(SHARD, &outcome, &ViewChanges::default(), Instant::now());
+        }
+        assert_eq!(*behind.evicted.borrow(), Some(Eviction::FanOutBehind));
+        assert_eq!(*other.evicted.borrow(), None);
+        deliver(&mut hub);
+        assert!(hub.schedule.is_empty() && hub.topics.len() == 1);
     }
 
     #[test]
@@ -458,9 +635,10 @@ mod tests {
             hub.subscribe(inbox.client, Subject::Book(MarketId(id)), []).unwrap();
         }
         assert_eq!(hub.subscribe(inbox.client, Subject::Trades(MarketId(0)), []), Err(NotSubscribed));
-        assert_eq!(hub.subscribe(inbox.client, Subject::Book(MarketId(0)), []), Ok(()));
-        hub.unsubscribe(inbox.client, Subject::Book(MarketId(0)));
+        assert_eq!(hub.subscribe(inbox.client, Subject::Book(MarketId(0)), []), Ok(false));
+        assert!(hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
+        assert!(!hub.unsubscribe(inbox.client, Subject::Book(MarketId(0))));
         hub.disconnect(inbox.client);
-        assert!(hub.topics.is_empty() && hub.clients.is_empty());
+        assert!(hub.topics.is_empty() && hub.clients.is_empty() && hub.schedule.is_empty());
     }
 }

@@ -7,22 +7,24 @@ pub mod changes;
 pub mod hub;
 pub mod orders;
 pub mod protocol;
+pub mod queue;
 pub mod session;
+pub mod subjects;
 pub mod turns;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use axum::response::Response;
 
-use crate::http::auth::{bearer, holder};
+use crate::http::auth::{bearer, holder, via};
 use crate::http::extract::QueryString;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::Unsigned;
+use crate::shares::Asker;
 use crate::state::Shared;
 
 /// The most bytes of a client's message.
@@ -38,6 +40,7 @@ pub async fn upgrade(
     _: Unsigned,
     query: QueryString,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     query.nothing_else()?;
@@ -45,16 +48,22 @@ pub async fn upgrade(
     let presents = headers.contains_key(header::AUTHORIZATION);
     let key = presents.then(|| holder(bearer(&headers)?, &state)).transpose()?;
     let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;
-    let permit = Arc::clone(&state.websockets).try_acquire_owned().map_err(|_| Problem::new(kinds::OVERLOADED))?;
+    let via = via(&extensions, &state);
+    let asker = key.as_ref().map_or_else(|| Asker::anonymous(via), |key| Asker::account(key.account, via));
+    let place = state.websockets.take(asker, 1).ok_or_else(too_many_sockets)?;
     let upgrade = upgrade
         .max_message_size(MESSAGE_MAX)
         .max_frame_size(MESSAGE_MAX)
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        session::run(socket, state, key).await;
-        drop(permit);
+        session::run(socket, state, key, place).await;
     }))
+}
+
+/// The client has as many WebSockets as it may have.
+fn too_many_sockets() -> Problem {
+    Problem::new(kinds::OVERLOADED).detail("too many WebSockets of this client, or in all")
 }
 
 /// Browsers send the origin of the page that opens the connection; only configured origins are

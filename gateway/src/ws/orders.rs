@@ -19,11 +19,13 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::http::problem::{Problem, kinds};
 use crate::seldom::Seldom;
+use crate::shares::{Asker, Share};
 use crate::state::Shared;
 use crate::ws::changes::Tallies;
-use crate::ws::hub::{DeltaBody, Frame, QUEUE_MAX};
 use crate::ws::protocol;
+use crate::ws::queue::{DeltaBody, Frame, QUEUE_MAX, SOCKET_BYTES_MAX};
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -35,9 +37,19 @@ pub const SNAPSHOT_COSTS: usize = 256 * 1024;
 
 /// The text of the account's live orders, and its log positions.
 pub struct OrdersSnapshot {
-    text: String,
+    text: BoundedText,
     at: Vec<LogPosition>,
     tallies: Tallies,
+    /// The bytes of the totals.
+    kept: Share,
+}
+
+/// A text with its bytes' share, which is returned once it is written.
+pub struct BoundedText {
+    /// The text.
+    pub text: String,
+    /// Its bytes.
+    pub bytes: Share,
 }
 
 /// Aborts the snapshot when it is dropped.
@@ -57,10 +69,12 @@ pub enum OrdersChannel {
     Closed,
     /// Subscribed; the snapshot is in progress.
     Waiting {
-        /// Receives the snapshot, or nothing if it failed.
-        snapshot: oneshot::Receiver<OrdersSnapshot>,
+        /// Receives the snapshot, or why there is none.
+        snapshot: oneshot::Receiver<Result<OrdersSnapshot, Problem>>,
         /// Deltas since the subscription.
         held_back: Vec<Frame>,
+        /// Their bytes.
+        bytes: usize,
         /// The task that makes the snapshot.
         _under_way: SnapshotInProgress,
     },
@@ -70,6 +84,8 @@ pub enum OrdersChannel {
         since: HashMap<Shard, u64>,
         /// The running totals of each live order.
         tallies: Tallies,
+        /// Their bytes.
+        kept: Share,
     },
 }
 
@@ -81,44 +97,52 @@ pub enum Passage {
     Keep,
     /// Too many deltas are held back.
     Overrun,
+    /// The account's share of bytes does not suffice for the totals of its orders.
+    TooMuch,
 }
 
 /// The result of waiting for the snapshot.
 pub enum Arrival {
     /// The snapshot's text and the deltas that follow it.
-    Snapshot(String, Vec<Utf8Bytes>),
+    Snapshot(BoundedText, Vec<Utf8Bytes>),
     /// The snapshot failed; the channel is closed again.
-    Unavailable,
+    Unavailable(Problem),
 }
 
 impl OrdersChannel {
     /// Starts the snapshot of `account`, at least as of `at_least`.
-    pub fn open(state: Shared, account: AccountId, at_least: Vec<LogPosition>) -> Self {
+    pub fn open(state: Shared, account: AccountId, asker: Asker, at_least: Vec<LogPosition>) -> Self {
         let (sender, snapshot) = oneshot::channel();
         Self::waiting(snapshot, async move {
-            if let Some(found) = read(&state, account, &at_least).await {
-                // The client may have left.
-                let _ = sender.send(found);
-            }
+            let found = read(&state, account, asker, &at_least).await;
+            // The client may have left.
+            let _ = sender.send(found);
         })
     }
 
-    fn waiting(snapshot: oneshot::Receiver<OrdersSnapshot>, make: impl Future<Output = ()> + Send + 'static) -> Self {
+    fn waiting(
+        snapshot: oneshot::Receiver<Result<OrdersSnapshot, Problem>>,
+        make: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let under_way = SnapshotInProgress(tokio::spawn(make).abort_handle());
-        Self::Waiting { snapshot, held_back: Vec::new(), _under_way: under_way }
+        Self::Waiting { snapshot, held_back: Vec::new(), bytes: 0, _under_way: under_way }
     }
 
     /// Waits for the snapshot; forever if none is in progress.
     pub async fn arrival(&mut self) -> Arrival {
         let Self::Waiting { snapshot, held_back, .. } = self else { return std::future::pending().await };
-        let Ok(OrdersSnapshot { text, at, mut tallies }) = snapshot.await else {
-            *self = Self::Closed;
-            return Arrival::Unavailable;
+        let found = snapshot.await.unwrap_or_else(|_| Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)));
+        let OrdersSnapshot { text, at, mut tallies, kept } = match found {
+            Ok(snapshot) => snapshot,
+            Err(problem) => {
+                *self = Self::Closed;
+                return Arrival::Unavailable(problem);
+            }
         };
         let since: HashMap<Shard, u64> = at.iter().map(|at| (at.shard, at.sequence)).collect();
         let news = held_back.drain(..).filter(|frame| is_news(&since, frame));
         let follow = news.map(|frame| text_of(frame, &mut tallies)).collect();
-        *self = Self::Open { since, tallies };
+        *self = Self::Open { since, tallies, kept };
         Arrival::Snapshot(text, follow)
     }
 
@@ -126,12 +150,18 @@ impl OrdersChannel {
     pub fn pass(&mut self, frame: Frame) -> Passage {
         match self {
             Self::Closed => Passage::Keep,
-            Self::Waiting { held_back, .. } if held_back.len() == QUEUE_MAX => Passage::Overrun,
-            Self::Waiting { held_back, .. } => {
+            Self::Waiting { held_back, bytes, .. } => {
+                *bytes += frame.bytes();
                 held_back.push(frame);
-                Passage::Keep
+                let is_too_much = held_back.len() > QUEUE_MAX || *bytes > SOCKET_BYTES_MAX;
+                if is_too_much { Passage::Overrun } else { Passage::Keep }
             }
-            Self::Open { since, tallies } if is_news(since, &frame) => Passage::Send(text_of(frame, tallies)),
+            Self::Open { since, tallies, kept } if is_news(since, &frame) => {
+                let text = text_of(frame, tallies);
+                let more = tallies.bytes().saturating_sub(kept.count());
+                let fits = tallies.bytes() <= SOCKET_BYTES_MAX && (more == 0 || kept.grow(more));
+                if fits { Passage::Send(text) } else { Passage::TooMuch }
+            }
             Self::Open { .. } => Passage::Keep,
         }
     }
@@ -149,15 +179,35 @@ fn is_news(since: &HashMap<Shard, u64>, frame: &Frame) -> bool {
     frame.sequence > since.get(&frame.shard).copied().unwrap_or(0)
 }
 
-async fn read(state: &Shared, account: AccountId, at_least: &[LogPosition]) -> Option<OrdersSnapshot> {
+async fn read(
+    state: &Shared,
+    account: AccountId,
+    asker: Asker,
+    at_least: &[LogPosition],
+) -> Result<OrdersSnapshot, Problem> {
     static LINE: Seldom = Seldom::new();
     let made = make(state, account, at_least, Instant::now() + SNAPSHOT_WITHIN).await;
-    if let Err(error) = &made
-        && let Some(kept_back) = LINE.pass()
-    {
-        tracing::warn!(error, kept_back, "no snapshot of orders");
+    let (text, at, tallies) = made.map_err(|error| {
+        if let Some(kept_back) = LINE.pass() {
+            tracing::warn!(error, kept_back, "no snapshot of orders");
+        }
+        Problem::new(kinds::READ_MODEL_UNAVAILABLE)
+    })?;
+    let kept = state.websocket_bytes.take(asker, tallies.bytes()).ok_or_else(too_much_unread)?;
+    Ok(OrdersSnapshot { text: BoundedText::take(state, asker, text)?, at, tallies, kept })
+}
+
+impl BoundedText {
+    /// Takes the share of a text's bytes, if it is available.
+    pub fn take(state: &Shared, asker: Asker, text: String) -> Result<Self, Problem> {
+        let bytes = state.websocket_bytes.take(asker, text.len()).ok_or_else(too_much_unread)?;
+        Ok(Self { text, bytes })
     }
-    made.ok()
+}
+
+/// The client has as many bytes on their way to its sockets as it may have.
+fn too_much_unread() -> Problem {
+    Problem::new(kinds::OVERLOADED).detail("too much is still to be read of earlier snapshots")
 }
 
 async fn make(
@@ -165,7 +215,7 @@ async fn make(
     account: AccountId,
     at_least: &[LogPosition],
     deadline: Instant,
-) -> Result<OrdersSnapshot, String> {
+) -> Result<(String, Vec<LogPosition>, Tallies), String> {
     state.database_progress.wait(at_least, deadline).await.map_err(|error| error.to_string())?;
     let turn = tokio::time::timeout_at(deadline, state.snapshots.take(account)).await;
     let turn = turn.map_err(|_| "too many other snapshots are in progress".to_owned())?;
@@ -175,7 +225,7 @@ async fn make(
     let text = tokio::task::spawn_blocking(move || {
         let text = protocol::orders_snapshot(&orders, !more, &at);
         drop(turn);
-        OrdersSnapshot { text, at, tallies: Tallies::of(&orders) }
+        (text, at, Tallies::of(&orders))
     });
     text.await.map_err(|error| error.to_string())
 }
@@ -184,14 +234,20 @@ async fn make(
 mod tests {
     use super::*;
     use crate::shapes::Order;
+    use crate::shares::Shares;
+    use crate::ws::queue::AllBytes;
 
     fn frame(shard: u16, sequence: u64) -> Frame {
         let shard = Shard::new(shard).unwrap();
         let body = DeltaBody::Text(format!("{shard}:{sequence}").into());
-        Frame { shard, sequence, body }
+        Frame::new(shard, sequence, body, &AllBytes::default())
     }
 
-    fn waiting() -> (oneshot::Sender<OrdersSnapshot>, OrdersChannel) {
+    fn share() -> Share {
+        Shares::new(8, 1).take(Asker::anonymous(None), 1).unwrap()
+    }
+
+    fn waiting() -> (oneshot::Sender<Result<OrdersSnapshot, Problem>>, OrdersChannel) {
         let (sender, snapshot) = oneshot::channel();
         (sender, OrdersChannel::waiting(snapshot, std::future::pending()))
     }
@@ -203,17 +259,11 @@ mod tests {
             assert!(matches!(channel.pass(frame(shard, sequence)), Passage::Keep));
         }
         let at: Vec<LogPosition> = vec!["0:5".parse().unwrap(), "1:8".parse().unwrap()];
-        assert!(
-            sender
-                .send(OrdersSnapshot {
-                    text: protocol::orders_snapshot::<Order>(&[], true, &at),
-                    at,
-                    tallies: Tallies::default()
-                })
-                .is_ok()
-        );
+        let text = BoundedText { text: protocol::orders_snapshot::<Order>(&[], true, &at), bytes: share() };
+        let found = OrdersSnapshot { text, at, tallies: Tallies::default(), kept: share() };
+        assert!(sender.send(Ok(found)).is_ok());
         let Arrival::Snapshot(text, follow) = channel.arrival().await else { panic!("no snapshot") };
-        assert!(text.contains(r#""positions":{"0":5,"1":8}"#));
+        assert!(text.text.contains(r#""positions":{"0":5,"1":8}"#));
         assert_eq!(follow.iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["1:9", "0:6"]);
         assert!(matches!(channel.pass(frame(0, 5)), Passage::Keep));
         assert!(matches!(channel.pass(frame(0, 7)), Passage::Send(_)));
@@ -223,7 +273,7 @@ mod tests {
     async fn a_snapshot_that_cannot_be_had_closes_the_channel() {
         let (sender, mut channel) = waiting();
         drop(sender);
-        assert!(matches!(channel.arrival().await, Arrival::Unavailable));
+        assert!(matches!(channel.arrival().await, Arrival::Unavailable(_)));
         assert!(matches!(channel.pass(frame(0, 1)), Passage::Keep));
     }
 

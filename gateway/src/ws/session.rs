@@ -16,22 +16,22 @@ use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
 use crate::live::Live;
+use crate::shares::{Asker, Share};
 use crate::state::Shared;
 use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{ClientNumber, ClientQueue, DeltaBody, Eviction, Frame, NotSubscribed, Subject};
-use crate::ws::orders::{Arrival, OrdersChannel, Passage, SNAPSHOT_COSTS};
+use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed, Subject};
+use crate::ws::orders::{Arrival, BoundedText, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
+use crate::ws::queue::{DeltaBody, Frame};
+use crate::ws::too_many_sockets;
 
 /// Interval between the server's pings.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long a client may be silent, pongs included.
 pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The most messages that are written together.
-const BATCH: usize = 64;
 
 /// How long a client may take to answer a close.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -68,6 +68,8 @@ enum SessionEnd {
     KeyRevoked,
     /// The shard that would show the key's revocation has halted.
     HomeHalted,
+    /// The account has as many connections as it may have.
+    TooMany,
 }
 
 impl SessionEnd {
@@ -86,6 +88,7 @@ impl SessionEnd {
             Self::TooSlow => (4003, "the client does not keep up"),
             Self::FanOutBehind => (4005, "the gateway does not keep up"),
             Self::HomeHalted => (4004, "the part of the log that has the account has halted"),
+            Self::TooMany => (4007, "the account has too many WebSockets"),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
     }
@@ -116,7 +119,7 @@ impl From<axum::Error> for SessionEnd {
 }
 
 /// Serves a connection until it ends.
-pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
+pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>, place: Share) {
     let inbox = state.live.hub().connect();
     let client = inbox.client;
     let mut pings = interval(PING_EVERY);
@@ -124,8 +127,19 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
     let (budget, asked) = (Budget::full(heard), heard);
-    let mut session =
-        SocketSession { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
+    let mut session = SocketSession {
+        socket,
+        state,
+        inbox,
+        place,
+        key: None,
+        challenge: None,
+        orders,
+        heard,
+        asked,
+        bad_requests,
+        budget,
+    };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -143,6 +157,8 @@ struct SocketSession {
     socket: WebSocket,
     state: Shared,
     inbox: ClientQueue,
+    /// The connection's place among all.
+    place: Share,
     key: Option<KeyHolder>,
     /// The challenge that the next `auth` signs. A message overheard elsewhere signs another
     /// connection's challenge.
@@ -161,7 +177,6 @@ impl SocketSession {
         let shutdown = self.state.shutdown.clone();
         let stopped = shutdown.wait();
         tokio::pin!(stopped);
-        let mut batch = Vec::with_capacity(BATCH);
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status = self.state.degraded.clone();
@@ -181,7 +196,7 @@ impl SocketSession {
                 end = evicted(&mut self.inbox.evicted) => Err(end),
                 message = self.socket.recv(), if is_heard => self.hear(message).await,
                 () = sleep_until(heard_from), if !is_heard => Ok(()),
-                _ = self.inbox.frames.recv_many(&mut batch, BATCH) => self.deliver(&mut batch).await,
+                frames = self.inbox.frames.take() => self.deliver(frames).await,
                 arrival = self.orders.arrival() => self.deliver_snapshot(arrival).await,
                 _ = pings.tick() => self.ping().await,
                 _ = looks.tick() => self.look(),
@@ -247,9 +262,10 @@ impl SocketSession {
         self.write([Message::Text(text.into())]).await
     }
 
-    async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), SessionEnd> {
-        let mut messages = Vec::with_capacity(batch.len());
-        for frame in batch.drain(..) {
+    async fn deliver(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
+        let (count, bytes) = (frames.len(), frames.iter().map(Frame::bytes).sum());
+        let mut messages = Vec::with_capacity(count);
+        for frame in frames {
             if let DeltaBody::Text(text) = frame.body {
                 messages.push(Message::Text(text));
                 continue;
@@ -258,24 +274,29 @@ impl SocketSession {
                 Passage::Send(text) => messages.push(Message::Text(text)),
                 Passage::Keep => {}
                 Passage::Overrun => return Err(SessionEnd::TooSlow),
+                Passage::TooMuch => return Err(SessionEnd::TooMany),
             }
         }
-        self.write(messages).await
+        self.write(messages).await?;
+        self.inbox.frames.written(count, bytes);
+        Ok(())
     }
 
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {
         match arrival {
-            Arrival::Snapshot(text, follow) => {
+            Arrival::Snapshot(BoundedText { text, bytes }, follow) => {
                 self.budget.spend(text.len(), Instant::now());
                 let snapshot = Message::Text(text.into());
                 let follow = follow.into_iter().map(Message::Text);
-                self.write(std::iter::once(snapshot).chain(follow)).await
+                self.write(std::iter::once(snapshot).chain(follow)).await?;
+                drop(bytes);
+                Ok(())
             }
-            Arrival::Unavailable => {
+            Arrival::Unavailable(problem) => {
                 if let Some(key) = &self.key {
                     self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(key.account));
                 }
-                self.refuse(&Problem::new(kinds::READ_MODEL_UNAVAILABLE), Some("subscribe")).await
+                self.refuse(&problem, Some("subscribe")).await
             }
         }
     }
@@ -310,15 +331,13 @@ impl SocketSession {
     }
 
     async fn serve(&mut self, request: SocketRequest) -> Result<(), SessionEnd> {
-        if !matches!(request, SocketRequest::Auth(_)) {
-            self.bad_requests = 0;
-        }
         let (op, result) = match request {
             SocketRequest::Ping => ("ping", Ok(Some(protocol::PONG.to_owned()))),
             SocketRequest::Challenge => {
                 let text = to_hex(&rand::random::<[u8; 32]>());
                 let said = protocol::challenge(&text);
-                self.challenge = Some(text);
+                // The one before was asked for in vain.
+                self.bad_requests += u32::from(self.challenge.replace(text).is_some());
                 ("challenge", Ok(Some(said)))
             }
             SocketRequest::Auth(proof) => match self.holder(&proof) {
@@ -328,13 +347,21 @@ impl SocketSession {
                     ("auth", Err(problem))
                 }
             },
-            SocketRequest::Subscribe(channel) => ("subscribe", self.subscribe(channel).await),
+            SocketRequest::Subscribe(channel) => match self.subscribe(channel).await {
+                Ok(Some(BoundedText { text, bytes })) => {
+                    self.say(text).await?;
+                    drop(bytes);
+                    ("subscribe", Ok(None))
+                }
+                Ok(None) => ("subscribe", Ok(None)),
+                Err(problem) => ("subscribe", Err(problem)),
+            },
             SocketRequest::Unsubscribe(channel) => ("unsubscribe", self.unsubscribe(channel).map(Some)),
         };
         match result {
+            _ if self.bad_requests >= BAD_REQUESTS_MAX => Err(SessionEnd::BadRequests),
             Ok(Some(text)) => self.say(text).await,
             Ok(None) => Ok(()),
-            Err(_) if self.bad_requests >= BAD_REQUESTS_MAX => Err(SessionEnd::BadRequests),
             Err(problem) => self.refuse(&problem, Some(op)).await,
         }
     }
@@ -351,10 +378,13 @@ impl SocketSession {
     }
 
     async fn authenticate(&mut self, key: KeyHolder) -> Result<(), SessionEnd> {
-        self.bad_requests = 0;
         if self.key.as_ref().is_some_and(|before| before.account != key.account) {
             let problem = Problem::new(kinds::ACCOUNT_ONLY).detail("the connection belongs to another account");
             return self.refuse(&problem, Some("auth")).await;
+        }
+        if !self.place.pass_to(Asker::account(key.account, self.place.via())) {
+            self.refuse(&too_many_sockets(), Some("auth")).await?;
+            return Err(SessionEnd::TooMany);
         }
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
         // The shard may have halted since the key was checked, before the hub knew of this
@@ -368,12 +398,22 @@ impl SocketSession {
             self.state.live.hub().unsubscribe(self.inbox.client, Subject::Orders(account));
             self.orders = OrdersChannel::default();
         }
+        let is_another = self.key.as_ref().is_none_or(|before| before.key != key.key);
         self.key = Some(key);
+        self.counts(is_another);
         self.say(protocol::authenticated(account)).await
     }
 
+    /// Bad messages are counted in a row, which only a message ends that changed something: pings,
+    /// challenges and what is so already could be sent between any two.
+    fn counts(&mut self, changed: bool) {
+        if changed {
+            self.bad_requests = 0;
+        }
+    }
+
     /// Returns the snapshot, or nothing if it is still in progress.
-    async fn subscribe(&mut self, channel: Channel) -> Result<Option<String>, Problem> {
+    async fn subscribe(&mut self, channel: Channel) -> Result<Option<BoundedText>, Problem> {
         let client = self.inbox.client;
         let live = &self.state.live;
         if let Channel::Book(name) | Channel::Trades(name) = &channel {
@@ -384,25 +424,24 @@ impl SocketSession {
         }
         match channel {
             Channel::Book(name) => {
-                let (id, at, book) = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
+                let watched = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
+                let Watched { id, at, is_more, copy: book } = watched;
+                self.counts(is_more);
                 let levels = self.state.books.text(id, &book).await;
-                let snapshot = protocol::book_snapshot(id, at, &levels);
-                self.budget.spend(snapshot.len(), Instant::now());
-                Ok(Some(snapshot))
+                self.bounded(Subject::Book(id), protocol::book_snapshot(id, at, &levels)).map(Some)
             }
             Channel::Trades(name) => {
-                let (id, at, trades) =
-                    watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
-                let snapshot = protocol::trades_snapshot(id, at, &trades);
-                self.budget.spend(snapshot.len(), Instant::now());
-                Ok(Some(snapshot))
+                let watched = watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
+                let Watched { id, at, is_more, copy: trades } = watched;
+                self.counts(is_more);
+                self.bounded(Subject::Trades(id), protocol::trades_snapshot(id, at, &trades)).map(Some)
             }
             Channel::Orders => {
                 let key = self.key.as_ref().ok_or_else(|| Problem::new(kinds::UNAUTHENTICATED))?;
                 if !key.scopes.contains(Scopes::READ) {
                     return Err(Problem::new(kinds::SCOPE_MISSING));
                 }
-                let at_least = loop {
+                let (is_more, at_least) = loop {
                     live.keys(key.key).map_err(|error| Problem::unstored(&error))?;
                     let subscribed = live.subscribe(|view, hub| {
                         let known = view.keys().known(key.key)?;
@@ -414,18 +453,34 @@ impl SocketSession {
                             return Some(Err(Problem::new(kinds::UNAUTHENTICATED)));
                         }
                         let subscribed = hub.subscribe(client, Subject::Orders(key.account), start);
-                        Some(subscribed.map_err(too_many).map(|()| positions))
+                        Some(subscribed.map_err(too_many).map(|is_more| (is_more, positions)))
                     });
                     // Read it again if it was dropped from memory between the two.
                     if let Some(subscribed) = subscribed {
                         break subscribed?;
                     }
                 };
+                self.orders = OrdersChannel::open(self.state.clone(), key.account, self.asker(), at_least);
                 self.budget.spend(SNAPSHOT_COSTS, Instant::now());
-                self.orders = OrdersChannel::open(self.state.clone(), key.account, at_least);
+                self.counts(is_more);
                 Ok(None)
             }
         }
+    }
+
+    /// Takes the share of a snapshot's bytes. Without one, the subscription ends.
+    fn bounded(&mut self, subject: Subject, snapshot: String) -> Result<BoundedText, Problem> {
+        let bounded = BoundedText::take(&self.state, self.asker(), snapshot);
+        self.budget.spend(bounded.as_ref().map_or(0, |bounded| bounded.text.len()), Instant::now());
+        bounded.inspect_err(|_| {
+            self.state.live.hub().unsubscribe(self.inbox.client, subject);
+        })
+    }
+
+    /// Whose share this connection uses.
+    fn asker(&self) -> Asker {
+        let via = self.place.via();
+        self.key.as_ref().map_or_else(|| Asker::anonymous(via), |key| Asker::account(key.account, via))
     }
 
     fn unsubscribe(&mut self, channel: Channel) -> Result<String, Problem> {
@@ -444,7 +499,8 @@ impl SocketSession {
             }
         };
         if let Some(topic) = topic {
-            self.state.live.hub().unsubscribe(self.inbox.client, topic);
+            let was_subscribed = self.state.live.hub().unsubscribe(self.inbox.client, topic);
+            self.counts(was_subscribed);
         }
         Ok(protocol::unsubscribed(name, market))
     }
@@ -457,6 +513,16 @@ impl SocketSession {
     }
 }
 
+/// A market's subject that a client watches.
+struct Watched<T> {
+    id: MarketId,
+    /// What the copy is as of.
+    at: LogPosition,
+    /// It did not watch it before.
+    is_more: bool,
+    copy: T,
+}
+
 /// Subscribes to a market's subject and copies the data of its snapshot at the same moment. Both
 /// locks are held no longer than that.
 fn watch_market<T>(
@@ -465,12 +531,12 @@ fn watch_market<T>(
     name: &str,
     topic: fn(MarketId) -> Subject,
     copy: fn(&Moving) -> T,
-) -> Result<(MarketId, LogPosition, T), Problem> {
+) -> Result<Watched<T>, Problem> {
     let watched = live.subscribe_to(name, |view, hub, market, moving| {
         let (id, shard) = (market.market.listing.market, market.market.shard);
         let at = LogPosition { shard, sequence: view.sequence(shard) };
-        hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
-        Ok((id, at, copy(moving)))
+        let is_more = hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
+        Ok(Watched { id, at, is_more, copy: copy(moving) })
     });
     let watched = watched.map_err(|error| Problem::unstored(&error))?;
     watched.unwrap_or_else(|| Err(Problem::no_market(live.view().archived_named(name).is_some())))

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use super::PATIENCE;
 use super::api::Api;
+use super::raw::connect_from;
 
 /// A connection, and the last reported list of degraded parts.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>, Vec<Value>);
@@ -22,15 +24,31 @@ pub enum Heard {
     Closed(u16),
 }
 
+fn request(api: &Api, headers: &[(&'static str, &str)]) -> Request {
+    let mut request = format!("ws://{}/v1/ws", api.address).into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    request
+}
+
 impl Socket {
     pub async fn open(api: &Api, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
-        let mut request = format!("ws://{}/v1/ws", api.address).into_client_request().unwrap();
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().unwrap());
-        }
-        match connect_async(request).await {
+        Self::opened(connect_async(request(api, headers)).await)
+    }
+
+    /// From this loopback address, with or without a key.
+    pub async fn open_from(last: u8, api: &Api, key: Option<&str>) -> Result<Self, u16> {
+        let stream = MaybeTlsStream::Plain(connect_from(last, &api.address).await);
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        Self::opened(client_async(request(api, &headers), stream).await)
+    }
+
+    fn opened<T>(opened: Result<(WebSocketStream<MaybeTlsStream<TcpStream>>, T), Error>) -> Result<Self, u16> {
+        match opened {
             Ok((socket, _)) => Ok(Self(socket, Vec::new())),
-            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -41,7 +59,7 @@ impl Socket {
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         let stream = socket.connect(api.address.parse().unwrap()).await.expect("a connection");
         let url = format!("ws://{}/v1/ws", api.address);
-        tokio_tungstenite::client_async(url, stream).await.expect("an open socket").0
+        client_async(url, stream).await.expect("an open socket").0
     }
 
     pub async fn anonymous(api: &Api) -> Self {

@@ -11,6 +11,13 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Returns the ratio of the memory after an attack to that before.
+    pub fn factor(&self) -> f64 {
+        #[allow(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^52")]
+        let [after, before] = [self.after as f64, self.before as f64];
+        after / before.max(1.0)
+    }
+
     /// Returns the memory that an attack took and the process did not return.
     pub fn stays(&self) -> u64 {
         self.after.saturating_sub(self.before)

@@ -7,6 +7,7 @@ use hyper::Method;
 use hyper::body::Bytes;
 
 use super::stage::AttackStage;
+use super::watch;
 use crate::api::{ApiConnection, ApiError, ApiReply, Credentials};
 use crate::error::Error;
 use crate::latency::Latencies;
@@ -49,6 +50,8 @@ impl<'a> Victim<'a> {
     /// Sends requests at their due times for the given duration.
     pub async fn live(&self, length: Duration) -> Result<VictimFigures, Error> {
         let mut seen = VictimFigures { latencies: Latencies::new(), refused: 0, refusals: BTreeMap::new() };
+        // Before it trades, so that it is told of that.
+        let kept = watch::opened(self.stage).await;
         let start = Instant::now() + Duration::from_millis(50);
         let turns = (0..CONNECTIONS).map(|turn| {
             let (endpoint, key, market) =
@@ -69,7 +72,13 @@ impl<'a> Victim<'a> {
                 answers
             })
         });
-        for turn in turns.collect::<Vec<_>>() {
+        let turns = turns.collect::<Vec<_>>();
+        let (kept, visits) = tokio::join!(watch::keep(kept, length), watch::visit(self.stage, length));
+        for refusal in kept.into_iter().chain(visits) {
+            seen.refused += 1;
+            *seen.refusals.entry(refusal).or_default() += 1;
+        }
+        for turn in turns {
             for (latency, reply) in turn.await.expect("a request of the victim does not panic") {
                 seen.latencies.record(latency);
                 if let Some(refusal) = refusal(&reply) {

@@ -141,6 +141,8 @@ impl Stack {
             .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
             // All clients of a test have one address.
             .env("LFG_SHARED_ADDRESSES", "127.0.0.1")
+            // Fewer than an attacker opens.
+            .env("LFG_WEBSOCKETS_MAX", "2000")
             .env("LFG_LOG", "text")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null());

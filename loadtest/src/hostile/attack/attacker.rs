@@ -32,7 +32,13 @@ pub struct Attacker {
 impl Attacker {
     /// Opens a connection from the attackers' address.
     pub async fn connect(&self) -> std::io::Result<TcpStream> {
+        self.connect_with(None).await
+    }
+
+    /// The same, with a receive buffer of so many bytes.
+    pub async fn connect_with(&self, buffer: Option<u32>) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
+        buffer.map(|bytes| socket.set_recv_buffer_size(bytes)).transpose()?;
         socket.bind(ADDRESS.parse().map_err(std::io::Error::other)?)?;
         let address = tokio::net::lookup_host(&self.authority).await?.find(std::net::SocketAddr::is_ipv4);
         let address = address.ok_or_else(|| std::io::Error::other("no IPv4 address"))?;

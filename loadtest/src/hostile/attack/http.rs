@@ -47,9 +47,26 @@ fn get(attacker: &Attacker, path: &str, with_key: bool) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{key}\r\n")
 }
 
+fn post(attacker: &Attacker, path: &str, body: &str) -> String {
+    let (key, length) = (&attacker.target.key, body.len());
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
 /// Sends the same request again as soon as it is answered.
 pub async fn ask_on(attacker: &Attacker, path: &str, with_key: bool) -> io::Result<()> {
-    let (mut stream, request) = (attacker.connect().await?, get(attacker, path, with_key));
+    send_on(attacker, &get(attacker, path, with_key), Duration::ZERO).await
+}
+
+/// Posts ten times a second, as far as it is answered.
+pub async fn post_on(attacker: &Attacker, path: &str, body: &str) -> io::Result<()> {
+    send_on(attacker, &post(attacker, path, body), Duration::from_millis(100)).await
+}
+
+async fn send_on(attacker: &Attacker, request: &str, pause: Duration) -> io::Result<()> {
+    let mut stream = attacker.connect().await?;
     let mut buffer = vec![0; 256 * 1_024];
     loop {
         stream.write_all(request.as_bytes()).await?;
@@ -61,6 +78,9 @@ pub async fn ask_on(attacker: &Attacker, path: &str, with_key: bool) -> io::Resu
             }
             received.extend_from_slice(&buffer[..count]);
             expected = expected.or_else(|| length(&received));
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -34,6 +34,10 @@ pub enum Attack {
     ZeroWindows,
     /// WebSockets that subscribe repeatedly to a deep book.
     DeepSubscriptions,
+    /// Sockets, as many as are taken.
+    ManySockets,
+    /// Sockets that subscribe to a deep book and do not read.
+    UnreadSnapshots,
     /// Reads of the best prices of a deep book.
     DeepReads,
     /// A WebSocket that subscribes repeatedly to its many orders.
@@ -44,6 +48,8 @@ pub enum Attack {
     RefusedOrders,
     /// Reads whose client closes the connection before the answer.
     HangUps,
+    /// Sockets that watch a book that the attacker changes some hundred times a second.
+    CrowdedBook,
 }
 
 impl Attack {
@@ -95,6 +101,9 @@ fn clients_of(attack: Attack) -> usize {
         Attack::UnfinishedStreams => 18,
         Attack::UnreadAnswers | Attack::ZeroWindows => 60,
         Attack::DeepSubscriptions => 8,
+        Attack::ManySockets => 700,
+        Attack::UnreadSnapshots => 40,
+        Attack::CrowdedBook => 1_000,
         Attack::DeepReads | Attack::RefusedOrders | Attack::MarketLists => 20,
         Attack::OrderSubscriptions => 1,
         Attack::HangUps => 40,
@@ -116,6 +125,10 @@ async fn once(attack: Attack, attacker: &Attacker, number: usize) -> std::io::Re
             sockets::subscribe_on(attacker, &format!(r#"{{"op":"subscribe","channel":"book","market":"{deep}"}}"#))
                 .await
         }
+        Attack::ManySockets => sockets::hold(attacker, deep).await,
+        Attack::UnreadSnapshots => sockets::never_read(attacker, deep).await,
+        Attack::CrowdedBook if number == 0 => http::post_on(attacker, "/v1/orders/batch", &sockets::orders(deep)).await,
+        Attack::CrowdedBook => sockets::watch(attacker, deep).await,
         Attack::DeepReads => http::ask_on(attacker, &format!("/v1/markets/{deep}/book?depth=1"), false).await,
         Attack::OrderSubscriptions => sockets::subscribe_on(attacker, r#"{"op":"subscribe","channel":"orders"}"#).await,
         Attack::MarketLists => {
@@ -137,6 +150,6 @@ mod tests {
             assert_eq!(Attack::from_str(&attack.name(), false), Ok(*attack));
         }
         assert_eq!(Attack::HalfPrefaces.name(), "half-prefaces");
-        assert_eq!(Attack::value_variants().len(), 13);
+        assert_eq!(Attack::value_variants().len(), 16);
     }
 }

@@ -24,6 +24,7 @@ use schemas::{AccountId, ApiKey, ApiKeyId, MarketId, Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
 
+use crate::books::BookCopy;
 use crate::store::{Store, StoreError};
 use crate::view::keys::KeysOfId;
 use crate::view::{FoldError, LiveMarket, LiveView, Moving, ViewChanges};
@@ -162,6 +163,14 @@ impl Live {
             let view = self.view();
             Ok(in_memory(&view, name)?.map(|(live, moving)| look(&view, live, moving)))
         })
+    }
+
+    /// Copies a live market's book, if it is in memory.
+    pub fn newest_book(&self, id: MarketId) -> Option<BookCopy> {
+        let view = self.view();
+        let live = view.market(id)?;
+        let (shard, book) = (live.market.shard, live.moving()?.book.clone());
+        Some(BookCopy { book, at: LogPosition { shard, sequence: view.sequence(shard) } })
     }
 
     /// Tries again after it has loaded the market that an attempt lacks.

@@ -10,7 +10,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::scribe::{Scribe, listing};
-use common::socket::Socket;
+use common::socket::{Rebuilt, Socket};
 use common::{Platform, eventually};
 use futures_util::{SinkExt, StreamExt};
 use schemas::event::OrderPlaced;
@@ -87,6 +87,59 @@ async fn a_deep_book_is_read_from_memory_and_one_client_has_a_share_of_it() {
     }
     let took = reading.await.unwrap();
     assert!(took > Duration::from_secs(3), "{wanted} snapshots of {} bytes within {took:?}", snapshot.len());
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_a_book_again_and_again_while_it_changes_is_never_told_what_a_snapshot_had() {
+    const CHANGES: u64 = 400;
+    let platform = Platform::create("changing-books").await;
+    let mut scribe = Scribe::new(&platform);
+    let listing = listing("DEEP", 1);
+    let shard = platform.map().of_market(listing.market);
+    scribe.open_market(shard, listing).await;
+    let deep = (1..2_000).map(|ticks| level(u64::from(ticks), ticks)).collect::<Vec<_>>();
+    scribe.tell_all(shard, deep.chunks(500).map(<[Event]>::to_vec)).await;
+    let (gateway, api) = platform.gateway().await;
+    eventually("all of the book", async || {
+        let book = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
+        (book["bids"].as_array().unwrap().len() == 1_999).then_some(())
+    })
+    .await;
+    let mut readers = Vec::new();
+    for _ in 0..12 {
+        let mut socket = Socket::anonymous(&api).await;
+        let first = socket.subscribe("book", "DEEP").await;
+        readers.push(tokio::spawn(async move {
+            let (mut book, mut heard) = (Rebuilt::of(&first), 0);
+            let last = book.sequence + CHANGES;
+            while book.sequence < last {
+                let message = socket.next().await;
+                match message["type"].as_str() {
+                    Some("snapshot") => book = Rebuilt::of(&message),
+                    _ => book.apply(&message),
+                }
+                heard += 1;
+                if heard % 16 == 0 {
+                    socket.say(&json!({"op": "subscribe", "channel": "book", "market": "DEEP"})).await;
+                }
+            }
+            book
+        }));
+    }
+    for id in 0..CHANGES {
+        let ticks = u16::try_from(1 + id * 7 % 1_999).unwrap();
+        scribe.tell(shard, vec![level(10_000 + id, ticks)]).await;
+    }
+    let mut books = Vec::new();
+    for reader in readers {
+        books.push(reader.await.expect("every message follows what the reader has"));
+    }
+    let shown = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
+    for book in books {
+        assert_eq!(book.shown(), (shown["bids"].clone(), shown["asks"].clone()));
+    }
     drop(gateway);
     platform.remove().await;
 }

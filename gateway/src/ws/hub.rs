@@ -38,6 +38,8 @@ pub enum Subject {
 /// A message to a client.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// What it is about.
+    pub subject: Subject,
     /// The outcome's shard.
     pub shard: Shard,
     /// The outcome's sequence.
@@ -241,7 +243,7 @@ impl Hub {
         }
         let previous = watched.last.insert(shard, sequence).unwrap_or(0);
         let delta = Delta { shard, sequence, previous, time: outcome.time };
-        let frame = Frame { shard, sequence, body: body(&delta) };
+        let frame = Frame { subject: topic, shard, sequence, body: body(&delta) };
         let mut slow = Vec::new();
         for client in &told {
             let handed = self.clients.get(client).map(|state| state.frames.try_send(frame.clone()));

@@ -184,11 +184,12 @@ async fn make(
 mod tests {
     use super::*;
     use crate::shapes::Order;
+    use crate::ws::hub::Subject;
 
     fn frame(shard: u16, sequence: u64) -> Frame {
         let shard = Shard::new(shard).unwrap();
         let body = DeltaBody::Text(format!("{shard}:{sequence}").into());
-        Frame { shard, sequence, body }
+        Frame { subject: Subject::Orders(AccountId(1)), shard, sequence, body }
     }
 
     fn waiting() -> (oneshot::Sender<OrdersSnapshot>, OrdersChannel) {

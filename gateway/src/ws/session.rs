@@ -1,6 +1,7 @@
 //! One client's connection: reads requests, writes messages, checks for signs of life. One task;
 //! all waits are bounded.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tungstenite::error::ProtocolError;
 
+use crate::books::BookCopy;
 use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
@@ -123,9 +125,20 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>) {
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
-    let (budget, asked) = (Budget::full(heard), heard);
-    let mut session =
-        SocketSession { socket, state, inbox, key: None, challenge: None, orders, heard, asked, bad_requests, budget };
+    let (budget, asked, snapshots) = (Budget::full(heard), heard, HashMap::new());
+    let mut session = SocketSession {
+        socket,
+        state,
+        inbox,
+        key: None,
+        challenge: None,
+        orders,
+        snapshots,
+        heard,
+        asked,
+        bad_requests,
+        budget,
+    };
     let greeted = match key {
         Some(key) => session.authenticate(key).await,
         None => Ok(()),
@@ -148,6 +161,9 @@ struct SocketSession {
     /// connection's challenge.
     challenge: Option<String>,
     orders: OrdersChannel,
+    /// The sequence of the last snapshot of each book and each list of trades. Messages up to there
+    /// may wait in the queue: of a subscription before, or told while the snapshot was made.
+    snapshots: HashMap<Subject, u64>,
     heard: Instant,
     /// When the client sent its last request.
     asked: Instant,
@@ -250,6 +266,9 @@ impl SocketSession {
     async fn deliver(&mut self, batch: &mut Vec<Frame>) -> Result<(), SessionEnd> {
         let mut messages = Vec::with_capacity(batch.len());
         for frame in batch.drain(..) {
+            if self.snapshots.get(&frame.subject).is_some_and(|snapshot| frame.sequence <= *snapshot) {
+                continue;
+            }
             if let DeltaBody::Text(text) = frame.body {
                 messages.push(Message::Text(text));
                 continue;
@@ -385,8 +404,9 @@ impl SocketSession {
         match channel {
             Channel::Book(name) => {
                 let (id, at, book) = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
-                let levels = self.state.books.text(id, &book).await;
-                let snapshot = protocol::book_snapshot(id, at, &levels);
+                let text = self.state.books.text(id, BookCopy { book, at }, || live.newest_book(id)).await;
+                let snapshot = protocol::book_snapshot(id, text.at, &text.levels);
+                self.snapshots.insert(Subject::Book(id), text.at.sequence);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
             }
@@ -394,6 +414,7 @@ impl SocketSession {
                 let (id, at, trades) =
                     watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
                 let snapshot = protocol::trades_snapshot(id, at, &trades);
+                self.snapshots.insert(Subject::Trades(id), at.sequence);
                 self.budget.spend(snapshot.len(), Instant::now());
                 Ok(Some(snapshot))
             }
@@ -445,6 +466,7 @@ impl SocketSession {
         };
         if let Some(topic) = topic {
             self.state.live.hub().unsubscribe(self.inbox.client, topic);
+            self.snapshots.remove(&topic);
         }
         Ok(protocol::unsubscribed(name, market))
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use metrics::counter;
+use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
@@ -20,6 +22,7 @@ use service::{KafkaArgs, ReadinessPart, Shutdown};
 use tokio::sync::Notify;
 
 use crate::config::PRODUCE_WITHIN;
+use crate::pending::OpenCommand;
 
 /// Interval between checks for a fatal error.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -38,17 +41,27 @@ type Client = Polled<Reports>;
 
 /// The delivery state of one record. A success wakes no task: the caller waits for the outcome, not
 /// for the acknowledgement.
-#[derive(Debug)]
 pub struct Delivery {
     acknowledged: AtomicBool,
-    failed: OnceLock<KafkaError>,
+    failed: OnceLock<Undelivered>,
     wake: Arc<Notify>,
+    command: OpenCommand,
+}
+
+/// A record that Kafka did not acknowledge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undelivered {
+    /// Why the last attempt failed.
+    pub error: KafkaError,
+    /// False if it certainly was not written: it was never sent, or every attempt was refused.
+    pub may_be_written: bool,
 }
 
 impl Delivery {
     /// Creates a delivery without a report yet. A failure notifies `wake`.
-    pub fn new(wake: &Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { acknowledged: AtomicBool::new(false), failed: OnceLock::new(), wake: Arc::clone(wake) })
+    pub fn new(wake: &Arc<Notify>, command: OpenCommand) -> Arc<Self> {
+        let (acknowledged, failed, wake) = (AtomicBool::new(false), OnceLock::new(), Arc::clone(wake));
+        Arc::new(Self { acknowledged, failed, wake, command })
     }
 
     /// Returns true once Kafka has acknowledged the record.
@@ -57,16 +70,19 @@ impl Delivery {
     }
 
     /// Returns why the record was not acknowledged, once Kafka has reported it.
-    pub fn failure(&self) -> Option<&KafkaError> {
+    pub fn failure(&self) -> Option<&Undelivered> {
         self.failed.get()
     }
 
-    /// Stores Kafka's report. Called once.
-    pub fn report(&self, result: Result<(), KafkaError>) {
+    /// Stores Kafka's report. Called once. The handler may have left meanwhile.
+    pub fn report(&self, result: Result<(), Undelivered>) {
         match result {
             Ok(()) => self.acknowledged.store(true, Ordering::Release),
-            Err(error) => {
-                let _ = self.failed.set(error);
+            Err(undelivered) => {
+                if !undelivered.may_be_written {
+                    self.command.was_not_written();
+                }
+                let _ = self.failed.set(undelivered);
                 self.wake.notify_one();
             }
         }
@@ -86,8 +102,21 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Delivery>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
-        delivery.report(result.as_ref().map(|_| ()).map_err(|(error, _)| error.clone()));
+        let undelivered = |(error, message): &(KafkaError, BorrowedMessage<'_>)| Undelivered {
+            error: error.clone(),
+            may_be_written: may_be_written(message),
+        };
+        delivery.report(result.as_ref().map(|_| ()).map_err(undelivered));
     }
+}
+
+/// librdkafka knows of each record whether any attempt to send it may have been written. Its error
+/// is that of the last attempt alone.
+#[allow(unsafe_code, reason = "the binding has no safe function for it")]
+fn may_be_written(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the message of a delivery report is valid as long as it is borrowed.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
 }
 
 impl Producer {
@@ -103,7 +132,10 @@ impl Producer {
     pub fn send(&self, shard: Shard, bytes: &[u8], delivery: Arc<Delivery>) -> Result<(), KafkaError> {
         let record = BaseRecord::<(), _, _>::with_opaque_to(&self.topic, delivery);
         let record = record.partition(shard.partition()).payload(bytes);
-        self.current().send(record).map_err(|(error, _)| error)
+        self.current().send(record).map_err(|(error, record)| {
+            record.delivery_opaque.command.was_not_written();
+            error
+        })
     }
 
     /// Fetches the cluster's metadata and the topic's leaders, so that the first record is as quick
@@ -170,12 +202,15 @@ fn client(config: &ClientConfig) -> Result<Client, KafkaError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pending::PendingCommands;
     use rdkafka::bindings::rd_kafka_test_fatal_error;
     use rdkafka::error::RDKafkaErrorCode;
     use rdkafka::types::RDKafkaRespErr;
+    use schemas::CommandId;
     use service::config::Copies;
     use service::kafka::topics::{create, delete};
     use service::{LogArgs, Readiness};
+    use std::time::Instant;
     use tokio::time::timeout;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -187,6 +222,30 @@ mod tests {
         let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
         // SAFETY: the client lives as long as `current`, and the text ends with a zero.
         unsafe { rd_kafka_test_fatal_error(current.client().native_ptr(), error, c"a test".as_ptr()) };
+    }
+
+    fn open(shard: Shard) -> OpenCommand {
+        Arc::new(PendingCommands::default()).goes(CommandId(1), shard)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_command_that_was_never_sent_is_known_not_to_be_written() {
+        // A port without a server.
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let brokers = held.local_addr().unwrap().to_string();
+        drop(held);
+        let properties = vec![("message.timeout.ms".to_owned(), "300".to_owned())];
+        let kafka = KafkaArgs { brokers, properties };
+        let producer = Producer::new(&kafka, "commands".to_owned(), Readiness::new().part("producer")).unwrap();
+        let (pending, wake, shard) =
+            (Arc::new(PendingCommands::default()), Arc::new(Notify::new()), Shard::new(0).unwrap());
+        let delivery = Delivery::new(&wake, pending.goes(CommandId(1), shard));
+        producer.send(shard, b"a record", Arc::clone(&delivery)).unwrap();
+        assert_eq!(pending.open(Instant::now()).count, 1);
+        timeout(PATIENCE, wake.notified()).await.expect("a report");
+        let undelivered = delivery.failure().expect("no broker took it");
+        assert!(!undelivered.may_be_written, "{undelivered:?}");
+        assert_eq!(pending.open(Instant::now()).count, 0);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,12 +263,12 @@ mod tests {
         let (shard, shutdown) = (Shard::new(0).unwrap(), Shutdown::new());
         let delivered = async |producer: &Producer| {
             let wake = Arc::new(Notify::new());
-            let delivery = Delivery::new(&wake);
+            let delivery = Delivery::new(&wake, open(shard));
             producer.send(shard, b"a record", Arc::clone(&delivery))?;
             let told = async {
                 while !delivery.is_acknowledged() {
                     if let Some(error) = delivery.failure() {
-                        return Err(error.clone());
+                        return Err(error.error.clone());
                     }
                     // A success wakes no task.
                     let _ = timeout(Duration::from_millis(1), wake.notified()).await;

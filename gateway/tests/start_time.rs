@@ -1,7 +1,7 @@
 //! How long a start takes, and what memory, with many markets and keys: from Postgres, and from the
 //! gateway's own store.
 //!
-//! A few by default, to see that it works. For figures: `LFG_START_MARKETS=500000
+//! A few by default, to see that it works: more keys than one part of a store has. For figures: `LFG_START_MARKETS=500000
 //! LFG_START_KEYS=1000000 ops/test -p gateway --release --test start_time -- --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
@@ -57,7 +57,7 @@ async fn started(platform: &Platform, how: &str) -> (Process, Api) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_much_there_is_a_start_from_the_store_shows_it() {
-    let (markets, keys) = (many("LFG_START_MARKETS", 300), many("LFG_START_KEYS", 1_000));
+    let (markets, keys) = (many("LFG_START_MARKETS", 300), many("LFG_START_KEYS", 80_000));
     let mut platform = Platform::create("start-time").await;
     let postgres = connect(&platform.database_url).await;
     let fill = format!(

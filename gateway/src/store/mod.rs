@@ -7,6 +7,15 @@
 //! one transaction that includes its positions, so a crash leaves the last whole checkpoint. The
 //! store is only a cache of the log: a store that cannot be used is set aside and rebuilt from
 //! Postgres.
+//!
+//! | the disk                      | then                                                             |
+//! |-------------------------------|------------------------------------------------------------------|
+//! | fails a write, or is full     | the file is opened again, as of the last checkpoint              |
+//! | fails a read                  | the file is opened again, and the read is repeated once          |
+//! | fails when it is opened again | reads and writes fail, and open it again, at most once a second  |
+//!
+//! After a failure the embedded database refuses everything until it is opened again, because it
+//! does not know what the disk has.
 
 pub mod checkpoints;
 mod tables;
@@ -16,7 +25,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
@@ -33,6 +43,9 @@ use tables::{ADMINS, ARCHIVED, EVENTS, FORMAT, KEYS, KEYS_OF, MARKETS, META, MOV
 /// Memory for pages of the file, in bytes.
 const CACHE: usize = 64 << 20;
 
+/// Least interval between two attempts to open the file again.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -48,6 +61,9 @@ pub enum StoreError {
     /// The embedded database failed. Retry later.
     #[error("the store: {0}")]
     Database(redb::Error),
+    /// The file could not be opened again after the disk failed. Retry later.
+    #[error("the store is closed since the disk failed")]
+    Closed,
     /// An outcome was folded only in part, so the view differs from the log. Never retry.
     #[error("no checkpoint is taken any more, since a shard could not be folded; hint: see the shard that has halted")]
     HalfFolded,
@@ -67,6 +83,13 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
     }
 }
 
+impl StoreError {
+    /// Returns true if nothing works until the file is opened again.
+    fn closes(&self) -> bool {
+        matches!(self, Self::Closed | Self::Database(redb::Error::Io(_) | redb::Error::PreviousIo))
+    }
+}
+
 /// The bytes of a row are not a value of its table.
 fn undecodable(table: &str) -> impl Fn(DecodeError) -> StoreError {
     move |error| StoreError::Damaged(format!("{table}: {error}"))
@@ -75,8 +98,16 @@ fn undecodable(table: &str) -> impl Fn(DecodeError) -> StoreError {
 /// The store of one gateway.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    opened: RwLock<Opened>,
     path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Opened {
+    /// `None` if the file could not be opened again.
+    database: Option<Database>,
+    /// When it was opened, or could not be.
+    at: Instant,
 }
 
 impl Store {
@@ -102,14 +133,8 @@ impl Store {
         // as a new one.
         let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         drop(made.map_err(|error| StoreError::Disk(path.to_owned(), error))?);
-        let database = guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
-            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
-            Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
-                Err(StoreError::Disk(path.to_owned(), error))
-            }
-            created => Ok(created?),
-        })?;
-        let store = Arc::new(Self { database, path: path.to_owned() });
+        let opened = RwLock::new(Opened { database: Some(open(path)?), at: Instant::now() });
+        let store = Arc::new(Self { opened, path: path.to_owned() });
         let view = guarded(|| {
             store.claim(shards)?;
             store.view(shards)
@@ -119,7 +144,8 @@ impl Store {
 
     /// Creates all tables in an empty file; refuses a file of another format.
     fn claim(&self, shards: u16) -> Result<(), StoreError> {
-        let mut write = self.database.begin_write()?;
+        let opened = self.opened();
+        let mut write = opened.database()?.begin_write()?;
         write.set_quick_repair(true);
         {
             let mut meta = write.open_table(META)?;
@@ -142,7 +168,8 @@ impl Store {
 
     /// Loads the view as of the last checkpoint, without the data that is read on demand.
     pub fn view(self: &Arc<Self>, shards: u16) -> Result<Option<LiveView>, StoreError> {
-        let read = self.database.begin_read()?;
+        let opened = self.opened();
+        let read = opened.database()?.begin_read()?;
         let mut positions = Vec::new();
         for row in read.open_table(POSITIONS)?.iter()? {
             positions.push(tables::decode(row?.1.value()).map_err(undecodable("positions"))?);
@@ -171,17 +198,72 @@ impl Store {
 
     /// Writes all of a batch, or nothing.
     pub fn write(&self, batch: &CheckpointBatch) -> Result<(), StoreError> {
-        guarded(|| {
-            let mut write = self.database.begin_write()?;
+        let write = || {
+            let opened = self.opened();
+            let mut write = opened.database()?.begin_write()?;
             // A start after a crash must not scan the whole file.
             write.set_quick_repair(true);
             tables::put(&write, batch)?;
             Ok(write.commit()?)
+        };
+        let (since, written) = (self.opened().at, guarded(write));
+        let Err(error) = written else { return Ok(()) };
+        // The next batch has all of this one.
+        match self.open_again(since) {
+            Ok(()) | Err(StoreError::Closed) => Err(error),
+            Err(worse) => Err(worse),
+        }
+    }
+
+    /// Removes everything but the format: a view that is written in parts starts from nothing.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        guarded(|| {
+            let opened = self.opened();
+            let mut write = opened.database()?.begin_write()?;
+            write.set_quick_repair(true);
+            tables::clear(&write)?;
+            tables::create(&write)?;
+            Ok(write.commit()?)
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        guarded(|| read(&self.database.begin_read()?))
+    fn read<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let read = || guarded(|| read(&self.opened().database()?.begin_read()?));
+        let (since, done) = (self.opened().at, read());
+        match done {
+            Err(error) if error.closes() => {
+                self.open_again(since)?;
+                read()
+            }
+            done => done,
+        }
+    }
+
+    /// Opens the file again, unless another thread has since `failed` was opened, or it was tried
+    /// just before.
+    fn open_again(&self, failed: Instant) -> Result<(), StoreError> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if opened.at != failed {
+            return Ok(());
+        }
+        if failed.elapsed() < REOPEN_EVERY {
+            return Err(StoreError::Closed);
+        }
+        // It holds the lock on the file until it is dropped.
+        let broken = opened.database.take();
+        let dropped = guarded(|| {
+            drop(broken);
+            Ok(())
+        });
+        opened.at = Instant::now();
+        dropped?;
+        opened.database = Some(open(&self.path)?);
+        Ok(())
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Opened> {
+        // A panic leaves a database that opens again, or none.
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads all keys with this id: one, in practice.
@@ -235,6 +317,23 @@ impl Store {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+impl Opened {
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or(StoreError::Closed)
+    }
+}
+
+/// Opens the file, or creates an empty one.
+fn open(path: &Path) -> Result<Database, StoreError> {
+    guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
+        Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
+            Err(StoreError::Disk(path.to_owned(), error))
+        }
+        created => Ok(created?),
+    })
 }
 
 /// The database panics at pages that were never written.

@@ -134,6 +134,11 @@ impl Platform {
         if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
     }
 
+    /// The settings of all programs.
+    pub fn env(&self) -> &HashMap<String, String> {
+        &self.env
+    }
+
     /// A gateway, once it listens.
     pub async fn gateway(&self) -> (Process, Api) {
         let mut gateway = self.start_gateway();

@@ -25,7 +25,7 @@ const DEEP: usize = 256;
 const AT_ONCE: usize = 1;
 
 /// Bytes of all cached texts.
-const KEPT_MAX: usize = 64 * 1024 * 1024;
+pub const KEPT_MAX: usize = 64 * 1024 * 1024;
 
 /// The cache of texts.
 pub struct BookTexts {

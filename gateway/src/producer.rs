@@ -29,6 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
+/// The most KiB of commands that wait for a broker: a hundred thousand orders. A command that its
+/// handler has given up waits on.
+pub const QUEUED_KIB_MAX: usize = 128 * 1024;
+
 /// Writes commands to the log with the current librdkafka producer.
 pub struct Producer {
     config: ClientConfig,
@@ -122,7 +126,8 @@ fn may_be_written(message: &BorrowedMessage<'_>) -> bool {
 impl Producer {
     /// Creates a producer for this topic. `ready` is true while commands can be written.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: ReadinessPart) -> Result<Self, KafkaFault> {
-        let config = producer_config(kafka, PRODUCE_WITHIN);
+        let mut config = producer_config(kafka, PRODUCE_WITHIN);
+        config.set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
         let current = ArcSwap::from_pointee(client(&config)?);
         Ok(Self { config, topic, current, ready })
     }
@@ -228,17 +233,22 @@ mod tests {
         Arc::new(PendingCommands::default()).goes(CommandId(1), shard)
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_command_that_was_never_sent_is_known_not_to_be_written() {
-        // A port without a server.
+    /// A producer without a broker, which gives commands up after `within`.
+    fn without_broker(within: Duration) -> Producer {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let brokers = held.local_addr().unwrap().to_string();
         drop(held);
-        let properties = vec![("message.timeout.ms".to_owned(), "300".to_owned())];
-        let kafka = KafkaArgs { brokers, properties };
-        let producer = Producer::new(&kafka, "commands".to_owned(), Readiness::new().part("producer")).unwrap();
-        let (pending, wake, shard) =
-            (Arc::new(PendingCommands::default()), Arc::new(Notify::new()), Shard::new(0).unwrap());
+        let kafka = KafkaArgs { brokers, properties: Vec::new() };
+        let mut producer = Producer::new(&kafka, "commands".to_owned(), Readiness::new().part("producer")).unwrap();
+        producer.config.set("message.timeout.ms", within.as_millis().to_string());
+        producer.current = ArcSwap::from_pointee(client(&producer.config).unwrap());
+        producer
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_command_that_was_never_sent_is_known_not_to_be_written() {
+        let (producer, shard) = (without_broker(Duration::from_millis(300)), Shard::new(0).unwrap());
+        let (pending, wake) = (Arc::new(PendingCommands::default()), Arc::new(Notify::new()));
         let delivery = Delivery::new(&wake, pending.goes(CommandId(1), shard));
         producer.send(shard, b"a record", Arc::clone(&delivery)).unwrap();
         assert_eq!(pending.open(Instant::now()).count, 1);
@@ -246,6 +256,24 @@ mod tests {
         let undelivered = delivery.failure().expect("no broker took it");
         assert!(!undelivered.may_be_written, "{undelivered:?}");
         assert_eq!(pending.open(Instant::now()).count, 0);
+    }
+
+    #[test]
+    fn commands_that_wait_for_a_broker_are_bounded_by_their_bytes() {
+        let (producer, shard) = (without_broker(PATIENCE), Shard::new(0).unwrap());
+        let (pending, wake) = (Arc::new(PendingCommands::default()), Arc::new(Notify::new()));
+        let (record, mut taken) = (vec![0; 1 << 20], 0);
+        let refused = loop {
+            let delivery = Delivery::new(&wake, pending.goes(CommandId(taken), shard));
+            match producer.send(shard, &record, delivery) {
+                Ok(()) => taken += 1,
+                Err(error) => break error,
+            }
+            assert!(taken < 1_000, "the queue has no bound");
+        };
+        assert_eq!(refused.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull));
+        assert_eq!(taken, QUEUED_KIB_MAX as u128 / 1024);
+        assert_eq!(pending.open(Instant::now()).count as u128, taken, "what was refused is not open");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,16 +1,15 @@
 //! Builds the view that the gateway starts with.
 //!
-//!
-//! there is
-//! the view starts from
-//! Postgres and Redis
-//!
-//! |--------------------|-------------------------------------------------------|--------------------------|
+//! | there is            | the view starts from                                 | Postgres and Redis       |
+//! |---------------------|------------------------------------------------------|--------------------------|
 //! | a store with a view | the store's last checkpoint                          | are not asked            |
-//! | a store without    | what Postgres has, which is the first checkpoint      | Postgres is waited for   |
-//! | no store           | what Postgres has                                     | Postgres is waited for   |
+//! | a store without one | what Postgres has, which is the first checkpoint     | Postgres is waited for   |
+//! | no store            | what Postgres has                                    | Postgres is waited for   |
 //!
 //! The start waits for Kafka in every case. The tail then folds the log from the view's positions.
+//!
+//! What Postgres has goes into a store in parts, while it is read, and leaves the memory. The last
+//! part has the positions, so a store that has some of it counts as empty at the next start.
 
 use std::sync::Arc;
 
@@ -43,9 +42,6 @@ pub enum BeginError {
     /// The store cannot be opened or created.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store does not contain what was just written to it.
-    #[error("the store is empty after its first checkpoint")]
-    StoreIsEmpty,
 }
 
 /// Everything that the start opened.
@@ -87,14 +83,15 @@ pub async fn begin(
             None
         }
     };
-    let boot = async || database.boot(shards, store.is_some()).await;
+    let boot = async || database.boot(shards, store.as_ref()).await;
     let Some(mut view) = when_there("Postgres", shutdown, BootError::may_wait, boot).await? else { return Ok(None) };
-    tracing::info!(markets = view.markets_len(), keys = view.keys().len(), "the view begins with what Postgres has");
-    if let Some(store) = &store {
-        if let Some(batch) = view.take_changes()? {
-            store.write(&batch)?;
-        }
-        view = store.view(shards)?.ok_or(BeginError::StoreIsEmpty)?;
+    let keys = store.as_ref().map_or_else(|| Ok(view.keys().len() as u64), |store| store.keys_len())?;
+    tracing::info!(markets = view.markets_len(), keys, "the view begins with what Postgres has");
+    if let Some(store) = &store
+        && let Some(batch) = view.take_changes()?
+    {
+        store.write(&batch)?;
+        view.stored_changes(&batch);
     }
     Ok(Some(Begun { database, read_models, view, store }))
 }

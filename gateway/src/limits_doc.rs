@@ -14,7 +14,8 @@ use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
-use crate::ws::{self, hub, orders, queue, session, subjects};
+use crate::ws::{self, changes, hub, orders, queue, session, subjects};
+use crate::{books, pending, producer};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
 
@@ -53,6 +54,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
         ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
         ("PAUSE", rates::PAUSE),
+        ("OPEN_COUNTS", pending::OPEN_COUNTS),
     ];
     let numbers = [
         ("STREAMS_MAX", config::STREAMS_MAX.to_string()),
@@ -83,6 +85,10 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("CHANGED_MAX", checkpoints::CHANGED_MAX.to_string()),
         ("LOADED_MAX", LOADED_MAX.to_string()),
         ("KEYS_IN_USE_MAX", KEYS_IN_USE_MAX.to_string()),
+        ("OPEN_MAX", pending::OPEN_MAX.to_string()),
+        ("QUEUED_KIB_MAX", producer::QUEUED_KIB_MAX.to_string()),
+        ("KEPT_MAX", books::KEPT_MAX.to_string()),
+        ("TALLIES_MAX", changes::TALLIES_MAX.to_string()),
         ("SNAPSHOT_ORDERS_MAX", orders::SNAPSHOT_ORDERS_MAX.to_string()),
     ];
     times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).collect()

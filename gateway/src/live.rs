@@ -23,6 +23,7 @@ use schemas::{AccountId, ApiKey, ApiKeyId, MarketId, Outcome, Shard, Term};
 use service::panic_text;
 use tokio::time::Instant;
 
+use crate::books::BookCopy;
 use crate::store::{Store, StoreError};
 use crate::view::keys::KeysOfId;
 use crate::view::{FoldError, LiveMarket, LiveView, Moving, ViewChanges};
@@ -166,6 +167,14 @@ impl Live {
         })
     }
 
+    /// Copies a live market's book, if it is in memory.
+    pub fn newest_book(&self, id: MarketId) -> Option<BookCopy> {
+        let view = self.view();
+        let live = view.market(id)?;
+        let (shard, book) = (live.market.shard, live.moving()?.book.clone());
+        Some(BookCopy { book, at: LogPosition { shard, sequence: view.sequence(shard) } })
+    }
+
     /// Tries again after it has loaded the market that an attempt lacks.
     fn with_loaded<T>(&self, attempt: impl Fn() -> Result<T, MarketId>) -> Result<T, StoreError> {
         loop {
@@ -301,7 +310,8 @@ mod tests {
 
     use super::*;
     use crate::view::tests::{SHARD, outcome, placed, view_with_market};
-    use crate::ws::hub::{ClientQueue, Subject};
+    use crate::ws::hub::ClientQueue;
+    use crate::ws::subject::Subject;
     use schemas::shard_map::ShardMap;
     use schemas::{Entry, Event};
 

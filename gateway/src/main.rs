@@ -25,6 +25,7 @@ mod http;
 mod limits;
 #[cfg(test)]
 mod limits_doc;
+mod lines;
 mod live;
 #[cfg(test)]
 mod memory_doc;

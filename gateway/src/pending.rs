@@ -9,10 +9,29 @@
 //! that request's command. The handler starts to wait for that command with the very outcome that
 //! reports the repeat. Both appear on the same shard's log, the repeat first, so nothing can be
 //! missed: the sender's home repeats what the receiver's home reports about a transfer.
+//!
+//! A command without an outcome is open, whether or not a handler still waits for it:
+//!
+//! | what is known of it                                                | then                    |
+//! |--------------------------------------------------------------------|-------------------------|
+//! | the log did not take it ([`Undelivered`])                          | it is not open any more |
+//! | the shard has decided it                                           | it is not open any more |
+//! | the shard has decided what was sent [`PRODUCE_WITHIN`] later       | it never comes          |
+//! | nothing, for [`OPEN_COUNTS`]                                       | it is not counted       |
+//! | anything else, also that its delivery failed                       | it is open              |
+//!
+//! The third row: the producer gives a command up [`PRODUCE_WITHIN`] after it has taken it. It is
+//! idempotent, so after that the broker refuses the command once it has taken a later one of the
+//! same producer. An outcome of another gateway's command, of an announcement for example, counts
+//! as well, because a broker does not keep a request for so long. If one did, the command would be
+//! decided and answered all the same, and only not be counted.
+//!
+//! [`Undelivered`]: crate::producer::Undelivered
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +43,7 @@ use schemas::{CommandId, Event, Outcome, PurseInstruction, Shard};
 use tokio::sync::mpsc;
 
 use crate::command_result::{CommandResult, places, repeated};
+use crate::config::PRODUCE_WITHIN;
 use crate::quiet::SILENT_AFTER;
 
 /// The most results that wait for one handler: as many as its requests and its account's parked
@@ -38,8 +58,10 @@ pub struct PendingCommands {
     handlers: DashMap<CommandId, Handler>,
     /// Handlers that repeat a parked request, by that request's command.
     repeats: Mutex<HashMap<CommandId, Vec<CommandId>>>,
-    /// Commands that were produced and have no outcome yet, whether or not a handler still waits.
-    open: DashMap<(CommandId, Shard), Instant>,
+    /// Open commands of each shard, oldest first: ids begin with the time.
+    open: DashMap<Shard, BTreeMap<CommandId, Instant>>,
+    /// The number of all open commands.
+    open_count: AtomicUsize,
     /// When each shard last wrote an outcome.
     decided: DashMap<Shard, Instant>,
 }
@@ -55,12 +77,12 @@ pub struct Open {
     pub silent: Option<Shard>,
 }
 
-/// How long a command without an outcome is counted. A command that never reached the log would be
-/// counted forever otherwise.
-const OPEN_COUNTS: Duration = Duration::from_secs(600);
+/// How long a command is counted of which nothing is heard, for example because its shard has no
+/// leader for so long.
+pub const OPEN_COUNTS: Duration = Duration::from_secs(600);
 
 /// The most commands that are counted.
-const OPEN_MAX: usize = 100_000;
+pub const OPEN_MAX: usize = 100_000;
 
 struct Handler {
     answers: mpsc::Sender<CommandResult>,
@@ -78,40 +100,52 @@ impl PendingCommands {
     /// Delivers each result in an outcome to the handler that waits for it. Never waits for a
     /// handler.
     pub fn settle(&self, shard: Shard, outcome: &Arc<Outcome>) {
-        if self.handlers.is_empty() && self.open.is_empty() {
+        if self.handlers.is_empty() && self.open_count.load(Ordering::Relaxed) == 0 {
             return;
         }
         self.decided.insert(shard, Instant::now());
         for (command, events) in places(outcome) {
-            self.open.remove(&(command, shard));
+            self.close(shard, command);
             self.tell(shard, outcome, command, events);
         }
     }
 
     /// Counts a command that is about to be produced to a shard.
-    pub fn goes(&self, id: CommandId, shard: Shard) {
-        if self.open.len() < OPEN_MAX {
-            self.open.insert((id, shard), Instant::now());
+    pub fn goes(self: &Arc<Self>, id: CommandId, shard: Shard) -> OpenCommand {
+        let counted = self.open_count.fetch_add(1, Ordering::Relaxed) < OPEN_MAX
+            && self.open.entry(shard).or_default().insert(id, Instant::now()).is_none();
+        if !counted {
+            self.open_count.fetch_sub(1, Ordering::Relaxed);
         }
+        OpenCommand { pending: Arc::clone(self), id, shard }
     }
 
-    /// Undoes the count of a command that was not produced.
-    pub fn stays(&self, id: CommandId, shard: Shard) {
-        self.open.remove(&(id, shard));
+    /// Ends the count of a command that the shard has decided, and of those that never come.
+    fn close(&self, shard: Shard, decided: CommandId) {
+        let Some(mut open) = self.open.get_mut(&shard) else { return };
+        let before = open.len();
+        open.remove(&decided);
+        if let Some(first) = sent_in_time_before(decided) {
+            let later = open.split_off(&first);
+            *open = later;
+        }
+        self.open_count.fetch_sub(before - open.len(), Ordering::Relaxed);
     }
 
     /// Returns the commands without an outcome.
     pub fn open(&self, now: Instant) -> Open {
         let age = |since: Instant| now.saturating_duration_since(since);
-        self.open.retain(|_, since| age(*since) < OPEN_COUNTS);
         let mut open = Open::default();
-        for entry in &self.open {
-            let ((_, shard), since) = (*entry.key(), *entry.value());
-            open.count += 1;
-            open.oldest = open.oldest.max(age(since));
-            let decides = self.decided.get(&shard).is_some_and(|last| age(*last) < SILENT_AFTER);
-            if age(since) >= SILENT_AFTER && !decides {
-                open.silent = Some(shard);
+        for mut of_shard in self.open.iter_mut() {
+            let before = of_shard.len();
+            of_shard.retain(|_, since| age(*since) < OPEN_COUNTS);
+            self.open_count.fetch_sub(before - of_shard.len(), Ordering::Relaxed);
+            let Some(oldest) = of_shard.values().map(|since| age(*since)).max() else { continue };
+            open.count += of_shard.len();
+            open.oldest = open.oldest.max(oldest);
+            let decides = self.decided.get(of_shard.key()).is_some_and(|last| age(*last) < SILENT_AFTER);
+            if oldest >= SILENT_AFTER && !decides {
+                open.silent = Some(*of_shard.key());
             }
         }
         open
@@ -172,6 +206,31 @@ impl PendingCommands {
             }
         }
     }
+}
+
+/// A command that was handed to the producer.
+pub struct OpenCommand {
+    pending: Arc<PendingCommands>,
+    id: CommandId,
+    shard: Shard,
+}
+
+impl OpenCommand {
+    /// Ends the count of a command that the log did not take.
+    pub fn was_not_written(&self) {
+        if self.pending.open.get_mut(&self.shard).is_some_and(|mut open| open.remove(&self.id).is_some()) {
+            self.pending.open_count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Returns the first id of a command that may still come when `decided` has been. `None` if that is
+/// not known: the id does not contain a time (it is not a UUID of version 7).
+fn sent_in_time_before(decided: CommandId) -> Option<CommandId> {
+    const TIME_AT: u32 = 80;
+    let id = uuid::Uuid::from_u128(decided.0);
+    let first = (decided.0 >> TIME_AT).checked_sub(PRODUCE_WITHIN.as_millis())?;
+    (id.get_version_num() == 7).then_some(CommandId(first << TIME_AT))
 }
 
 /// A waiting handler.
@@ -292,23 +351,67 @@ mod tests {
         std::iter::from_fn(|| registration.answers.try_recv().ok()).collect()
     }
 
+    /// The id of a command that is sent so many milliseconds after the first one.
+    fn sent_at(millis: u64) -> CommandId {
+        let time = uuid::Timestamp::from_unix_time(1_700_000_000 + millis / 1_000, 0, 0, 0);
+        CommandId(uuid::Uuid::new_v7(time).as_u128() + (u128::from(millis % 1_000) << 80))
+    }
+
+    fn decide(pending: &PendingCommands, id: CommandId) {
+        let mut told = outcome(1, vec![Event::Rejected { code: Rejection::OrderUnknown }]);
+        told.cause.id = id;
+        pending.settle(SHARD, &Arc::new(told));
+    }
+
     #[test]
     fn commands_without_outcome_are_counted_and_a_shard_that_decides_nothing_is_named() {
-        let pending = PendingCommands::default();
+        let pending = Arc::new(PendingCommands::default());
         let [decided, waits, refused] = [1, 2, 3].map(CommandId);
-        [decided, waits, refused].iter().for_each(|id| pending.goes(*id, SHARD));
-        pending.stays(refused, SHARD);
+        let [_, _, refused] = [decided, waits, refused].map(|id| pending.goes(id, SHARD));
+        refused.was_not_written();
+        refused.was_not_written();
         let now = Instant::now();
         let young = pending.open(now);
         assert_eq!((young.count, young.silent), (2, None));
         let old = pending.open(now + SILENT_AFTER * 2);
         assert_eq!((old.count, old.silent), (2, Some(SHARD)));
         assert!(old.oldest >= SILENT_AFTER);
-        let told = Arc::new(outcome(1, vec![Event::Rejected { code: Rejection::OrderUnknown }]));
-        pending.settle(SHARD, &told);
+        decide(&pending, decided);
         let left = pending.open(Instant::now());
         assert_eq!((left.count, left.silent), (1, None));
-        assert_eq!(pending.open(now + OPEN_COUNTS * 2), Open::default(), "what the log never took is forgotten");
+        assert_eq!(pending.open(now + OPEN_COUNTS * 2), Open::default());
+        assert_eq!(pending.open_count.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_command_that_can_not_come_any_more_is_not_open() {
+        let pending = Arc::new(PendingCommands::default());
+        let within = u64::try_from(PRODUCE_WITHIN.as_millis()).unwrap();
+        let (lost, young) = (sent_at(500), sent_at(1_500));
+        for id in [lost, young] {
+            let _open = pending.goes(id, SHARD);
+        }
+        let other = Shard::new(1).unwrap();
+        let _open = pending.goes(lost, other);
+        let count = || pending.open(Instant::now()).count;
+        decide(&pending, sent_at(499 + within));
+        assert_eq!(count(), 3, "what was sent sooner may have overtaken them");
+        // An id without a time says nothing.
+        decide(&pending, CommandId(u128::MAX));
+        assert_eq!(count(), 3);
+        decide(&pending, sent_at(501 + within));
+        assert_eq!(count(), 2, "another shard says nothing of it, and the younger one may come");
+        decide(&pending, young);
+        assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn open_commands_are_bounded() {
+        let pending = Arc::new(PendingCommands::default());
+        let all: Vec<_> = (0..OPEN_MAX as u128 + 10).map(|id| pending.goes(CommandId(id), SHARD)).collect();
+        assert_eq!(pending.open(Instant::now()).count, OPEN_MAX);
+        all.iter().for_each(OpenCommand::was_not_written);
+        assert_eq!((pending.open(Instant::now()).count, pending.open_count.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use metrics::counter;
+use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Statistics};
 use schemas::Shard;
@@ -20,11 +22,16 @@ use service::{KafkaArgs, ReadinessPart, Shutdown};
 use tokio::sync::Notify;
 
 use crate::config::PRODUCE_WITHIN;
+use crate::pending::OpenCommand;
 
 /// Interval between checks for a fatal error.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const METADATA_WITHIN: Duration = Duration::from_secs(10);
+
+/// The most KiB of commands that wait for a broker: a hundred thousand orders. A command that its
+/// handler has given up waits on.
+pub const QUEUED_KIB_MAX: usize = 128 * 1024;
 
 /// Writes commands to the log with the current librdkafka producer.
 pub struct Producer {
@@ -38,17 +45,27 @@ type Client = Polled<Reports>;
 
 /// The delivery state of one record. A success wakes no task: the caller waits for the outcome, not
 /// for the acknowledgement.
-#[derive(Debug)]
 pub struct Delivery {
     acknowledged: AtomicBool,
-    failed: OnceLock<KafkaError>,
+    failed: OnceLock<Undelivered>,
     wake: Arc<Notify>,
+    command: OpenCommand,
+}
+
+/// A record that Kafka did not acknowledge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undelivered {
+    /// Why the last attempt failed.
+    pub error: KafkaError,
+    /// False if it certainly was not written: it was never sent, or every attempt was refused.
+    pub may_be_written: bool,
 }
 
 impl Delivery {
     /// Creates a delivery without a report yet. A failure notifies `wake`.
-    pub fn new(wake: &Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { acknowledged: AtomicBool::new(false), failed: OnceLock::new(), wake: Arc::clone(wake) })
+    pub fn new(wake: &Arc<Notify>, command: OpenCommand) -> Arc<Self> {
+        let (acknowledged, failed, wake) = (AtomicBool::new(false), OnceLock::new(), Arc::clone(wake));
+        Arc::new(Self { acknowledged, failed, wake, command })
     }
 
     /// Returns true once Kafka has acknowledged the record.
@@ -57,16 +74,19 @@ impl Delivery {
     }
 
     /// Returns why the record was not acknowledged, once Kafka has reported it.
-    pub fn failure(&self) -> Option<&KafkaError> {
+    pub fn failure(&self) -> Option<&Undelivered> {
         self.failed.get()
     }
 
-    /// Stores Kafka's report. Called once.
-    pub fn report(&self, result: Result<(), KafkaError>) {
+    /// Stores Kafka's report. Called once. The handler may have left meanwhile.
+    pub fn report(&self, result: Result<(), Undelivered>) {
         match result {
             Ok(()) => self.acknowledged.store(true, Ordering::Release),
-            Err(error) => {
-                let _ = self.failed.set(error);
+            Err(undelivered) => {
+                if !undelivered.may_be_written {
+                    self.command.was_not_written();
+                }
+                let _ = self.failed.set(undelivered);
                 self.wake.notify_one();
             }
         }
@@ -92,14 +112,28 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Delivery>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
-        delivery.report(result.as_ref().map(|_| ()).map_err(|(error, _)| error.clone()));
+        let undelivered = |(error, message): &(KafkaError, BorrowedMessage<'_>)| Undelivered {
+            error: error.clone(),
+            may_be_written: may_be_written(message),
+        };
+        delivery.report(result.as_ref().map(|_| ()).map_err(undelivered));
     }
+}
+
+/// librdkafka knows of each record whether any attempt to send it may have been written. Its error
+/// is that of the last attempt alone.
+#[allow(unsafe_code, reason = "the binding has no safe function for it")]
+fn may_be_written(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the message of a delivery report is valid as long as it is borrowed.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
 }
 
 impl Producer {
     /// Creates a producer for this topic. `ready` is true while commands can be written.
     pub fn new(kafka: &KafkaArgs, topic: String, ready: ReadinessPart) -> Result<Self, KafkaFault> {
-        let config = producer_config(kafka, PRODUCE_WITHIN);
+        let mut config = producer_config(kafka, PRODUCE_WITHIN);
+        config.set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
         let current = ArcSwap::from_pointee(client(&config)?);
         Ok(Self { config, topic, current, ready })
     }
@@ -109,7 +143,10 @@ impl Producer {
     pub fn send(&self, shard: Shard, bytes: &[u8], delivery: Arc<Delivery>) -> Result<(), KafkaError> {
         let record = BaseRecord::<(), _, _>::with_opaque_to(&self.topic, delivery);
         let record = record.partition(shard.partition()).payload(bytes);
-        self.current().send(record).map_err(|(error, _)| error)
+        self.current().send(record).map_err(|(error, record)| {
+            record.delivery_opaque.command.was_not_written();
+            error
+        })
     }
 
     /// Fetches the cluster's metadata and the topic's leaders, so that the first record is as quick
@@ -176,12 +213,15 @@ fn client(config: &ClientConfig) -> Result<Client, KafkaError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pending::PendingCommands;
     use rdkafka::bindings::rd_kafka_test_fatal_error;
     use rdkafka::error::RDKafkaErrorCode;
     use rdkafka::types::RDKafkaRespErr;
+    use schemas::CommandId;
     use service::config::Copies;
     use service::kafka::topics::{create, delete};
     use service::{LogArgs, Readiness};
+    use std::time::Instant;
     use tokio::time::timeout;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -193,6 +233,53 @@ mod tests {
         let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
         // SAFETY: the client lives as long as `current`, and the text ends with a zero.
         unsafe { rd_kafka_test_fatal_error(current.client().native_ptr(), error, c"a test".as_ptr()) };
+    }
+
+    fn open(shard: Shard) -> OpenCommand {
+        Arc::new(PendingCommands::default()).goes(CommandId(1), shard)
+    }
+
+    /// A producer without a broker, which gives commands up after `within`.
+    fn without_broker(within: Duration) -> Producer {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let brokers = held.local_addr().unwrap().to_string();
+        drop(held);
+        let kafka = KafkaArgs { brokers, properties: Vec::new() };
+        let mut producer = Producer::new(&kafka, "commands".to_owned(), Readiness::new().part("producer")).unwrap();
+        producer.config.set("message.timeout.ms", within.as_millis().to_string());
+        producer.current = ArcSwap::from_pointee(client(&producer.config).unwrap());
+        producer
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_command_that_was_never_sent_is_known_not_to_be_written() {
+        let (producer, shard) = (without_broker(Duration::from_millis(300)), Shard::new(0).unwrap());
+        let (pending, wake) = (Arc::new(PendingCommands::default()), Arc::new(Notify::new()));
+        let delivery = Delivery::new(&wake, pending.goes(CommandId(1), shard));
+        producer.send(shard, b"a record", Arc::clone(&delivery)).unwrap();
+        assert_eq!(pending.open(Instant::now()).count, 1);
+        timeout(PATIENCE, wake.notified()).await.expect("a report");
+        let undelivered = delivery.failure().expect("no broker took it");
+        assert!(!undelivered.may_be_written, "{undelivered:?}");
+        assert_eq!(pending.open(Instant::now()).count, 0);
+    }
+
+    #[test]
+    fn commands_that_wait_for_a_broker_are_bounded_by_their_bytes() {
+        let (producer, shard) = (without_broker(PATIENCE), Shard::new(0).unwrap());
+        let (pending, wake) = (Arc::new(PendingCommands::default()), Arc::new(Notify::new()));
+        let (record, mut taken) = (vec![0; 1 << 20], 0);
+        let refused = loop {
+            let delivery = Delivery::new(&wake, pending.goes(CommandId(taken), shard));
+            match producer.send(shard, &record, delivery) {
+                Ok(()) => taken += 1,
+                Err(error) => break error,
+            }
+            assert!(taken < 1_000, "the queue has no bound");
+        };
+        assert_eq!(refused.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull));
+        assert_eq!(taken, QUEUED_KIB_MAX as u128 / 1024);
+        assert_eq!(pending.open(Instant::now()).count as u128, taken, "what was refused is not open");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,12 +297,12 @@ mod tests {
         let (shard, shutdown) = (Shard::new(0).unwrap(), Shutdown::new());
         let delivered = async |producer: &Producer| {
             let wake = Arc::new(Notify::new());
-            let delivery = Delivery::new(&wake);
+            let delivery = Delivery::new(&wake, open(shard));
             producer.send(shard, b"a record", Arc::clone(&delivery))?;
             let told = async {
                 while !delivery.is_acknowledged() {
                     if let Some(error) = delivery.failure() {
-                        return Err(error.clone());
+                        return Err(error.error.clone());
                     }
                     // A success wakes no task.
                     let _ = timeout(Duration::from_millis(1), wake.notified()).await;

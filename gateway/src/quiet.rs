@@ -1,31 +1,11 @@
 //! Tells a shard without commands from a shard without a leader.
 //!
-//!
-//! last outcome of the shard
-//! last announcement of this process there
-//! action
-//!
-//! |-----------------------------------|-------------------------------------------|-------------------------|
-//!
-//! younger than [`asks_after`]
-//! any
-//! none
-//!
-//!
-//! older
-//! before it
-//! announces itself
-//!
-//!
-//! older
-//! after it, for less than [`SILENT_AFTER`]
-//! waits
-//!
-//!
-//! any
-//! after it, [`SILENT_AFTER`] ago or longer
-//! the shard has no leader
-//!
+//! | last outcome of the shard   | last announcement of this process there   | action                  |
+//! |-----------------------------|-------------------------------------------|-------------------------|
+//! | younger than [`asks_after`] | any                                       | none                    |
+//! | older                       | before it                                 | announces itself        |
+//! | older                       | after it, for less than [`SILENT_AFTER`]  | waits                   |
+//! | any                         | after it, [`SILENT_AFTER`] ago or longer  | the shard has no leader |
 //!
 //! An announcement is a command that every leader decides and that changes nothing (ADR 21). All
 //! gateways read its outcome, so a shard without traffic gets one announcement in [`ASKS_AFTER`] or

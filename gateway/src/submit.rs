@@ -20,7 +20,7 @@ use crate::config::REQUEST_PARTS;
 use crate::halted::HaltedShards;
 use crate::http::origin;
 use crate::pending::PendingCommands;
-use crate::producer::{Delivery, Producer};
+use crate::producer::{Delivery, Producer, Undelivered};
 use crate::shares::Shares;
 
 /// Why a command has no result, and what that means for the caller.
@@ -177,15 +177,11 @@ impl Submitter {
                 complete = exchange.lose(shard, SubmitError::ShardHalted(shard));
                 continue;
             }
-            let (record, delivery) =
-                (CommandRecord { id: exchange.id, command, origin: origin::current() }, Delivery::new(&failed));
-            self.pending.goes(exchange.id, shard);
+            let record = CommandRecord { id: exchange.id, command, origin: origin::current() };
+            let delivery = Delivery::new(&failed, self.pending.goes(exchange.id, shard));
             match self.producer.send(shard, &record.encode(), Arc::clone(&delivery)) {
                 Ok(()) => drop(exchange.open.insert(shard, delivery)),
-                Err(error) => {
-                    self.pending.stays(exchange.id, shard);
-                    complete = exchange.lose(shard, not_queued(error));
-                }
+                Err(error) => complete = exchange.lose(shard, not_queued(error)),
             }
         }
         while !complete {
@@ -219,10 +215,10 @@ impl<G: Gather> Exchange<'_, G> {
     /// Handles commands that Kafka did not acknowledge. Returns true once nothing is missing.
     fn fail(&mut self) -> bool {
         let failed = |(shard, delivery): (&Shard, &Arc<Delivery>)| Some((*shard, delivery.failure()?.clone()));
-        let failed: Vec<(Shard, KafkaError)> = self.open.iter().filter_map(failed).collect();
+        let failed: Vec<(Shard, Undelivered)> = self.open.iter().filter_map(failed).collect();
         let mut complete = false;
-        for (shard, error) in failed {
-            complete = self.lose(shard, not_delivered(self.id, error));
+        for (shard, undelivered) in failed {
+            complete = self.lose(shard, not_delivered(self.id, undelivered));
         }
         complete
     }
@@ -255,20 +251,11 @@ fn not_queued(error: KafkaError) -> SubmitError {
     }
 }
 
-/// Kafka did not acknowledge the record. The error describes the last attempt; an earlier attempt
-/// may have been written although its acknowledgement was lost.
-///
-/// | error                                                  | the record      |
-/// |--------------------------------------------------------|-----------------|
-/// | the broker's refusal of these bytes, at every try      | was not written |
-/// | any other: a time-out, a lost leader, a broken producer | may be written  |
-fn not_delivered(id: CommandId, error: KafkaError) -> SubmitError {
+/// Kafka did not acknowledge the record.
+fn not_delivered(id: CommandId, Undelivered { error, may_be_written }: Undelivered) -> SubmitError {
     counter!("gateway_produce_errors_total").increment(1);
-    tracing::warn!(%error, command = %id, "a command was not acknowledged");
-    match error.rdkafka_error_code() {
-        Some(Code::MessageSizeTooLarge | Code::InvalidRecord) => SubmitError::NotWritten(error),
-        _ => SubmitError::OutcomeUnknown(id),
-    }
+    tracing::warn!(%error, command = %id, may_be_written, "a command was not acknowledged");
+    if may_be_written { SubmitError::OutcomeUnknown(id) } else { SubmitError::NotWritten(error) }
 }
 
 /// Counts commands in flight, and also ends the count when the handler is dropped.
@@ -306,6 +293,14 @@ mod tests {
         lost: Vec<(Shard, SubmitError)>,
     }
 
+    fn delivery(shard: Shard) -> Arc<Delivery> {
+        Delivery::new(&Arc::default(), Arc::new(PendingCommands::default()).goes(ID, shard))
+    }
+
+    fn undelivered(may_be_written: bool) -> Undelivered {
+        Undelivered { error: KafkaError::MessageProduction(Code::MessageTimedOut), may_be_written }
+    }
+
     impl Gather for Answers {
         fn take(&mut self, settled: &CommandResult) -> bool {
             self.wanted.retain(|shard| *shard != settled.shard);
@@ -322,7 +317,7 @@ mod tests {
     #[test]
     fn at_the_end_it_is_known_of_each_shard_whether_it_has_the_command() {
         let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
-        let [acknowledged, silent] = [Delivery::new(&Arc::default()), Delivery::new(&Arc::default())];
+        let [acknowledged, silent] = [SHARD, OTHER].map(delivery);
         acknowledged.report(Ok(()));
         let open = [(SHARD, acknowledged), (OTHER, silent)].into();
         let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
@@ -334,8 +329,8 @@ mod tests {
     #[test]
     fn a_shard_whose_command_is_lost_does_not_keep_the_others() {
         let mut answers = Answers { wanted: vec![SHARD, OTHER], ..Answers::default() };
-        let [lost, silent] = [Delivery::new(&Arc::default()), Delivery::new(&Arc::default())];
-        lost.report(Err(KafkaError::MessageProduction(Code::MessageTimedOut)));
+        let [lost, silent] = [SHARD, OTHER].map(delivery);
+        lost.report(Err(undelivered(true)));
         let open = [(SHARD, lost), (OTHER, silent)].into();
         let mut exchange = Exchange { id: ID, gather: &mut answers, open, result: "settled" };
         assert!(!exchange.fail());
@@ -360,17 +355,14 @@ mod tests {
 
     #[test]
     fn only_what_is_certain_is_called_not_written() {
-        let of = |code| not_delivered(ID, KafkaError::MessageProduction(code));
-        assert!(matches!(of(Code::MessageSizeTooLarge), SubmitError::NotWritten(_)));
-        for code in [
-            Code::MessageTimedOut,
-            Code::NotEnoughReplicasAfterAppend,
-            Code::NotEnoughReplicas,
-            Code::UnknownTopicOrPartition,
-            Code::PurgeQueue,
-            Code::Fatal,
-        ] {
-            assert_eq!(of(code), SubmitError::OutcomeUnknown(ID), "{code}");
-        }
+        let pending = Arc::new(PendingCommands::default());
+        let report = |may_be_written| {
+            let delivery = Delivery::new(&Arc::default(), pending.goes(ID, SHARD));
+            delivery.report(Err(undelivered(may_be_written)));
+            let open = pending.open(std::time::Instant::now()).count;
+            (not_delivered(ID, delivery.failure().unwrap().clone()), open)
+        };
+        assert_eq!(report(false), (SubmitError::NotWritten(undelivered(false).error), 0));
+        assert_eq!(report(true), (SubmitError::OutcomeUnknown(ID), 1));
     }
 }

@@ -13,7 +13,7 @@ use common::api::Api;
 use common::process::Process;
 use common::raw::narrow_from;
 use common::scribe::{Scribe, listing};
-use common::socket::Socket;
+use common::socket::{Rebuilt, Socket};
 use common::{Platform, eventually};
 use futures_util::{SinkExt, StreamExt};
 use schemas::event::OrderPlaced;
@@ -138,6 +138,59 @@ async fn snapshots_that_nobody_reads_are_bounded_and_leave_others_theirs() {
             }
         };
         assert_eq!(code, 4003);
+    }
+    drop(gateway);
+    platform.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_follows_that_a_snapshot_of_a_changing_book_contains() {
+    const CHANGES: u64 = 400;
+    let platform = Platform::create("changing-books").await;
+    let mut scribe = Scribe::new(&platform);
+    let listing = listing("DEEP", 1);
+    let shard = platform.map().of_market(listing.market);
+    scribe.open_market(shard, listing).await;
+    let deep = (1..2_000).map(|ticks| level(u64::from(ticks), ticks)).collect::<Vec<_>>();
+    scribe.tell_all(shard, deep.chunks(500).map(<[Event]>::to_vec)).await;
+    let (gateway, api) = platform.gateway().await;
+    eventually("all of the book", async || {
+        let book = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
+        (book["bids"].as_array().unwrap().len() == 1_999).then_some(())
+    })
+    .await;
+    let mut readers = Vec::new();
+    for _ in 0..12 {
+        let mut socket = Socket::anonymous(&api).await;
+        let first = socket.subscribe("book", "DEEP").await;
+        readers.push(tokio::spawn(async move {
+            let (mut book, mut heard) = (Rebuilt::of(&first), 0);
+            let last = book.sequence + CHANGES;
+            while book.sequence < last {
+                let message = socket.next().await;
+                match message["type"].as_str() {
+                    Some("snapshot") => book = Rebuilt::of(&message),
+                    _ => book.apply(&message),
+                }
+                heard += 1;
+                if heard % 16 == 0 {
+                    socket.say(&json!({"op": "subscribe", "channel": "book", "market": "DEEP"})).await;
+                }
+            }
+            book
+        }));
+    }
+    for id in 0..CHANGES {
+        let ticks = u16::try_from(1 + id * 7 % 1_999).unwrap();
+        scribe.tell(shard, vec![level(10_000 + id, ticks)]).await;
+    }
+    let mut books = Vec::new();
+    for reader in readers {
+        books.push(reader.await.expect("every message follows what the reader has"));
+    }
+    let shown = api.get(None, "/v1/markets/DEEP/book").await.expect(200);
+    for book in books {
+        assert_eq!(book.shown(), (shown["bids"].clone(), shown["asks"].clone()));
     }
     drop(gateway);
     platform.remove().await;

@@ -1,7 +1,8 @@
 //! The time and memory of a start with many markets and keys: from Postgres, and from the gateway's
 //! own store.
 //!
-//! By default few, to check that it works. To measure: `LFG_START_MARKETS=500000
+//! By default few, to check that it works: more keys than one part of a store has. To measure:
+//! `LFG_START_MARKETS=500000
 //! LFG_START_KEYS=1000000 ops/test -p gateway --release --test start_time -- --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
@@ -57,7 +58,7 @@ async fn started(platform: &Platform, how: &str) -> (Process, Api) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_from_the_store_shows_everything() {
-    let (markets, keys) = (many("LFG_START_MARKETS", 300), many("LFG_START_KEYS", 1_000));
+    let (markets, keys) = (many("LFG_START_MARKETS", 300), many("LFG_START_KEYS", 80_000));
     let mut platform = Platform::create("start-time").await;
     let postgres = connect(&platform.database_url).await;
     let fill = format!(

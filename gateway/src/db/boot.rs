@@ -23,6 +23,8 @@ use tokio_postgres::types::ToSql;
 use super::{Database, DbError, PROJECTION, Timed, rows, shard_index, snapshot};
 use crate::shapes::PublicTrade;
 use crate::shapes::market::{Clarified, MarketShape};
+use crate::store::checkpoints::CHANGED_MAX;
+use crate::store::{Store, StoreError};
 use crate::view::market_events::MarketEventView;
 use crate::view::trades::RECENT_TRADES_MAX;
 use crate::view::{FoldError, LiveView};
@@ -36,6 +38,9 @@ pub enum BootError {
     /// The rows contradict each other: the projection is broken. Rebuild it.
     #[error("Postgres's rows do not fit each other: {0}")]
     Inconsistent(#[from] FoldError),
+    /// The store failed, which gets what Postgres has.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl BootError {
@@ -52,18 +57,18 @@ impl From<tokio_postgres::Error> for BootError {
 }
 
 impl Database {
-    /// Builds the view as of the projection's positions, one for each shard. `for_a_store`: the
-    /// store gets everything in it.
-    pub async fn boot(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
+    /// Builds the view as of the projection's positions, one for each shard. A store gets all of it
+    /// but the last part, which has the positions and is in the view's changes.
+    pub async fn boot(&self, shards: u16, store: Option<&Arc<Store>>) -> Result<LiveView, BootError> {
         let _timed = Timed::start(&self.times.boot);
-        let booted = self.boot_to_its_end(shards, for_a_store).await;
+        let booted = self.boot_to_its_end(shards, store).await;
         if booted.is_ok() {
             self.note(&Ok(()));
         }
         booted
     }
 
-    async fn boot_to_its_end(&self, shards: u16, for_a_store: bool) -> Result<LiveView, BootError> {
+    async fn boot_to_its_end(&self, shards: u16, store: Option<&Arc<Store>>) -> Result<LiveView, BootError> {
         let mut connection = self.connection().await?;
         let transaction = snapshot(&mut connection).await?;
         // Reads much, once, and no client waits.
@@ -73,56 +78,102 @@ impl Database {
             let shard = rows::shard(row.get("shard"))?;
             positions[shard_index(shard, shards)?] = position(&row)?;
         }
-        let mut view = if for_a_store { LiveView::for_a_store(&positions) } else { LiveView::at(&positions) };
-        each(&transaction, KEYS, |row| {
-            let (account, key) = key(row)?;
-            view.add_key(account, key);
-            Ok(())
-        })
-        .await?;
+        let mut built = Boot::begin(&positions, store)?;
         for row in transaction.query(ADMINS, &[]).await? {
-            view.admins_mut().set(admin(&row)?);
+            built.view.admins_mut().set(admin(&row)?);
         }
-        each(&transaction, ARCHIVED, |row| {
-            view.archive(MarketId(rows::unsigned(row.get("id"), "market id")?));
+        let add_key = |built: &mut Boot<'_>, row: &Row| {
+            let (account, key) = key(row)?;
+            built.view.add_key(account, key);
             Ok(())
-        })
-        .await?;
+        };
+        built.each(&transaction, KEYS, add_key).await?;
+        let archive = |built: &mut Boot<'_>, row: &Row| {
+            built.view.archive(MarketId(rows::unsigned(row.get("id"), "market id")?));
+            Ok(())
+        };
+        built.each(&transaction, ARCHIVED, archive).await?;
         let markets = format!("SELECT {MARKET_COLUMNS} FROM markets WHERE archived_at IS NULL");
-        each(&transaction, &markets, |row| {
-            view.list(market(row)?);
+        let list = |built: &mut Boot<'_>, row: &Row| {
+            built.view.list(market(row)?);
             Ok(())
-        })
-        .await?;
-        each(&transaction, EVENTS, |row| {
-            view.add_market_event(market_event(row)?);
+        };
+        built.each(&transaction, &markets, list).await?;
+        let add_event = |built: &mut Boot<'_>, row: &Row| {
+            built.view.add_market_event(market_event(row)?);
             Ok(())
-        })
-        .await?;
-        each(&transaction, LEVELS, |row| Ok(view.restore_level(level(row)?)?)).await?;
+        };
+        built.each(&transaction, EVENTS, add_event).await?;
+        let restore_level = |built: &mut Boot<'_>, row: &Row| {
+            let level = level(row)?;
+            built.load(level.market)?;
+            Ok(built.view.restore_level(level)?)
+        };
+        built.each(&transaction, LEVELS, restore_level).await?;
         let trades = TRADES.replace("$1", &RECENT_TRADES_MAX.to_string());
-        each(&transaction, &trades, |row| {
+        let restore_trade = |built: &mut Boot<'_>, row: &Row| {
             let (market, trade) = trade(row)?;
-            Ok(view.restore_trade(market, trade)?)
-        })
-        .await?;
+            built.load(market)?;
+            Ok(built.view.restore_trade(market, trade)?)
+        };
+        built.each(&transaction, &trades, restore_trade).await?;
         transaction.commit().await?;
-        Ok(view)
+        Ok(built.view)
     }
 }
 
-/// Processes rows as they arrive: together they may need more memory than the view.
-async fn each(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    mut take: impl FnMut(&Row) -> Result<(), BootError>,
-) -> Result<(), BootError> {
-    let none: [&(dyn ToSql + Sync); 0] = [];
-    let mut rows = pin!(transaction.query_raw(sql, none).await?);
-    while let Some(row) = rows.try_next().await? {
-        take(&row)?;
+/// The number of changes that are written as a part. More than a checkpoint has, because nobody waits
+/// for the view's lock.
+const PART: usize = 4 * CHANGED_MAX;
+
+/// A view that is being built, and the store that gets it in parts.
+struct Boot<'a> {
+    view: LiveView,
+    store: Option<&'a Arc<Store>>,
+}
+
+impl<'a> Boot<'a> {
+    fn begin(positions: &[Checkpoint], store: Option<&'a Arc<Store>>) -> Result<Self, StoreError> {
+        let Some(to) = store else { return Ok(Self { view: LiveView::at(positions), store }) };
+        // An attempt that ended before may have left a part.
+        to.clear()?;
+        Ok(Self { view: LiveView::for_a_store(positions, Arc::clone(to)), store })
     }
-    Ok(())
+
+    /// Processes rows as they arrive: together they may need more memory than the view.
+    async fn each(
+        &mut self,
+        transaction: &Transaction<'_>,
+        sql: &str,
+        mut take: impl FnMut(&mut Self, &Row) -> Result<(), BootError>,
+    ) -> Result<(), BootError> {
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let mut rows = pin!(transaction.query_raw(sql, none).await?);
+        while let Some(row) = rows.try_next().await? {
+            take(self, &row)?;
+            self.store_part()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was added, if it is much, so that memory need not hold it.
+    fn store_part(&mut self) -> Result<(), StoreError> {
+        let Some(store) = self.store.filter(|_| self.view.changed() >= PART) else { return Ok(()) };
+        if let Some(part) = self.view.take_part()? {
+            store.write(&part)?;
+            self.view.stored_changes(&part);
+        }
+        Ok(())
+    }
+
+    /// Loads a market's book and trades, if they have left the memory.
+    fn load(&mut self, id: MarketId) -> Result<(), StoreError> {
+        let is_stored = self.view.market(id).is_some_and(|live| live.moving().is_none());
+        if let Some(store) = self.store.filter(|_| is_stored) {
+            self.view.load(id, store.moving(id)?, self.view.generation());
+        }
+        Ok(())
+    }
 }
 
 const POSITIONS: &str =
@@ -146,8 +197,9 @@ fn anchor(row: &Row) -> Result<u64, DbError> {
     rows::unsigned(row.get::<_, Option<i64>>("anchor").ok_or(DbError::Impossible("anchor"))?, "anchor")
 }
 
+// In the order of the store, so that a part changes few of its pages.
 const KEYS: &str = "SELECT id, account_id, hash, scopes, ed25519, expires_at, name, markets, notional FROM api_keys \
-    WHERE revoked_at IS NULL";
+    WHERE revoked_at IS NULL ORDER BY id";
 
 fn key(row: &Row) -> Result<(AccountId, ApiKey), DbError> {
     let scopes = u8::try_from(row.get::<_, i16>("scopes")).map_err(|_| DbError::Impossible("scopes"))?;
@@ -289,8 +341,9 @@ fn yes_value(ticks: i32) -> Result<YesValue, DbError> {
     u16::try_from(ticks).ok().and_then(YesValue::new).ok_or(DbError::Impossible("yes value"))
 }
 
+// One market after the other, so that a store gets each book once.
 const LEVELS: &str = "SELECT market_id, contract, side, limit_price, sum(quantity - filled)::bigint AS quantity \
-     FROM orders_live GROUP BY market_id, contract, side, limit_price";
+     FROM orders_live GROUP BY market_id, contract, side, limit_price ORDER BY market_id";
 
 /// Reads a level of orders of one kind; two kinds (BUY YES and SELL NO) can share a level of the
 /// book.
@@ -309,7 +362,7 @@ fn level(row: &Row) -> Result<BookChange, DbError> {
 
 const TRADES: &str = "SELECT t.* FROM markets m CROSS JOIN LATERAL (\
      SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades WHERE market_id = m.id \
-     ORDER BY created_at DESC, id DESC LIMIT $1) t WHERE m.archived_at IS NULL ORDER BY t.created_at, t.id";
+     ORDER BY created_at DESC, id DESC LIMIT $1) t WHERE m.archived_at IS NULL ORDER BY t.market_id, t.created_at, t.id";
 
 pub(super) fn trade(row: &Row) -> Result<(MarketId, PublicTrade), DbError> {
     let taker: Entry = rows::name(row.get("taker_entry"), "entry")?;

@@ -8,7 +8,7 @@ use schemas::text::Ticker;
 use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
 use serde::Serialize;
 
-use crate::books;
+use crate::books::{self, BookCopy};
 use crate::http::answer::{Answer, ListPage, PreparedAnswer};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
@@ -324,14 +324,18 @@ pub async fn book(
     }
     let found = state.live.market(&name, |view, live, moving| {
         let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
-        (live.market.listing.market, at, moving.book.clone())
+        (live.market.listing.market, BookCopy { book: moving.book.clone(), at })
     });
     let found = found.map_err(|error| Problem::unstored(&error))?;
-    let (id, at, book) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
-    let fields = match depth {
-        Some(depth) => format!(r#""market_id":"{id}",{}"#, books::text(&book, depth)),
-        None => format!(r#""market_id":"{id}",{}"#, state.books.text(id, &book).await),
+    let (id, copy) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
+    let (levels, at) = match depth {
+        Some(depth) => (books::text(&copy.book, depth).into(), copy.at),
+        None => {
+            let text = state.books.text(id, copy, || state.live.newest_book(id)).await;
+            (text.levels, text.at)
+        }
     };
+    let fields = format!(r#""market_id":"{id}",{levels}"#);
     Ok(PreparedAnswer { fields, at }.into_response())
 }
 

@@ -44,18 +44,21 @@ impl Checkpoints {
     }
 
     fn run(self) {
-        let mut last = Instant::now();
+        let (mut last, mut written) = (Instant::now(), true);
         while !self.shutdown.is_triggered() {
             std::thread::sleep(LOOK_EVERY);
-            if last.elapsed() >= CHECKPOINT_EVERY || self.live.view().changed() >= CHANGED_MAX {
-                self.take();
+            // What cannot be written grows, and copying it takes the view's lock.
+            let is_much = written && self.live.view().changed() >= CHANGED_MAX;
+            if is_much || last.elapsed() >= CHECKPOINT_EVERY {
+                written = self.take();
                 last = Instant::now();
             }
         }
         self.take();
     }
 
-    fn take(&self) {
+    /// Returns false if the checkpoint failed.
+    fn take(&self) -> bool {
         let start = Instant::now();
         let taken = checkpoint(&self.live, &self.store);
         match &taken {
@@ -69,7 +72,9 @@ impl Checkpoints {
             }
         }
         gauge!("gateway_degraded", "part" => PART).set(if taken.is_err() { 1.0 } else { 0.0 });
+        let written = taken.is_ok();
         self.readiness.degrade(PART, taken.err().map(|error| error.to_string()));
+        written
     }
 }
 

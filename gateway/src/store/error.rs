@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The embedded database failed. Retry later.
     #[error("the store: {0}")]
     Database(redb::Error),
+    /// The file could not be opened again after the disk failed. Retry later.
+    #[error("the store is closed since the disk failed")]
+    Closed,
     /// An outcome was folded only in part, so the view differs from the log. Never retry.
     #[error("no checkpoint is taken any more, since a shard could not be folded; hint: see the shard that has halted")]
     HalfFolded,
@@ -36,6 +39,13 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
             | redb::Error::TableDoesNotExist(_)) => Self::Damaged(error.to_string()),
             error => Self::Database(error),
         }
+    }
+}
+
+impl StoreError {
+    /// Returns true if nothing works until the file is opened again.
+    pub fn closes(&self) -> bool {
+        matches!(self, Self::Closed | Self::Database(redb::Error::Io(_) | redb::Error::PreviousIo))
     }
 }
 

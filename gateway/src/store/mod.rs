@@ -7,6 +7,15 @@
 //! one transaction that includes its positions, so a crash leaves the last whole checkpoint. The
 //! store is only a cache of the log: a store that cannot be used is set aside and rebuilt from
 //! Postgres.
+//!
+//! | the disk                      | then                                                             |
+//! |-------------------------------|------------------------------------------------------------------|
+//! | fails a write, or is full     | the file is opened again, as of the last checkpoint              |
+//! | fails a read                  | the file is opened again, and the read is repeated once          |
+//! | fails when it is opened again | reads and writes fail, and open it again, at most once a second  |
+//!
+//! After a failure the embedded database refuses everything until it is opened again, because it
+//! does not know what the disk has.
 
 pub mod checkpoints;
 mod error;
@@ -15,7 +24,8 @@ mod tables;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use schemas::{AccountId, ApiKey, ApiKeyId, MarketId};
@@ -25,29 +35,96 @@ use crate::view::dirty::CheckpointBatch;
 use crate::view::moving::Moving;
 pub use error::StoreError;
 use error::undecodable;
+use open::open;
 use tables::{ARCHIVED, KEYS, KEYS_OF, MOVING};
+
+/// Least interval between two attempts to open the file again.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
 /// The store of one gateway.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    opened: RwLock<Opened>,
     path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Opened {
+    /// `None` if the file could not be opened again.
+    database: Option<Database>,
+    /// When it was opened, or could not be.
+    at: Instant,
 }
 
 impl Store {
     /// Writes all of a batch, or nothing.
     pub fn write(&self, batch: &CheckpointBatch) -> Result<(), StoreError> {
-        guarded(|| {
-            let mut write = self.database.begin_write()?;
+        let write = || {
+            let opened = self.opened();
+            let mut write = opened.database()?.begin_write()?;
             // A start after a crash must not scan the whole file.
             write.set_quick_repair(true);
             tables::put(&write, batch)?;
             Ok(write.commit()?)
+        };
+        let (since, written) = (self.opened().at, guarded(write));
+        let Err(error) = written else { return Ok(()) };
+        // The next batch has all of this one.
+        match self.open_again(since) {
+            Ok(()) | Err(StoreError::Closed) => Err(error),
+            Err(worse) => Err(worse),
+        }
+    }
+
+    /// Removes everything but the format: a view that is written in parts starts from nothing.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        guarded(|| {
+            let opened = self.opened();
+            let mut write = opened.database()?.begin_write()?;
+            write.set_quick_repair(true);
+            tables::clear(&write)?;
+            tables::create(&write)?;
+            Ok(write.commit()?)
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        guarded(|| read(&self.database.begin_read()?))
+    fn read<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let read = || guarded(|| read(&self.opened().database()?.begin_read()?));
+        let (since, done) = (self.opened().at, read());
+        match done {
+            Err(error) if error.closes() => {
+                self.open_again(since)?;
+                read()
+            }
+            done => done,
+        }
+    }
+
+    /// Opens the file again, unless another thread has since `failed` was opened, or it was tried
+    /// just before.
+    fn open_again(&self, failed: Instant) -> Result<(), StoreError> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if opened.at != failed {
+            return Ok(());
+        }
+        if failed.elapsed() < REOPEN_EVERY {
+            return Err(StoreError::Closed);
+        }
+        // It holds the lock on the file until it is dropped.
+        let broken = opened.database.take();
+        let dropped = guarded(|| {
+            drop(broken);
+            Ok(())
+        });
+        opened.at = Instant::now();
+        dropped?;
+        opened.database = Some(open(&self.path)?);
+        Ok(())
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Opened> {
+        // A panic leaves a database that opens again, or none.
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads all keys with this id: one, in practice.
@@ -100,6 +177,12 @@ impl Store {
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Opened {
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or(StoreError::Closed)
     }
 }
 

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
 
 use super::error::undecodable;
 use super::tables::{self, ADMINS, EVENTS, FORMAT, MARKETS, META, POSITIONS};
-use super::{Store, StoreError, guarded};
+use super::{Opened, Store, StoreError, guarded};
 use crate::view::LiveView;
 use crate::view::market_events::MarketEventView;
 
@@ -40,14 +41,8 @@ impl Store {
         // as a new one.
         let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         drop(made.map_err(|error| StoreError::Disk(path.to_owned(), error))?);
-        let database = guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
-            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
-            Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
-                Err(StoreError::Disk(path.to_owned(), error))
-            }
-            created => Ok(created?),
-        })?;
-        let store = Arc::new(Self { database, path: path.to_owned() });
+        let opened = RwLock::new(Opened { database: Some(open(path)?), at: Instant::now() });
+        let store = Arc::new(Self { opened, path: path.to_owned() });
         let view = guarded(|| {
             store.claim(shards)?;
             store.view(shards)
@@ -57,7 +52,8 @@ impl Store {
 
     /// Creates all tables in an empty file; refuses a file of another format.
     fn claim(&self, shards: u16) -> Result<(), StoreError> {
-        let mut write = self.database.begin_write()?;
+        let opened = self.opened();
+        let mut write = opened.database()?.begin_write()?;
         write.set_quick_repair(true);
         {
             let mut meta = write.open_table(META)?;
@@ -80,7 +76,8 @@ impl Store {
 
     /// Loads the view as of the last checkpoint, without the data that is read on demand.
     pub fn view(self: &Arc<Self>, shards: u16) -> Result<Option<LiveView>, StoreError> {
-        let read = self.database.begin_read()?;
+        let opened = self.opened();
+        let read = opened.database()?.begin_read()?;
         let mut positions = Vec::new();
         for row in read.open_table(POSITIONS)?.iter()? {
             positions.push(tables::decode(row?.1.value()).map_err(undecodable("positions"))?);
@@ -106,4 +103,15 @@ impl Store {
         drop(view.take_changes()?);
         Ok(Some(view))
     }
+}
+
+/// Opens the file, or creates an empty one.
+pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
+    guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
+        Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
+            Err(StoreError::Disk(path.to_owned(), error))
+        }
+        created => Ok(created?),
+    })
 }

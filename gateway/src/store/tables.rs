@@ -56,6 +56,19 @@ pub fn create(write: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Deletes all tables that [`create`] creates.
+pub fn clear(write: &WriteTransaction) -> Result<(), StoreError> {
+    write.delete_table(POSITIONS)?;
+    write.delete_table(KEYS)?;
+    write.delete_table(KEYS_OF)?;
+    write.delete_table(ADMINS)?;
+    write.delete_table(MARKETS)?;
+    write.delete_table(MOVING)?;
+    write.delete_table(EVENTS)?;
+    write.delete_table(ARCHIVED)?;
+    Ok(())
+}
+
 /// Writes a batch into the tables.
 pub fn put(write: &WriteTransaction, batch: &CheckpointBatch) -> Result<(), StoreError> {
     let mut bytes = Vec::new();

@@ -38,7 +38,7 @@ fn apply(live: &Live, sequence: u64, events: Vec<Event>) {
 fn begun(folder: &TempDir) -> (Arc<Store>, Live) {
     let (store, view) = Store::open(folder.path(), PREFIX, 1).unwrap();
     assert!(view.is_none());
-    let mut view = LiveView::for_a_store(&[Checkpoint::default()]);
+    let mut view = LiveView::for_a_store(&[Checkpoint::default()], Arc::clone(&store));
     store.write(&view.take_changes().unwrap().unwrap()).unwrap();
     let view = store.view(1).unwrap().unwrap();
     (Arc::clone(&store), live(view, Some(store)))
@@ -118,6 +118,45 @@ fn a_view_comes_back_as_it_was_at_its_last_checkpoint() {
     assert_eq!(holder.account, AccountId(9));
     assert_eq!(live.keys_of(AccountId(9)).unwrap().0, [Arc::new(key(&presented))]);
     assert_eq!(live.view().changed(), 0, "nothing of it is written again");
+}
+
+#[test]
+fn a_view_is_written_in_parts_and_counts_once_it_has_its_last_one() {
+    let folder = tempdir().unwrap();
+    let (presented, revoked) = (PresentedKey::random(), PresentedKey::random());
+    let open = || Store::open(folder.path(), PREFIX, 1).unwrap();
+    let put_part = |view: &mut LiveView, store: &Store| {
+        let part = view.take_part().unwrap().unwrap();
+        store.write(&part).unwrap();
+        view.stored_changes(&part);
+    };
+    // A start that ends before its last part.
+    let (store, _) = open();
+    let mut view = LiveView::for_a_store(&[position(3)], Arc::clone(&store));
+    view.add_key(AccountId(9), key(&revoked));
+    put_part(&mut view, &store);
+    drop((store, view));
+
+    let (store, unfinished) = open();
+    assert!(unfinished.is_none());
+    store.clear().unwrap();
+    let mut view = LiveView::for_a_store(&[position(4)], Arc::clone(&store));
+    view.add_key(AccountId(9), key(&presented));
+    view.list(crate::shapes::market::MarketShape::listed(listing("RAIN"), SHARD));
+    put_part(&mut view, &store);
+    assert_eq!((view.changed(), view.keys().len()), (0, 0), "memory does not hold it");
+    view.list(crate::shapes::market::MarketShape::listed(listing("SNOW"), SHARD));
+    put_part(&mut view, &store);
+    let last = view.take_changes().unwrap().expect("the positions");
+    store.write(&last).unwrap();
+    view.stored_changes(&last);
+    drop((store, view));
+
+    let (_store, live) = again(&folder);
+    assert_eq!(live.view().read_from(), [position(4)]);
+    assert!(["RAIN", "SNOW"].iter().all(|ticker| moving(&live, ticker).is_some()));
+    assert_eq!(live.keys(presented.id).unwrap().0.len(), 1);
+    assert_eq!(live.keys(revoked.id).unwrap().0, [], "of the start that did not end");
 }
 
 #[test]
@@ -253,7 +292,7 @@ fn what_is_no_store_of_this_gateway_is_set_aside_and_made_anew() {
     let is_new = |shards| {
         let (store, view) = Store::open(folder.path(), PREFIX, shards).unwrap();
         let is_new = view.is_none();
-        let mut view = LiveView::for_a_store(&vec![Checkpoint::default(); usize::from(shards)]);
+        let mut view = LiveView::for_a_store(&vec![Checkpoint::default(); usize::from(shards)], Arc::clone(&store));
         store.write(&view.take_changes().unwrap().unwrap()).unwrap();
         is_new
     };

@@ -152,9 +152,10 @@ impl LiveView {
         }
     }
 
-    /// The same, of which a store will get everything that is added.
-    pub fn for_a_store(positions: &[Checkpoint]) -> Self {
-        Self { dirty: Some(Dirty { positions: true, admins: true, ..Dirty::default() }), ..Self::at(positions) }
+    /// The same, of which an empty store will get everything that is added, in parts.
+    pub fn for_a_store(positions: &[Checkpoint], store: Arc<Store>) -> Self {
+        let dirty = Some(Dirty { positions: true, admins: true, ..Dirty::default() });
+        Self { dirty, ..Self::stored(positions, store) }
     }
 
     /// The same, of which a store has the keys, archived markets, books and trades. The caller adds

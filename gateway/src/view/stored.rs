@@ -77,6 +77,14 @@ impl LiveView {
         }))
     }
 
+    /// Takes copies of all changes without the positions: while the store lacks these, a start does
+    /// not use what it has.
+    pub fn take_part(&mut self) -> Result<Option<CheckpointBatch>, StoreError> {
+        let part = self.take_changes()?.map(|batch| CheckpointBatch { positions: Vec::new(), ..batch });
+        self.note(|dirty| dirty.positions = true);
+        Ok(part)
+    }
+
     /// Confirms that the store has these changes, and drops what is not in use.
     pub fn stored_changes(&mut self, batch: &CheckpointBatch) {
         let Some(dirty) = &self.dirty else { return };

@@ -20,6 +20,7 @@ use crate::answers::AmendedTerms;
 use crate::db::ListedOrder;
 use crate::shapes::{Fill, Order, TradeRole, average_price, fills_of_taker, number, text};
 use crate::view::accounts::account_of_group;
+use crate::ws::orders::SNAPSHOT_ORDERS_MAX;
 use crate::ws::protocol::{self, Delta};
 
 /// The bytes of a typical change as JSON.
@@ -51,7 +52,11 @@ enum Happened {
     Group(Change),
 }
 
-/// One account's live orders, as far as a session has reported them.
+/// The most orders whose totals a session knows: those of a snapshot, and as many later ones.
+pub const TALLIES_MAX: usize = 2 * SNAPSHOT_ORDERS_MAX;
+
+/// One account's live orders, as far as a session has reported them. What is placed beyond
+/// [`TALLIES_MAX`] is as an order that the snapshot left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tallies(HashMap<OrderId, OrderTally>);
 
@@ -83,7 +88,7 @@ impl Tallies {
 }
 
 /// A change of an order or a group, as it is sent. `null` stands for what the session does not know
-/// because its snapshot was incomplete.
+/// because its snapshot was incomplete, or there are too many.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "UPPERCASE")]
 enum Change {
@@ -337,7 +342,9 @@ impl Tallies {
     fn change(&mut self, happened: &Happened) -> Change {
         match happened {
             Happened::Placed(order) => {
-                self.0.insert(order.id, OrderTally::of(order));
+                if self.0.len() < TALLIES_MAX {
+                    self.0.insert(order.id, OrderTally::of(order));
+                }
                 Change::Placed { order: order.as_ref().clone() }
             }
             Happened::Rejected(order, rejection) => {
@@ -540,5 +547,25 @@ mod tests {
             Event::OrderCancelled { order, account, market, entry, price, quantity, reason: CancelReason::Requested };
         let changes = told_on(1, &outcome(9, vec![cancelled]), &mut tallies);
         assert_eq!((&changes[0]["filled"], &changes[0]["cancelled"]), (&json!(8), &json!(1)));
+    }
+
+    #[test]
+    fn the_orders_that_a_session_knows_are_bounded_and_each_is_told() {
+        let mut tallies = Tallies::default();
+        let (placed, taker) = (placed(1, Entry::BuyYes, 5_500, 10, 0), placed(2, Entry::BuyNo, 4_500, 4, 4));
+        for id in 0..TALLIES_MAX as u64 + 5 {
+            let order = OrderPlaced { id: OrderId(id), ..placed };
+            let changes = told_on(1, &outcome(5, vec![Event::OrderPlaced(order)]), &mut tallies);
+            assert_eq!(changes[0]["order"]["order_id"], json!(OrderId(id).to_string()));
+        }
+        assert_eq!(tallies.0.len(), TALLIES_MAX);
+        let mut filled = |order: u64| {
+            let maker = OrderPlaced { id: OrderId(order), ..placed };
+            let events = vec![Event::OrderPlaced(taker), trade(6, &maker, &taker, 4, 6)];
+            told_on(1, &outcome(6, events), &mut tallies)[0].clone()
+        };
+        let (known, unknown) = (filled(0), filled(TALLIES_MAX as u64));
+        assert_eq!((&known["filled"], &known["remaining"]), (&json!(4), &json!(6)));
+        assert_eq!((&unknown["filled"], &unknown["remaining"]), (&Value::Null, &json!(6)));
     }
 }

@@ -12,13 +12,14 @@ use std::time::Instant;
 
 use metrics::{Counter, Gauge, counter, gauge};
 use schemas::shard_map::ShardMap;
-use schemas::{AccountId, ApiKeyId, Event, MarketId, Outcome, Shard};
+use schemas::{AccountId, ApiKeyId, Event, Outcome, Shard};
 use tokio::sync::watch;
 
 use crate::view::{ViewChanges, accounts};
 use crate::ws::changes;
 use crate::ws::protocol::Delta;
 use crate::ws::queue::{AllBytes, FrameQueue, QueueSender, queue};
+use crate::ws::subject::Subject;
 use crate::ws::subjects::{Change, Start, WatchedSubject};
 
 /// Clients that are given messages before others get the lock.
@@ -26,17 +27,6 @@ const SLICE: usize = 1_024;
 
 /// The most subscriptions of one client.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
-
-/// A subject that clients can subscribe to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Subject {
-    /// A market's levels.
-    Book(MarketId),
-    /// A market's trades.
-    Trades(MarketId),
-    /// An account's orders.
-    Orders(AccountId),
-}
 
 /// Why a client is evicted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,7 +199,7 @@ impl Hub {
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
             self.queue(Subject::Orders(account), shard, outcome, now, |delta| {
-                Change::Orders(Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
+                Change::Orders(account, Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }

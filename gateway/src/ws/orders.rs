@@ -236,11 +236,12 @@ mod tests {
     use crate::shapes::Order;
     use crate::shares::Shares;
     use crate::ws::queue::AllBytes;
+    use crate::ws::subject::Subject;
 
     fn frame(shard: u16, sequence: u64) -> Frame {
         let shard = Shard::new(shard).unwrap();
         let body = DeltaBody::Text(format!("{shard}:{sequence}").into());
-        Frame::new(shard, sequence, body, &AllBytes::default())
+        Frame::new(Subject::Orders(AccountId(1)), shard, sequence, body, &AllBytes::default())
     }
 
     fn share() -> Share {

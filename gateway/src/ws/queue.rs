@@ -11,6 +11,7 @@ use schemas::Shard;
 use tokio::sync::mpsc;
 
 use crate::ws::changes::OrdersDelta;
+use crate::ws::subject::Subject;
 
 /// The most messages that wait for one client.
 pub const QUEUE_MAX: usize = 1_024;
@@ -24,6 +25,8 @@ const TOGETHER: usize = 64;
 /// A message to a client.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// What it is about.
+    pub subject: Subject,
     /// The outcome's shard.
     pub shard: Shard,
     /// The outcome's sequence.
@@ -60,13 +63,13 @@ impl Drop for HeldBytes {
 
 impl Frame {
     /// Creates a message whose bytes are counted until it is dropped everywhere.
-    pub fn new(shard: Shard, sequence: u64, body: DeltaBody, all: &AllBytes) -> Self {
+    pub fn new(subject: Subject, shard: Shard, sequence: u64, body: DeltaBody, all: &AllBytes) -> Self {
         let bytes = match &body {
             DeltaBody::Text(text) => text.len(),
             DeltaBody::Orders(changes) => changes.bytes(),
         };
         all.0.fetch_add(bytes, Ordering::AcqRel);
-        Self { shard, sequence, body, held: Arc::new(HeldBytes { bytes, all: Arc::clone(&all.0) }) }
+        Self { subject, shard, sequence, body, held: Arc::new(HeldBytes { bytes, all: Arc::clone(&all.0) }) }
     }
 
     /// Returns about how many bytes it takes.
@@ -167,10 +170,13 @@ impl FrameQueue {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use schemas::MarketId;
 
     fn batch_of(frames: u64, text: &str, all: &AllBytes) -> FrameBatch {
         let shard = Shard::new(0).unwrap();
-        (0..frames).map(|sequence| Frame::new(shard, sequence, DeltaBody::Text(text.into()), all)).collect()
+        (0..frames)
+            .map(|sequence| Frame::new(Subject::Book(MarketId(1)), shard, sequence, DeltaBody::Text(text.into()), all))
+            .collect()
     }
 
     fn batch(frames: usize) -> FrameBatch {

@@ -1,6 +1,7 @@
 //! One client's connection: reads requests, writes messages, checks for signs of life. One task;
 //! all waits are bounded.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tungstenite::error::ProtocolError;
 
+use crate::books::BookCopy;
 use crate::http::auth::holder;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
@@ -21,10 +23,11 @@ use crate::state::Shared;
 use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed, Subject};
+use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed};
 use crate::ws::orders::{Arrival, BoundedText, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
 use crate::ws::queue::{DeltaBody, Frame};
+use crate::ws::subject::Subject;
 use crate::ws::too_many_sockets;
 
 /// Interval between the server's pings.
@@ -126,7 +129,7 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>, place
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let (heard, bad_requests, orders) = (Instant::now(), 0, OrdersChannel::default());
-    let (budget, asked) = (Budget::full(heard), heard);
+    let (budget, asked, snapshots) = (Budget::full(heard), heard, HashMap::new());
     let mut session = SocketSession {
         socket,
         state,
@@ -135,6 +138,7 @@ pub async fn run(socket: WebSocket, state: Shared, key: Option<KeyHolder>, place
         key: None,
         challenge: None,
         orders,
+        snapshots,
         heard,
         asked,
         bad_requests,
@@ -164,6 +168,9 @@ struct SocketSession {
     /// connection's challenge.
     challenge: Option<String>,
     orders: OrdersChannel,
+    /// The sequence of the last snapshot of each book and each list of trades. Messages up to there
+    /// may wait in the queue: of a subscription before, or told while the snapshot was made.
+    snapshots: HashMap<Subject, u64>,
     heard: Instant,
     /// When the client sent its last request.
     asked: Instant,
@@ -266,6 +273,9 @@ impl SocketSession {
         let (count, bytes) = (frames.len(), frames.iter().map(Frame::bytes).sum());
         let mut messages = Vec::with_capacity(count);
         for frame in frames {
+            if self.snapshots.get(&frame.subject).is_some_and(|snapshot| frame.sequence <= *snapshot) {
+                continue;
+            }
             if let DeltaBody::Text(text) = frame.body {
                 messages.push(Message::Text(text));
                 continue;
@@ -427,13 +437,16 @@ impl SocketSession {
                 let watched = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
                 let Watched { id, at, is_more, copy: book } = watched;
                 self.counts(is_more);
-                let levels = self.state.books.text(id, &book).await;
-                self.bounded(Subject::Book(id), protocol::book_snapshot(id, at, &levels)).map(Some)
+                let newest = || self.state.live.newest_book(id);
+                let text = self.state.books.text(id, BookCopy { book, at }, newest).await;
+                self.snapshots.insert(Subject::Book(id), text.at.sequence);
+                self.bounded(Subject::Book(id), protocol::book_snapshot(id, text.at, &text.levels)).map(Some)
             }
             Channel::Trades(name) => {
                 let watched = watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
                 let Watched { id, at, is_more, copy: trades } = watched;
                 self.counts(is_more);
+                self.snapshots.insert(Subject::Trades(id), at.sequence);
                 self.bounded(Subject::Trades(id), protocol::trades_snapshot(id, at, &trades)).map(Some)
             }
             Channel::Orders => {
@@ -501,6 +514,7 @@ impl SocketSession {
         if let Some(topic) = topic {
             let was_subscribed = self.state.live.hub().unsubscribe(self.inbox.client, topic);
             self.counts(was_subscribed);
+            self.snapshots.remove(&topic);
         }
         Ok(protocol::unsubscribed(name, market))
     }

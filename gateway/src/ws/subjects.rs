@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::{BookSide, MarketId, Price, Shard};
+use schemas::{AccountId, BookSide, MarketId, Price, Shard};
 
 use crate::shapes::PublicTrade;
 use crate::view::book::Level;
@@ -19,6 +19,7 @@ use crate::ws::changes::OrdersDelta;
 use crate::ws::hub::ClientNumber;
 use crate::ws::protocol::{self, Delta};
 use crate::ws::queue::{AllBytes, DeltaBody, Frame, FrameBatch, QUEUE_MAX};
+use crate::ws::subject::Subject;
 
 /// The most messages of one turn to all its clients together, except that each client gets one.
 pub const TURN_MAX: usize = 4_096;
@@ -54,7 +55,7 @@ pub enum Change {
     /// Trades, in order of matching, with the sequences of their outcomes.
     Trades(MarketId, Vec<(u64, PublicTrade)>),
     /// Orders of an account.
-    Orders(Arc<OrdersDelta>),
+    Orders(AccountId, Arc<OrdersDelta>),
 }
 
 /// Messages on their way to all clients of a subject.
@@ -143,7 +144,7 @@ impl WatchedSubject {
         let merged = match *kind {
             Change::Book(market, _) => Change::Book(market, self.levels()),
             Change::Trades(market, _) => Change::Trades(market, self.trades()),
-            Change::Orders(_) => return,
+            Change::Orders(..) => return,
         };
         self.pending = vec![(delta, merged)];
     }
@@ -162,7 +163,7 @@ impl WatchedSubject {
     fn trades(&self) -> Vec<(u64, PublicTrade)> {
         let trades = self.pending.iter().filter_map(|(_, change)| match change {
             Change::Trades(_, trades) => Some(trades),
-            Change::Book(..) | Change::Orders(_) => None,
+            Change::Book(..) | Change::Orders(..) => None,
         });
         trades.flatten().copied().collect()
     }
@@ -198,14 +199,16 @@ impl Change {
     }
 
     fn frame(&self, delta: &Delta, all: &AllBytes) -> Frame {
-        let body = match self {
-            Self::Book(market, levels) => DeltaBody::Text(protocol::book_delta(*market, levels, delta).into()),
+        let (subject, body) = match self {
+            Self::Book(market, levels) => {
+                (Subject::Book(*market), DeltaBody::Text(protocol::book_delta(*market, levels, delta).into()))
+            }
             Self::Trades(market, trades) => {
                 let trades: Vec<PublicTrade> = trades.iter().map(|(_, trade)| *trade).collect();
-                DeltaBody::Text(protocol::trades_delta(*market, &trades, delta).into())
+                (Subject::Trades(*market), DeltaBody::Text(protocol::trades_delta(*market, &trades, delta).into()))
             }
-            Self::Orders(changes) => DeltaBody::Orders(Arc::clone(changes)),
+            Self::Orders(account, changes) => (Subject::Orders(*account), DeltaBody::Orders(Arc::clone(changes))),
         };
-        Frame::new(delta.shard, delta.sequence, body, all)
+        Frame::new(subject, delta.shard, delta.sequence, body, all)
     }
 }

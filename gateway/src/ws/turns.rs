@@ -3,61 +3,41 @@
 //! Sockets of one account wait for each other before they join the queue of all accounts, so an
 //! account has one place in that queue however many sockets it opens.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use schemas::AccountId;
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::lines::{LinePlace, Lines};
 
 /// Snapshots of all connections that are made at the same time: few enough to leave Postgres and
 /// the processors to others.
 const AT_ONCE: usize = 2;
 
-type Line = Arc<tokio::sync::Mutex<()>>;
-
 /// The turns of one gateway.
 pub struct SnapshotTurns {
     all: Arc<Semaphore>,
-    /// One for each account that has a snapshot in progress or waits for one.
-    accounts: Mutex<HashMap<AccountId, Line>>,
+    /// One line for each account that has a snapshot in progress or waits for one.
+    accounts: Arc<Lines<AccountId>>,
 }
 
 /// One snapshot's turn. It ends when it is dropped.
 pub struct SnapshotTurn {
-    turns: Arc<SnapshotTurns>,
-    account: AccountId,
-    held: Option<(OwnedMutexGuard<()>, OwnedSemaphorePermit)>,
+    _own: LinePlace<AccountId>,
+    _all: OwnedSemaphorePermit,
 }
 
 impl SnapshotTurns {
     /// Creates the turns.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { all: Arc::new(Semaphore::new(AT_ONCE)), accounts: Mutex::default() })
+        Arc::new(Self { all: Arc::new(Semaphore::new(AT_ONCE)), accounts: Arc::default() })
     }
 
     /// Waits for a turn of the account. Whoever stops waiting leaves the queue.
-    pub async fn take(self: &Arc<Self>, account: AccountId) -> SnapshotTurn {
-        // Before the first wait, so that leaving the queue forgets the account.
-        let mut turn = SnapshotTurn { turns: Arc::clone(self), account, held: None };
-        let line = Arc::clone(self.accounts().entry(account).or_default());
-        let own = line.lock_owned().await;
+    pub async fn take(&self, account: AccountId) -> SnapshotTurn {
+        let own = self.accounts.take(account).await;
         let all = Arc::clone(&self.all).acquire_owned().await.expect("the semaphore is never closed");
-        turn.held = Some((own, all));
-        turn
-    }
-
-    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Line>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for SnapshotTurn {
-    fn drop(&mut self) {
-        drop(self.held.take());
-        let mut accounts = self.turns.accounts();
-        if accounts.get(&self.account).is_some_and(|line| Arc::strong_count(line) == 1) {
-            accounts.remove(&self.account);
-        }
+        SnapshotTurn { _own: own, _all: all }
     }
 }
 
@@ -80,7 +60,7 @@ mod tests {
         let _turn = victim.as_mut().now_or_never().expect("nobody else is before it");
         assert!(many[0].as_mut().now_or_never().is_some());
         drop(many);
-        assert!(turns.accounts().keys().all(|account| *account == AccountId(3)));
+        assert!(turns.accounts.keys().iter().all(|account| *account == AccountId(3)));
     }
 
     #[tokio::test]
@@ -89,6 +69,6 @@ mod tests {
         let turn = turns.take(AccountId(1)).await;
         assert!(turns.take(AccountId(1)).now_or_never().is_none());
         drop(turn);
-        assert!(turns.accounts().is_empty());
+        assert!(turns.accounts.keys().is_empty());
     }
 }

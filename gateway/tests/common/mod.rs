@@ -153,6 +153,11 @@ impl Platform {
         if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
     }
 
+    /// The settings of all programs.
+    pub fn env(&self) -> &HashMap<String, String> {
+        &self.env
+    }
+
     /// Starts a gateway and waits until it listens.
     pub async fn gateway(&self) -> (Process, Api) {
         let mut gateway = self.start_gateway();

@@ -82,6 +82,13 @@ impl Process {
         ours.filter_map(|rest| rest.rsplit_once(' ')?.1.parse().ok()).collect()
     }
 
+    /// Bounds the bytes of each file that it writes: as a full disk.
+    pub fn bound_files(&self, bytes: &str) {
+        let mut command = Command::new("prlimit");
+        command.arg("--pid").arg(self.child.id().to_string()).arg(format!("--fsize={bytes}:unlimited"));
+        assert!(command.status().expect("prlimit").success());
+    }
+
     /// Returns its whole log.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use service::buckets::Rate;
+use service::buckets::BucketRate;
 use service::config::Hidden;
 use service::{AdminArgs, FirstAdmin, LogArgs};
 
@@ -201,8 +201,8 @@ pub struct RateArgs {
 impl RateArgs {
     /// Creates the buckets.
     pub fn rates(&self) -> Rates {
-        let refusals = Rate { per_second: self.refusals_per_second, burst: self.refusals_burst };
-        Rates::new(refusals, Rate { per_second: self.reads_per_second, burst: self.reads_burst })
+        let refusals = BucketRate { per_second: self.refusals_per_second, burst: self.refusals_burst };
+        Rates::new(refusals, BucketRate { per_second: self.reads_per_second, burst: self.reads_burst })
     }
 }
 

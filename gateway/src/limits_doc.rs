@@ -14,7 +14,7 @@ use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
-use crate::ws::{self, changes, hub, orders, queue, session, subjects};
+use crate::ws::{self, changes, hub, queue, session, subjects};
 use crate::{books, pending, producer};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
@@ -89,7 +89,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("QUEUED_KIB_MAX", producer::QUEUED_KIB_MAX.to_string()),
         ("KEPT_MAX", books::KEPT_MAX.to_string()),
         ("TALLIES_MAX", changes::TALLIES_MAX.to_string()),
-        ("SNAPSHOT_ORDERS_MAX", orders::SNAPSHOT_ORDERS_MAX.to_string()),
+        ("SNAPSHOT_ORDERS_MAX", changes::SNAPSHOT_ORDERS_MAX.to_string()),
     ];
     times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).collect()
 }

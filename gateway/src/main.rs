@@ -57,7 +57,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use schemas::{PartId, PartKind, Program};
-use service::buckets::Rate;
+use service::buckets::BucketRate;
 use service::kafka::{KafkaFault, announce, topics};
 use service::serve::{self, Peer, serve};
 use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
@@ -278,7 +278,10 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
         write_within: config.connections.write_within,
         drain_within: config::DRAIN_WITHIN,
         streams: config::STREAMS_MAX,
-        each_address_rate: Some(Rate { per_second: config.connections.per_second, burst: config.connections.burst }),
+        each_address_rate: Some(BucketRate {
+            per_second: config.connections.per_second,
+            burst: config.connections.burst,
+        }),
     }
 }
 

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use service::buckets::{Buckets, Rate};
+use service::buckets::{BucketRate, Buckets};
 
 use crate::shares::Owner;
 
@@ -80,7 +80,7 @@ pub struct Rates {
 
 impl Rates {
     /// Creates full buckets.
-    pub fn new(refusals: Rate, reads: Rate) -> Self {
+    pub fn new(refusals: BucketRate, reads: BucketRate) -> Self {
         Self { refusals: Buckets::new(refusals), reads: Buckets::new(reads) }
     }
 
@@ -100,13 +100,13 @@ impl Rates {
     }
 
     /// Counts a request until it is answered.
-    pub fn count(&self, owner: Owner, demand: Demand) -> Counted<'_> {
-        Counted { rates: self, owner, is_cancel: demand.is_cancel, is_open: true }
+    pub fn count(&self, owner: Owner, demand: Demand) -> CountedRequest<'_> {
+        CountedRequest { rates: self, owner, is_cancel: demand.is_cancel, is_open: true }
     }
 }
 
 /// A request in progress. If it is dropped without an answer, its client is gone.
-pub struct Counted<'a> {
+pub struct CountedRequest<'a> {
     rates: &'a Rates,
     /// Whose it is. It is known for sure once the signature is verified.
     pub owner: Owner,
@@ -114,7 +114,7 @@ pub struct Counted<'a> {
     is_open: bool,
 }
 
-impl Counted<'_> {
+impl CountedRequest<'_> {
     /// Takes a token if the client's own fault is the reason of the answer. What is beyond a rate
     /// costs nothing more: whoever reads too fast may still write.
     pub fn answered(mut self, status: StatusCode) {
@@ -127,7 +127,7 @@ impl Counted<'_> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountedRequest<'_> {
     fn drop(&mut self) {
         if self.is_open && self.owner != Owner::Many {
             // An empty bucket is as empty as it can be.
@@ -145,7 +145,7 @@ mod tests {
     const BOB: Owner = Owner::Account(AccountId(2));
 
     fn rates() -> Rates {
-        let rate = |per_second, burst| Rate {
+        let rate = |per_second, burst| BucketRate {
             per_second: NonZeroU32::new(per_second).unwrap(),
             burst: NonZeroU32::new(burst).unwrap(),
         };

@@ -341,6 +341,11 @@ impl Problem {
         Self::new(kinds::SHARD_HALTED).detail(format!("shard {shard} has halted; the others continue"))
     }
 
+    /// Creates the problem of a client that has as many WebSockets as it may have.
+    pub fn too_many_sockets() -> Self {
+        Self::new(kinds::OVERLOADED).detail("too many WebSockets of this client, or in all")
+    }
+
     /// Creates the problem of a client that asks too fast; it may ask again after `wait`.
     pub fn rate_limited(wait: Duration) -> Self {
         let mut problem = Self::new(kinds::RATE_LIMITED);

@@ -19,23 +19,22 @@
 
 pub mod checkpoints;
 mod error;
+mod file;
 mod open;
 mod tables;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use schemas::{AccountId, ApiKey, ApiKeyId, MarketId};
-use service::panic_text;
 
 use crate::view::dirty::CheckpointBatch;
 use crate::view::moving::Moving;
 pub use error::StoreError;
 use error::undecodable;
-use open::open;
+use file::{guarded, open};
 use tables::{ARCHIVED, KEYS, KEYS_OF, MOVING};
 
 /// Least interval between two attempts to open the file again.
@@ -184,12 +183,6 @@ impl Opened {
     fn database(&self) -> Result<&Database, StoreError> {
         self.database.as_ref().ok_or(StoreError::Closed)
     }
-}
-
-/// The database panics at pages that were never written.
-fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let done = catch_unwind(AssertUnwindSafe(act));
-    done.unwrap_or_else(|payload| Err(StoreError::Damaged(panic_text(&*payload))))
 }
 
 #[cfg(test)]

@@ -1,22 +1,19 @@
 //! Opens the store of an earlier run, with its view.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use redb::{ReadableDatabase, ReadableTable};
 
 use super::error::undecodable;
+use super::file::{guarded, open};
 use super::tables::{self, ADMINS, EVENTS, FORMAT, MARKETS, META, POSITIONS};
-use super::{Opened, Store, StoreError, guarded};
+use super::{Opened, Store, StoreError};
 use crate::view::LiveView;
 use crate::view::market_events::MarketEventView;
-
-/// Memory for pages of the file, in bytes.
-const CACHE: usize = 64 << 20;
 
 impl Store {
     /// Opens the store in `folder` for the log with this prefix, with its view; `None` if it has
@@ -103,15 +100,4 @@ impl Store {
         drop(view.take_changes()?);
         Ok(Some(view))
     }
-}
-
-/// Opens the file, or creates an empty one.
-pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
-    guarded(|| match Database::builder().set_cache_size(CACHE).create(path) {
-        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse(path.to_owned())),
-        Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() != ErrorKind::InvalidData => {
-            Err(StoreError::Disk(path.to_owned(), error))
-        }
-        created => Ok(created?),
-    })
 }

@@ -20,8 +20,10 @@ use crate::answers::AmendedTerms;
 use crate::db::ListedOrder;
 use crate::shapes::{Fill, Order, TradeRole, average_price, fills_of_taker, number, text};
 use crate::view::accounts::account_of_group;
-use crate::ws::orders::SNAPSHOT_ORDERS_MAX;
 use crate::ws::protocol::{self, Delta};
+
+/// The most orders of a snapshot: the newest.
+pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
 
 /// The bytes of a typical change as JSON.
 const CHANGE_BYTES: usize = 400;

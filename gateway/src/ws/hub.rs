@@ -19,8 +19,8 @@ use crate::view::{ViewChanges, accounts};
 use crate::ws::changes;
 use crate::ws::protocol::Delta;
 use crate::ws::queue::{AllBytes, FrameQueue, QueueSender, queue};
-use crate::ws::subject::Subject;
-use crate::ws::subjects::{Change, Start, WatchedSubject};
+use crate::ws::subject::{ClientNumber, Subject};
+use crate::ws::subjects::{Start, SubjectChange, WatchedSubject};
 
 /// Clients that are given messages before others get the lock.
 const SLICE: usize = 1_024;
@@ -49,20 +49,6 @@ pub struct ClientQueue {
     pub frames: FrameQueue,
     /// Set once, when the client is evicted.
     pub evicted: watch::Receiver<Option<Eviction>>,
-}
-
-/// A client's number, unique while this process runs.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ClientNumber(u64);
-
-impl ClientNumber {
-    /// No client has a lower one.
-    pub const FIRST: Self = Self(0);
-
-    /// Returns the number after this.
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
 }
 
 struct Client {
@@ -189,17 +175,17 @@ impl Hub {
     /// Queues an outcome's changes for the subjects that are watched.
     pub fn publish(&mut self, shard: Shard, outcome: &Outcome, changes: &ViewChanges, now: Instant) {
         for (&market, levels) in &changes.books {
-            self.queue(Subject::Book(market), shard, outcome, now, |_| Change::Book(market, levels.clone()));
+            self.queue(Subject::Book(market), shard, outcome, now, |_| SubjectChange::Book(market, levels.clone()));
         }
         for (&market, trades) in &changes.trades {
             self.queue(Subject::Trades(market), shard, outcome, now, |delta| {
-                Change::Trades(market, trades.iter().map(|trade| (delta.sequence, *trade)).collect())
+                SubjectChange::Trades(market, trades.iter().map(|trade| (delta.sequence, *trade)).collect())
             });
         }
         for account in self.watched_accounts(shard, &outcome.events) {
             let at_home = self.map.of_account(account) == shard;
             self.queue(Subject::Orders(account), shard, outcome, now, |delta| {
-                Change::Orders(account, Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
+                SubjectChange::Orders(account, Arc::new(changes::orders_delta(account, at_home, outcome, delta)))
             });
         }
     }
@@ -219,7 +205,7 @@ impl Hub {
         shard: Shard,
         outcome: &Outcome,
         now: Instant,
-        change: impl FnOnce(&Delta) -> Change,
+        change: impl FnOnce(&Delta) -> SubjectChange,
     ) {
         let Some(watched) = self.topics.get_mut(&topic) else { return };
         let delta = Delta { shard, sequence: outcome.sequence, previous: 0, time: outcome.time };
@@ -343,6 +329,8 @@ impl Eviction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::MarketId;
+
     use crate::shapes::PublicTrade;
     use crate::view::book::Level;
     use crate::view::tests::{SHARD, outcome, placed, trade, view_with_market};

@@ -51,7 +51,7 @@ pub async fn upgrade(
     let upgrade = upgrade.map_err(|rejection| Problem::new(kinds::UPGRADE_REQUIRED).detail(rejection.body_text()))?;
     let via = via(&extensions, &state);
     let asker = key.as_ref().map_or_else(|| Asker::anonymous(via), |key| Asker::account(key.account, via));
-    let place = state.websockets.take(asker, 1).ok_or_else(too_many_sockets)?;
+    let place = state.websockets.take(asker, 1).ok_or_else(Problem::too_many_sockets)?;
     let upgrade = upgrade
         .max_message_size(MESSAGE_MAX)
         .max_frame_size(MESSAGE_MAX)
@@ -60,11 +60,6 @@ pub async fn upgrade(
     Ok(upgrade.on_upgrade(move |socket| async move {
         session::run(socket, state, key, place).await;
     }))
-}
-
-/// The client has as many WebSockets as it may have.
-fn too_many_sockets() -> Problem {
-    Problem::new(kinds::OVERLOADED).detail("too many WebSockets of this client, or in all")
 }
 
 /// Browsers send the origin of the page that opens the connection; only configured origins are

@@ -23,14 +23,11 @@ use crate::http::problem::{Problem, kinds};
 use crate::seldom::Seldom;
 use crate::shares::{Asker, Share};
 use crate::state::Shared;
-use crate::ws::changes::Tallies;
+use crate::ws::changes::{SNAPSHOT_ORDERS_MAX, Tallies};
 use crate::ws::protocol;
 use crate::ws::queue::{DeltaBody, Frame, QUEUE_MAX, SOCKET_BYTES_MAX};
 
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
-
-/// The most orders of a snapshot: the newest.
-pub const SNAPSHOT_ORDERS_MAX: usize = 10_000;
 
 /// What the budget is charged when a snapshot starts, whatever its result.
 pub const SNAPSHOT_COSTS: usize = 256 * 1024;

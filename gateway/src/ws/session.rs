@@ -23,12 +23,11 @@ use crate::state::Shared;
 use crate::view::Moving;
 use crate::view::keys::KeyHolder;
 use crate::ws::budget::Budget;
-use crate::ws::hub::{ClientNumber, ClientQueue, Eviction, NotSubscribed};
+use crate::ws::hub::{ClientQueue, Eviction, NotSubscribed};
 use crate::ws::orders::{Arrival, BoundedText, OrdersChannel, Passage, SNAPSHOT_COSTS};
 use crate::ws::protocol::{self, Channel, Proof, SocketRequest};
 use crate::ws::queue::{DeltaBody, Frame};
-use crate::ws::subject::Subject;
-use crate::ws::too_many_sockets;
+use crate::ws::subject::{ClientNumber, Subject};
 
 /// Interval between the server's pings.
 pub const PING_EVERY: Duration = Duration::from_secs(30);
@@ -393,7 +392,7 @@ impl SocketSession {
             return self.refuse(&problem, Some("auth")).await;
         }
         if !self.place.pass_to(Asker::account(key.account, self.place.via())) {
-            self.refuse(&too_many_sockets(), Some("auth")).await?;
+            self.refuse(&Problem::too_many_sockets(), Some("auth")).await?;
             return Err(SessionEnd::TooMany);
         }
         self.state.live.hub().authenticated(self.inbox.client, key.account, key.key);
@@ -435,7 +434,7 @@ impl SocketSession {
         match channel {
             Channel::Book(name) => {
                 let watched = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
-                let Watched { id, at, is_more, copy: book } = watched;
+                let WatchedMarket { id, at, is_more, copy: book } = watched;
                 self.counts(is_more);
                 let newest = || self.state.live.newest_book(id);
                 let text = self.state.books.text(id, BookCopy { book, at }, newest).await;
@@ -444,7 +443,7 @@ impl SocketSession {
             }
             Channel::Trades(name) => {
                 let watched = watch_market(live, client, &name, Subject::Trades, |moving| moving.trades.clone())?;
-                let Watched { id, at, is_more, copy: trades } = watched;
+                let WatchedMarket { id, at, is_more, copy: trades } = watched;
                 self.counts(is_more);
                 self.snapshots.insert(Subject::Trades(id), at.sequence);
                 self.bounded(Subject::Trades(id), protocol::trades_snapshot(id, at, &trades)).map(Some)
@@ -528,7 +527,7 @@ impl SocketSession {
 }
 
 /// A market's subject that a client watches.
-struct Watched<T> {
+struct WatchedMarket<T> {
     id: MarketId,
     /// What the copy is as of.
     at: LogPosition,
@@ -545,12 +544,12 @@ fn watch_market<T>(
     name: &str,
     topic: fn(MarketId) -> Subject,
     copy: fn(&Moving) -> T,
-) -> Result<Watched<T>, Problem> {
+) -> Result<WatchedMarket<T>, Problem> {
     let watched = live.subscribe_to(name, |view, hub, market, moving| {
         let (id, shard) = (market.market.listing.market, market.market.shard);
         let at = LogPosition { shard, sequence: view.sequence(shard) };
         let is_more = hub.subscribe(client, topic(id), [(shard, at.sequence)]).map_err(too_many)?;
-        Ok(Watched { id, at, is_more, copy: copy(moving) })
+        Ok(WatchedMarket { id, at, is_more, copy: copy(moving) })
     });
     let watched = watched.map_err(|error| Problem::unstored(&error))?;
     watched.unwrap_or_else(|| Err(Problem::no_market(live.view().archived_named(name).is_some())))

@@ -16,10 +16,9 @@ use schemas::{AccountId, BookSide, MarketId, Price, Shard};
 use crate::shapes::PublicTrade;
 use crate::view::book::Level;
 use crate::ws::changes::OrdersDelta;
-use crate::ws::hub::ClientNumber;
 use crate::ws::protocol::{self, Delta};
 use crate::ws::queue::{AllBytes, DeltaBody, Frame, FrameBatch, QUEUE_MAX};
-use crate::ws::subject::Subject;
+use crate::ws::subject::{ClientNumber, Subject};
 
 /// The most messages of one turn to all its clients together, except that each client gets one.
 pub const TURN_MAX: usize = 4_096;
@@ -43,13 +42,13 @@ pub struct WatchedSubject {
     pub due: Option<Instant>,
     /// The sequence of the last change, for each shard that changed this subject.
     last: HashMap<Shard, u64>,
-    pending: Vec<(Delta, Change)>,
+    pending: Vec<(Delta, SubjectChange)>,
     turn: Option<Turn>,
     rests_until: Instant,
 }
 
 /// What an outcome changed of a subject.
-pub enum Change {
+pub enum SubjectChange {
     /// Levels of a book, with their new quantities.
     Book(MarketId, Vec<Level>),
     /// Trades, in order of matching, with the sequences of their outcomes.
@@ -62,14 +61,14 @@ pub enum Change {
 struct Turn {
     frames: FrameBatch,
     /// What they were made of.
-    changes: Vec<(Delta, Change)>,
+    changes: Vec<(Delta, SubjectChange)>,
     /// The first client that has not got them.
     next: ClientNumber,
 }
 
 /// More outcomes wait for the subject's turn than a client's queue would take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Behind;
+pub struct SubjectBehind;
 
 impl WatchedSubject {
     /// Creates a subject of which the first client has everything up to `start`.
@@ -79,7 +78,7 @@ impl WatchedSubject {
     }
 
     /// Adds the change of an outcome, unless all clients have it in their snapshots.
-    pub fn push(&mut self, delta: Delta, change: impl FnOnce(&Delta) -> Change) -> Result<(), Behind> {
+    pub fn push(&mut self, delta: Delta, change: impl FnOnce(&Delta) -> SubjectChange) -> Result<(), SubjectBehind> {
         let previous = self.last.get(&delta.shard).copied().unwrap_or(0);
         if delta.sequence <= previous {
             return Ok(());
@@ -90,7 +89,7 @@ impl WatchedSubject {
         if self.pending.len() > QUEUE_MAX {
             self.merge();
         }
-        if self.pending.len() > QUEUE_MAX { Err(Behind) } else { Ok(()) }
+        if self.pending.len() > QUEUE_MAX { Err(SubjectBehind) } else { Ok(()) }
     }
 
     /// Returns when the subject can be told next.
@@ -142,9 +141,9 @@ impl WatchedSubject {
         let (Some((first, kind)), Some((last, _))) = (self.pending.first(), self.pending.last()) else { return };
         let delta = Delta { previous: first.previous, ..*last };
         let merged = match *kind {
-            Change::Book(market, _) => Change::Book(market, self.levels()),
-            Change::Trades(market, _) => Change::Trades(market, self.trades()),
-            Change::Orders(..) => return,
+            SubjectChange::Book(market, _) => SubjectChange::Book(market, self.levels()),
+            SubjectChange::Trades(market, _) => SubjectChange::Trades(market, self.trades()),
+            SubjectChange::Orders(..) => return,
         };
         self.pending = vec![(delta, merged)];
     }
@@ -153,7 +152,7 @@ impl WatchedSubject {
     fn levels(&self) -> Vec<Level> {
         let mut levels: BTreeMap<(bool, Price), Level> = BTreeMap::new();
         for (_, change) in &self.pending {
-            if let Change::Book(_, changed) = change {
+            if let SubjectChange::Book(_, changed) = change {
                 levels.extend(changed.iter().map(|level| ((level.side == BookSide::Ask, level.price), *level)));
             }
         }
@@ -162,8 +161,8 @@ impl WatchedSubject {
 
     fn trades(&self) -> Vec<(u64, PublicTrade)> {
         let trades = self.pending.iter().filter_map(|(_, change)| match change {
-            Change::Trades(_, trades) => Some(trades),
-            Change::Book(..) | Change::Orders(..) => None,
+            SubjectChange::Trades(_, trades) => Some(trades),
+            SubjectChange::Book(..) | SubjectChange::Orders(..) => None,
         });
         trades.flatten().copied().collect()
     }
@@ -189,7 +188,7 @@ impl Turn {
     }
 }
 
-impl Change {
+impl SubjectChange {
     /// Returns the trades that a snapshot does not have, if it has some of these. Levels may be told
     /// twice.
     fn after(&self, has: u64) -> Option<Self> {

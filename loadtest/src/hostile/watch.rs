@@ -22,10 +22,10 @@ const SNAPSHOTS_WITHIN: Duration = Duration::from_secs(15);
 const LAST_WITHIN: Duration = Duration::from_secs(15);
 
 /// A socket of the victim.
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type WatchedSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Keeps a socket for so long, while the victim trades. Returns what was refused to it.
-pub async fn keep(socket: Result<Socket, String>, length: Duration) -> Vec<String> {
+pub async fn keep(socket: Result<WatchedSocket, String>, length: Duration) -> Vec<String> {
     let (mut books, mut orders) = (0, 0);
     let kept = async {
         let mut socket = socket?;
@@ -61,7 +61,7 @@ pub async fn visit(stage: &AttackStage, length: Duration) -> Vec<String> {
 }
 
 /// A socket with the snapshots of the victim's book and orders.
-pub async fn opened(stage: &AttackStage) -> Result<Socket, String> {
+pub async fn opened(stage: &AttackStage) -> Result<WatchedSocket, String> {
     let open = async {
         let request = stage.endpoint.websocket("/v1/ws").into_client_request();
         let mut request = request.map_err(|error| format!("WebSocket: {error}"))?;
@@ -86,7 +86,7 @@ pub async fn opened(stage: &AttackStage) -> Result<Socket, String> {
 }
 
 /// The next message. An error, or the end, is a refusal.
-async fn next(socket: &mut Socket) -> Result<Value, String> {
+async fn next(socket: &mut WatchedSocket) -> Result<Value, String> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {

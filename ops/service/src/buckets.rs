@@ -26,7 +26,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How fast a bucket fills, and what it holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
+pub struct BucketRate {
     /// Tokens a second.
     pub per_second: NonZeroU32,
     /// Tokens of a full bucket.
@@ -35,14 +35,14 @@ pub struct Rate {
 
 /// See the module.
 pub struct Buckets<K: Hash + Eq + Clone> {
-    limiter: RateLimiter<Visit<K>, Store<K>, TokioClock, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<Visit<K>, BucketStore<K>, TokioClock, NoOpMiddleware<Nanos>>,
     burst: NonZeroU32,
     swept: Mutex<Instant>,
 }
 
 impl<K: Hash + Eq + Clone> Buckets<K> {
     /// Creates full buckets for everybody.
-    pub fn new(rate: Rate) -> Self {
+    pub fn new(rate: BucketRate) -> Self {
         Self::of_at_most(OWNERS_MAX, Quota::per_second(rate.per_second).allow_burst(rate.burst))
     }
 
@@ -54,7 +54,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     }
 
     fn of_at_most(owners: usize, quota: Quota) -> Self {
-        let store = Store { owners, state: Mutex::new(State { times: HashMap::new(), rest: None }) };
+        let store = BucketStore { owners, state: Mutex::new(State { times: HashMap::new(), rest: None }) };
         let limiter = RateLimiter::new(quota, store, TokioClock(Instant::now()));
         Self { limiter, burst: quota.burst_size(), swept: Mutex::new(Instant::now()) }
     }
@@ -93,7 +93,7 @@ struct Visit<K> {
     takes: bool,
 }
 
-struct Store<K> {
+struct BucketStore<K> {
     owners: usize,
     state: Mutex<State<K>>,
 }
@@ -105,13 +105,13 @@ struct State<K> {
     rest: Option<Nanos>,
 }
 
-impl<K> Store<K> {
+impl<K> BucketStore<K> {
     fn state(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq + Clone> StateStore for Store<K> {
+impl<K: Hash + Eq + Clone> StateStore for BucketStore<K> {
     type Key = Visit<K>;
 
     fn measure_and_replace<T, F, E>(&self, visit: &Visit<K>, measure: F) -> Result<T, E>
@@ -146,7 +146,7 @@ impl<K: Hash + Eq + Clone> StateStore for Store<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<Visit<K>> for Store<K> {
+impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<Visit<K>> for BucketStore<K> {
     fn retain_recent(&self, full_at: Nanos) {
         let mut state = self.state();
         state.times.retain(|_, time| *time > full_at);

@@ -7,6 +7,7 @@
 //! `fetch.wait.max.ms` bounds how fast an engine can start to consume a shard's commands.
 
 mod announce;
+mod bootstrap;
 mod clients;
 pub mod contact;
 mod fault;

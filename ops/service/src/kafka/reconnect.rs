@@ -6,52 +6,30 @@
 //! again (<https://github.com/confluentinc/librdkafka/issues/5301>): the process would need a
 //! restart. Each poll loop therefore calls [`reconnect`].
 
-use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rdkafka::bindings::rd_kafka_brokers_add;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::config::ClientConfig;
-use rdkafka::statistics::Statistics;
 
-/// The bootstrap servers of a client, and whether it has lost all brokers.
-#[derive(Debug)]
-pub(super) struct Bootstrap {
-    servers: CString,
-    is_cut_off: AtomicBool,
-}
-
-impl Bootstrap {
-    pub(super) fn of(config: &ClientConfig) -> Self {
-        // The client cannot be created with a zero byte in its configuration.
-        let servers = CString::new(config.get("bootstrap.servers").unwrap_or_default()).unwrap_or_default();
-        Self { servers, is_cut_off: AtomicBool::new(false) }
-    }
-
-    /// Takes the client's statistics. The coordinator of a group is not a broker of its own.
-    pub(super) fn note(&self, statistics: &Statistics) {
-        let mut sources = statistics.brokers.values().map(|broker| broker.source.as_str());
-        let has_broker = sources.any(|source| matches!(source, "configured" | "learned"));
-        self.is_cut_off.store(!has_broker, Ordering::Release);
-    }
-}
+use super::requests::Requests;
 
 /// The context of a client that [`reconnect`] can serve.
 pub trait Reconnecting: ClientContext {
     /// Returns what counts the client's requests; its statistics show when no broker is left.
-    fn requests(&self) -> &super::requests::Requests;
+    fn requests(&self) -> &Requests;
+}
+
+impl Reconnecting for Requests {
+    fn requests(&self) -> &Requests {
+        self
+    }
 }
 
 /// Adds the bootstrap servers to a client that has no broker left. Cheap otherwise: call it after
 /// each poll.
 pub fn reconnect<C: Reconnecting>(client: &Client<C>) {
-    let bootstrap = client.context().requests().bootstrap();
-    if !bootstrap.is_cut_off.swap(false, Ordering::AcqRel) {
-        return;
-    }
+    let Some(servers) = client.context().requests().bootstrap().lost() else { return };
     // SAFETY: the client lives as long as the reference, and librdkafka copies the list.
     #[allow(unsafe_code, reason = "rdkafka has no safe function for it")]
-    let added = unsafe { rd_kafka_brokers_add(client.native_ptr(), bootstrap.servers.as_ptr()) };
+    let added = unsafe { rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
     tracing::warn!(added, "the client had no broker left; it connects to the bootstrap servers again");
 }
 

@@ -1,11 +1,12 @@
 //! A client whose broker answers once with metadata without any broker.
 //!
-//! A real broker does so for some milliseconds after it was unreachable, and not each time. A peer
+//! A real broker does so for some milliseconds after it was unreachable, and not each time. A broker
 //! that speaks as much of the protocol as a client needs to connect does it when the test wants.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -24,12 +25,12 @@ const LEADER_NOT_AVAILABLE: i16 = 5;
 const UNSUPPORTED_VERSION: i16 = 35;
 
 /// A broker that answers requests for versions and metadata, in version 0 of each.
-struct Peer {
+struct FakeBroker {
     port: u16,
     knows_itself: Arc<AtomicBool>,
 }
 
-impl Peer {
+impl FakeBroker {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, knows_itself) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(true)));
@@ -101,8 +102,8 @@ fn metadata(port: u16, with_broker: bool) -> Vec<u8> {
 
 #[test]
 fn a_client_that_lost_all_brokers_connects_again() {
-    let peer = Peer::start();
-    let kafka = KafkaArgs { brokers: format!("127.0.0.1:{}", peer.port), properties: Vec::new() };
+    let broker = FakeBroker::start();
+    let kafka = KafkaArgs { brokers: format!("127.0.0.1:{}", broker.port), properties: Vec::new() };
     let mut config = consumer_config(&kafka, "a-group", ConsumerProfile::Live);
     let requests = Requests::of("a test", &mut config);
     config.set("statistics.interval.ms", "20");
@@ -122,9 +123,9 @@ fn a_client_that_lost_all_brokers_connects_again() {
     // first.
     for _ in 0..ROUNDS {
         eventually("it finds its broker", &|| brokers() == Ok(1));
-        peer.knows_itself.store(false, Ordering::Release);
+        broker.knows_itself.store(false, Ordering::Release);
         eventually("it learns that there is none", &|| brokers() == Ok(0));
-        peer.knows_itself.store(true, Ordering::Release);
+        broker.knows_itself.store(true, Ordering::Release);
     }
     eventually("it finds its broker again", &|| brokers() == Ok(1));
 }

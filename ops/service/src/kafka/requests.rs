@@ -18,8 +18,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::statistics::Statistics;
 
+use super::bootstrap::Bootstrap;
 use super::contact::Contact;
-use super::reconnect::{Bootstrap, Reconnecting};
 
 /// Requests to brokers.
 pub const REQUESTS: &str = "lfg_kafka_requests_total";
@@ -84,12 +84,6 @@ impl Requests {
 impl Requests {
     pub(super) fn bootstrap(&self) -> &Bootstrap {
         &self.bootstrap
-    }
-}
-
-impl Reconnecting for Requests {
-    fn requests(&self) -> &Requests {
-        self
     }
 }
 

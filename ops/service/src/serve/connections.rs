@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
 use super::peer::Peer;
-use super::traffic::{Idle, Traffic};
+use super::traffic::{IdleConnections, Traffic};
 use crate::buckets::Buckets;
 
 /// The open connections of a port.
@@ -14,7 +14,7 @@ pub struct Connections {
     limits: Arc<Limits>,
     /// Connections that each client may begin.
     begun: Option<Buckets<Peer>>,
-    idle: Arc<Idle>,
+    idle: Arc<IdleConnections>,
     state: Mutex<State>,
 }
 
@@ -109,7 +109,7 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buckets::Rate;
+    use crate::buckets::BucketRate;
     use std::time::{Duration, Instant};
 
     fn peer(last: u8) -> Peer {
@@ -120,7 +120,7 @@ mod tests {
         at_rate(connections, each_address, None)
     }
 
-    fn at_rate(connections: usize, each_address: usize, each_address_rate: Option<Rate>) -> Arc<Connections> {
+    fn at_rate(connections: usize, each_address: usize, each_address_rate: Option<BucketRate>) -> Arc<Connections> {
         let second = Duration::from_secs(1);
         Connections::new(Arc::new(Limits {
             connections,
@@ -151,7 +151,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_begins_so_many_a_second_and_an_address_of_many_as_many_as_there_are() {
         let (per_second, burst) = (NonZeroU32::new(2).unwrap(), NonZeroU32::new(3).unwrap());
-        let connections = at_rate(64, 64, Some(Rate { per_second, burst }));
+        let connections = at_rate(64, 64, Some(BucketRate { per_second, burst }));
         let admitted = |last| (0..10).filter(|_| connections.admit(peer(last)).is_some()).count();
         assert_eq!((admitted(1), admitted(2), admitted(9)), (3, 3, 10));
         tokio::time::advance(Duration::from_millis(500)).await;

@@ -3,7 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::buckets::Rate;
+use crate::buckets::BucketRate;
+
+/// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes
+/// it.
+pub const HEAD_MAX: u32 = 64 * 1024;
+
+/// Bytes of a request's head over HTTP/2. h2 takes `HEAD_MAX`, because what it refuses by itself is
+/// answered without a body.
+pub const HEAD_MAX_HTTP2: usize = 16 * 1024;
 
 /// What connections of a port may do.
 #[derive(Clone, Debug)]
@@ -26,5 +34,5 @@ pub struct Limits {
     /// Requests in progress on one HTTP/2 connection.
     pub streams: u32,
     /// Connections that one address may begin.
-    pub each_address_rate: Option<Rate>,
+    pub each_address_rate: Option<BucketRate>,
 }

@@ -50,7 +50,7 @@ use crate::Shutdown;
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
-pub use limits::Limits;
+pub use limits::{HEAD_MAX, HEAD_MAX_HTTP2, Limits};
 pub use pace::Pace;
 pub use peer::Peer;
 use refusal::PortRefusal;
@@ -68,14 +68,6 @@ const KEEP_ALIVE_TIMES: u32 = 4;
 
 /// How long an HTTP/2 peer may take to answer a ping, which it gets when nothing was heard of it.
 const PING_WITHIN: Duration = Duration::from_secs(20);
-
-/// Bytes of a request's head over HTTP/1, and of what is kept of its body before a handler takes
-/// it.
-pub const HEAD_MAX: u32 = 64 * 1024;
-
-/// Bytes of a request's head over HTTP/2. h2 takes `HEAD_MAX`, because what it refuses by itself is
-/// answered without a body.
-pub const HEAD_MAX_HTTP2: usize = 16 * 1024;
 
 /// Bytes of bodies that a peer may send over HTTP/2 before a handler takes them: on a stream, and
 /// on a connection.

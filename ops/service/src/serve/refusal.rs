@@ -20,7 +20,7 @@ use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::HEAD_MAX_HTTP2;
+use super::limits::HEAD_MAX_HTTP2;
 
 /// The media type of problems.
 const PROBLEM: &str = "application/problem+json";

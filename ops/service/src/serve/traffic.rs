@@ -13,9 +13,9 @@ use super::streams;
 
 /// The idle connections of a port, the one that is idle longest first.
 #[derive(Default)]
-pub struct Idle(Mutex<BTreeSet<(Instant, u64)>>);
+pub struct IdleConnections(Mutex<BTreeSet<(Instant, u64)>>);
 
-impl Idle {
+impl IdleConnections {
     /// Takes out the number of the connection that is idle longest.
     pub fn pop(&self) -> Option<u64> {
         self.all().pop_first().map(|(_, number)| number)
@@ -36,7 +36,7 @@ pub struct Traffic {
     /// Among the connections of its port.
     number: u64,
     /// Locked after the state.
-    idle: Arc<Idle>,
+    idle: Arc<IdleConnections>,
     state: Mutex<State>,
     upgraded: AtomicBool,
     lingers: AtomicBool,
@@ -95,7 +95,7 @@ impl Due {
 
 impl Traffic {
     /// A connection that is idle until its first request.
-    pub fn new(number: u64, idle: Arc<Idle>) -> Arc<Self> {
+    pub fn new(number: u64, idle: Arc<IdleConnections>) -> Arc<Self> {
         let (since, under_way) = (Instant::now(), BTreeMap::new());
         idle.all().insert((since, number));
         let state = State { spoke: false, since, next: 0, under_way, until: None, held: None, closed: false };
@@ -308,7 +308,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_held_serves_later_and_one_that_is_closed_is_not_idle() {
-        let (idle, start) = (Arc::new(Idle::default()), Instant::now());
+        let (idle, start) = (Arc::new(IdleConnections::default()), Instant::now());
         let traffic = Traffic::new(0, Arc::clone(&idle));
         traffic.hold(start + SECOND);
         // It ends nothing earlier.

@@ -1,12 +1,12 @@
 //! Errors that prevent a load test. (A failed check is a result, not an error.)
 
 use crate::api::ApiError;
+use crate::commands::seed::SeedError;
 use crate::cost::CostError;
 use crate::floor::FloorError;
 use crate::listen::ListenError;
 use crate::log_error::LogError;
 use crate::people::PeopleError;
-use crate::seed::SeedError;
 use crate::verify::read_model_error::ReadModelError;
 
 /// Why a load test could not be completed.

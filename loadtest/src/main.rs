@@ -17,13 +17,12 @@
 //! check fails, 2 if the run could not be completed.
 
 mod api;
+mod commands;
 mod cost;
-mod demo;
 mod drive;
 mod error;
 mod floor;
 mod fold;
-mod hostile;
 mod latency;
 mod listen;
 mod log;
@@ -34,19 +33,14 @@ mod phase;
 mod plan;
 mod report;
 mod say;
-mod search;
-mod seed;
 mod verify;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use clap::{Args, Parser, Subcommand};
-use service::LogArgs;
+use clap::{Parser, Subcommand};
 
-use demo::{DemoArgs, ReadModelArgs};
+use commands::{demo, hostile, rate_search, seed};
 use error::Error;
-use say::{grouped, say};
 
 #[derive(Parser)]
 #[command(name = "loadtest", version, about = "Drives the exchange as clients do, and verifies the results")]
@@ -60,38 +54,18 @@ enum LoadtestCommand {
     /// Create demo accounts and markets, once
     Seed(seed::SeedArgs),
     /// Trade for a minute in an open loop, then verify every figure
-    Demo(DemoArgs),
+    Demo(demo::DemoArgs),
     /// Measure the latency of the bare loop through Kafka
-    Floor(FloorArgs),
+    Floor(commands::floor::FloorArgs),
     /// Compare the whole log with Postgres and Redis, without any load
-    Verify(LogVerifyArgs),
+    Verify(commands::verify::LogVerifyArgs),
     /// Find the highest sustainable rate in short steps
-    RateSearch(search::SearchArgs),
+    RateSearch(rate_search::SearchArgs),
     /// Run every known attack on the gateway beside a client that must not be affected
     Hostile(hostile::HostileArgs),
     /// Run one attack; used by `hostile` only
     #[command(hide = true)]
     Attack(hostile::attack::AttackArgs),
-}
-
-#[derive(Args)]
-struct FloorArgs {
-    #[command(flatten)]
-    log: LogArgs,
-    /// Records per second.
-    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    rate: u32,
-    /// Duration in seconds.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    seconds: u32,
-}
-
-#[derive(Args)]
-struct LogVerifyArgs {
-    #[command(flatten)]
-    log: LogArgs,
-    #[command(flatten)]
-    models: ReadModelArgs,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -116,34 +90,10 @@ async fn run(command: LoadtestCommand) -> Result<bool, Error> {
     match command {
         LoadtestCommand::Seed(args) => seed::run(&args).await.map(|()| true).map_err(Error::from),
         LoadtestCommand::Demo(args) => demo::run(&args).await,
-        LoadtestCommand::Floor(args) => bare_loop(&args).await,
-        LoadtestCommand::Verify(args) => whole_log(&args).await,
-        LoadtestCommand::RateSearch(args) => search::run(&args).await,
+        LoadtestCommand::Floor(args) => commands::floor::run(&args).await,
+        LoadtestCommand::Verify(args) => commands::verify::run(&args).await,
+        LoadtestCommand::RateSearch(args) => rate_search::run(&args).await,
         LoadtestCommand::Hostile(args) => hostile::run(&args).await,
         LoadtestCommand::Attack(args) => hostile::attack(&args).await,
     }
-}
-
-async fn bare_loop(args: &FloorArgs) -> Result<bool, Error> {
-    let floor = floor::measure(&args.log, f64::from(args.rate), Duration::from_secs(args.seconds.into())).await?;
-    report::heading("Latency of the bare loop through Kafka, in ms");
-    report::latencies(&[report::LatencyRow { name: "floor", took: floor.took, latencies: &floor.latencies }]);
-    if floor.lost > 0 {
-        say!("\n{} records were lost.", grouped(floor.lost));
-    }
-    Ok(floor.lost == 0)
-}
-
-async fn whole_log(args: &LogVerifyArgs) -> Result<bool, Error> {
-    let mut models = args.models.connect(&args.log).await?;
-    let mut log = log::AuditedLog::open(&args.log)?;
-    let settled = verify::settle::settle(&mut log, &models, args.models.patience()).await?;
-    demo::tell_settled(&log, settled);
-    let started = Instant::now();
-    let mut checks = verify::log::check(&log.fold, log.map);
-    checks.extend(verify::money::check(&log.fold));
-    checks.extend(verify::purses::check(&log.fold));
-    checks.extend(verify::settle::compare(&mut log, &mut models, args.models.patience()).await?);
-    report::step("verify", "the whole log compared with Postgres and Redis", started.elapsed());
-    Ok(report::checks(&checks))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use service::LogArgs;
 
-use crate::demo::{CrowdArgs, DemoRun, ReadModelArgs};
+use super::demo::{CrowdArgs, DemoRun, ReadModelArgs};
 use crate::drive::{self, Driven};
 use crate::error::Error;
 use crate::log::AuditedLog;

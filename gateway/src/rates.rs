@@ -87,14 +87,14 @@ impl Rates {
     /// Returns whether a request of this owner is served: so far it was refused rarely enough. An
     /// error says when it will be.
     pub fn is_welcome(&self, owner: Owner, demand: Demand) -> Result<(), Duration> {
-        if owner == Owner::Many { Ok(()) } else { self.refusals.look((owner, demand.is_cancel)) }
+        if !has_bucket(owner) { Ok(()) } else { self.refusals.look((owner, demand.is_cancel)) }
     }
 
     /// The same; and takes what a read costs.
     pub fn admit(&self, owner: Owner, demand: Demand) -> Result<(), Duration> {
         self.is_welcome(owner, demand)?;
         match demand.read {
-            Some(cost) if owner != Owner::Many => self.reads.take(owner, cost),
+            Some(cost) if has_bucket(owner) => self.reads.take(owner, cost),
             _ => Ok(()),
         }
     }
@@ -103,6 +103,12 @@ impl Rates {
     pub fn count(&self, owner: Owner, demand: Demand) -> CountedRequest<'_> {
         CountedRequest { rates: self, owner, is_cancel: demand.is_cancel, is_open: true }
     }
+}
+
+/// Addresses of many clients have no bucket, and so a claim to a key behind one has none: whoever
+/// knows the key's id would empty it for the key's holder.
+fn has_bucket(owner: Owner) -> bool {
+    !matches!(owner, Owner::Many | Owner::Claimed(_))
 }
 
 /// A request in progress. If it is dropped without an answer, its client is gone.
@@ -129,7 +135,7 @@ impl CountedRequest<'_> {
 
 impl Drop for CountedRequest<'_> {
     fn drop(&mut self) {
-        if self.is_open && self.owner != Owner::Many {
+        if self.is_open && has_bucket(self.owner) {
             // An empty bucket is as empty as it can be.
             let _taken = self.rates.refusals.take((self.owner, self.is_cancel), NonZeroU32::MIN);
         }
@@ -139,7 +145,7 @@ impl Drop for CountedRequest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::AccountId;
+    use schemas::{AccountId, ApiKeyId};
 
     const ALICE: Owner = Owner::Account(AccountId(1));
     const BOB: Owner = Owner::Account(AccountId(2));
@@ -202,8 +208,10 @@ mod tests {
         assert_eq!(rates.admit(ALICE, orders), Err(Duration::from_secs(1)));
         assert_eq!((rates.admit(ALICE, order()), rates.admit(BOB, orders)), (Ok(()), Ok(())));
         for _ in 0..100 {
-            assert_eq!(rates.admit(Owner::Many, orders), Ok(()), "an address of many has no bucket");
-            drop(rates.count(Owner::Many, orders));
+            for owner in [Owner::Many, Owner::Claimed(ApiKeyId(7))] {
+                assert_eq!(rates.admit(owner, orders), Ok(()), "an address of many has no bucket");
+                drop(rates.count(owner, orders));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
@@ -58,7 +59,13 @@ pub fn refuse(state: &Shared, asker: Asker, refusal: Response) -> Response {
     let size = size(&refusal);
     match state.answers.take(asker, size) {
         Some(bytes) => keep(refusal, (None, Some(bytes))),
-        None => Problem::new(kinds::OVERLOADED).into_response(),
+        None => {
+            let mut short = Problem::new(kinds::OVERLOADED).into_response();
+            // Whether the connection is in step does not depend on the text.
+            let ends = refusal.headers().get(header::CONNECTION).cloned();
+            ends.map(|ends| short.headers_mut().insert(header::CONNECTION, ends));
+            short
+        }
     }
 }
 

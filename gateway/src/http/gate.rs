@@ -90,16 +90,18 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
     let is_urgent = is_urgent(&parts.method, parts.extensions.get());
     let mut asker = auth::asker(&parts, state, is_urgent);
     let is_signed = has_signature(&parts.headers);
-    // A cancel does not wait for what its client did before.
-    if asker.rank != Rank::Urgent && !(is_urgent && is_signed) {
-        slowed(&parts).await;
-    }
     let demand = demand(&parts, is_urgent);
     let rates = &state.rates;
+    // A cancel does not wait for what its client did before. One that only claims to be signed is one
+    // as long as its address is welcome.
+    let may_be_cancel = is_urgent && is_signed && rates.is_welcome(asker.owner, demand).is_ok();
+    if asker.rank != Rank::Urgent && !may_be_cancel {
+        slowed(&parts).await;
+    }
     // Until the signature is verified, the account is unknown: the address must be welcome.
     let welcome = if is_signed { rates.is_welcome(asker.owner, demand) } else { rates.admit(asker.owner, demand) };
     if let Err(wait) = welcome {
-        let refused = refuse_unread(too_fast(&parts, wait), parts.version, body).await;
+        let refused = refuse_unread(too_fast(asker, &parts, wait), parts.version, body).await;
         return refuse(state, asker, refused);
     }
     let mut counted = rates.count(asker.owner, demand);
@@ -127,16 +129,24 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         asker = auth::asker(&parts, state, is_urgent);
         counted.owner = asker.owner;
         if is_signed {
-            rates.admit(asker.owner, demand).map_err(|wait| too_fast(&parts, wait))?;
+            rates.admit(asker.owner, demand).map_err(|wait| too_fast(asker, &parts, wait))?;
         }
         let admitted = Admitted::take(state, asker)?;
         let request = Request::from_parts(parts, Body::from(bytes));
         let response = admitted.serve(finished(next.run(request), demand.is_read(), deadline)).await?;
         admitted.answer(response, demand.is_read())
     };
-    let response = served.await.unwrap_or_else(|problem| refuse(state, asker, problem.into_response()));
-    counted.answered(response.status());
-    response
+    match served.await {
+        Ok(response) => {
+            counted.answered(response.status());
+            response
+        }
+        Err(problem) => {
+            let refused = problem.into_response();
+            counted.answered(refused.status());
+            refuse(state, asker, refused)
+        }
+    }
 }
 
 fn demand(parts: &Parts, is_urgent: bool) -> Demand {
@@ -151,9 +161,10 @@ async fn slowed(parts: &Parts) {
     }
 }
 
-/// Refuses a request that is beyond a rate, and slows its connection.
-fn too_fast(parts: &Parts, wait: Duration) -> Problem {
-    if let Some(pace) = parts.extensions.get::<Pace>() {
+/// Refuses a request that is beyond a rate, and slows its connection, unless other clients use that,
+/// too: one of an address of many.
+fn too_fast(asker: Asker, parts: &Parts, wait: Duration) -> Problem {
+    if let Some(pace) = parts.extensions.get::<Pace>().filter(|_| asker.via.is_some()) {
         pace.hold(Instant::now() + PAUSE);
     }
     Problem::rate_limited(wait)

@@ -66,8 +66,10 @@ impl Store {
             tables::put(&write, batch)?;
             Ok(write.commit()?)
         };
-        let (since, written) = (self.opened().at, guarded(write));
-        let Err(error) = written else { return Ok(()) };
+        // The lock is free again before the database is asked: a thread that reopens the file waits for
+        // it, and readers wait for that thread.
+        let since = self.opened().at;
+        let Err(error) = guarded(write) else { return Ok(()) };
         // The next batch has all of this one.
         match self.open_again(since) {
             Ok(()) | Err(StoreError::Closed) => Err(error),
@@ -89,8 +91,9 @@ impl Store {
 
     fn read<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let read = || guarded(|| read(&self.opened().database()?.begin_read()?));
-        let (since, done) = (self.opened().at, read());
-        match done {
+        // As in `write`.
+        let since = self.opened().at;
+        match read() {
             Err(error) if error.closes() => {
                 self.open_again(since)?;
                 read()

@@ -260,7 +260,9 @@ impl Hub {
         if self.bytes.count() <= self.bytes_max {
             return;
         }
-        let slowest = self.clients.iter().max_by_key(|(_, state)| state.frames.bytes()).map(|(client, _)| *client);
+        // One without messages gives nothing back: those evicted before have them, for a moment.
+        let waiting = self.clients.iter().filter(|(_, state)| state.frames.bytes() > 0);
+        let slowest = waiting.max_by_key(|(_, state)| state.frames.bytes()).map(|(client, _)| *client);
         if let Some(client) = slowest {
             self.evict(client, Eviction::TooSlow);
         }

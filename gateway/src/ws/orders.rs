@@ -100,8 +100,9 @@ pub enum Passage {
 
 /// The result of waiting for the snapshot.
 pub enum Arrival {
-    /// The snapshot's text and the deltas that follow it.
-    Snapshot(BoundedText, Vec<Utf8Bytes>),
+    /// The snapshot's text and the deltas that were held back for it: the channel passes those that
+    /// it does not contain.
+    Snapshot(BoundedText, Vec<Frame>),
     /// The snapshot failed; the channel is closed again.
     Unavailable(Problem),
 }
@@ -129,7 +130,7 @@ impl OrdersChannel {
     pub async fn arrival(&mut self) -> Arrival {
         let Self::Waiting { snapshot, held_back, .. } = self else { return std::future::pending().await };
         let found = snapshot.await.unwrap_or_else(|_| Err(Problem::new(kinds::READ_MODEL_UNAVAILABLE)));
-        let OrdersSnapshot { text, at, mut tallies, kept } = match found {
+        let OrdersSnapshot { text, at, tallies, kept } = match found {
             Ok(snapshot) => snapshot,
             Err(problem) => {
                 *self = Self::Closed;
@@ -137,10 +138,9 @@ impl OrdersChannel {
             }
         };
         let since: HashMap<Shard, u64> = at.iter().map(|at| (at.shard, at.sequence)).collect();
-        let news = held_back.drain(..).filter(|frame| is_news(&since, frame));
-        let follow = news.map(|frame| text_of(frame, &mut tallies)).collect();
+        let held_back = std::mem::take(held_back);
         *self = Self::Open { since, tallies, kept };
-        Arrival::Snapshot(text, follow)
+        Arrival::Snapshot(text, held_back)
     }
 
     /// Decides what to do with a delta.
@@ -260,9 +260,13 @@ mod tests {
         let text = BoundedText { text: protocol::orders_snapshot::<Order>(&[], true, &at), bytes: share() };
         let found = OrdersSnapshot { text, at, tallies: Tallies::default(), kept: share() };
         assert!(sender.send(Ok(found)).is_ok());
-        let Arrival::Snapshot(text, follow) = channel.arrival().await else { panic!("no snapshot") };
+        let Arrival::Snapshot(text, held_back) = channel.arrival().await else { panic!("no snapshot") };
         assert!(text.text.contains(r#""positions":{"0":5,"1":8}"#));
-        assert_eq!(follow.iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["1:9", "0:6"]);
+        let told = held_back.into_iter().filter_map(|frame| match channel.pass(frame) {
+            Passage::Send(text) => Some(text),
+            _ => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), ["1:9", "0:6"]);
         assert!(matches!(channel.pass(frame(0, 5)), Passage::Keep));
         assert!(matches!(channel.pass(frame(0, 7)), Passage::Send(_)));
     }

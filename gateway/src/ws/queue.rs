@@ -159,6 +159,12 @@ impl FrameQueue {
         frames
     }
 
+    /// Drops all messages, and those that still come.
+    pub fn clear(&mut self) {
+        self.batches.close();
+        while self.batches.try_recv().is_ok() {}
+    }
+
     /// Notes that so many messages, of so many bytes, were written or need not be.
     pub fn written(&self, frames: usize, bytes: usize) {
         self.unwritten.frames.fetch_sub(frames, Ordering::AcqRel);

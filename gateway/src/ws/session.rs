@@ -224,6 +224,8 @@ impl SocketSession {
     /// Sends the reason and waits for the client's close. Best effort: the client may have left, or
     /// not read.
     async fn close(mut self, end: SessionEnd) {
+        // What waits for it counts among the bytes of all clients.
+        self.inbox.frames.clear();
         if let Some(frame) = end.frame() {
             let said = timeout(WRITE_WITHIN, self.socket.send(Message::Close(Some(frame)))).await;
             if !matches!(said, Ok(Ok(()))) {
@@ -270,36 +272,47 @@ impl SocketSession {
 
     async fn deliver(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
         let (count, bytes) = (frames.len(), frames.iter().map(Frame::bytes).sum());
-        let mut messages = Vec::with_capacity(count);
-        for frame in frames {
-            if self.snapshots.get(&frame.subject).is_some_and(|snapshot| frame.sequence <= *snapshot) {
-                continue;
-            }
-            if let DeltaBody::Text(text) = frame.body {
-                messages.push(Message::Text(text));
-                continue;
-            }
-            match self.orders.pass(frame) {
-                Passage::Send(text) => messages.push(Message::Text(text)),
-                Passage::Keep => {}
-                Passage::Overrun => return Err(SessionEnd::TooSlow),
-                Passage::TooMuch => return Err(SessionEnd::TooMany),
-            }
-        }
-        self.write(messages).await?;
+        self.write_frames(frames).await?;
         self.inbox.frames.written(count, bytes);
         Ok(())
+    }
+
+    /// Writes one message after the other. Each exists only while it is written, and its bytes are
+    /// counted until then: a client that does not read has the frames, which others share, and one
+    /// text.
+    async fn write_frames(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
+        let Self { socket, orders, snapshots, inbox, .. } = self;
+        let all = async {
+            for frame in frames {
+                if snapshots.get(&frame.subject).is_some_and(|snapshot| frame.sequence <= *snapshot) {
+                    continue;
+                }
+                let text = match &frame.body {
+                    DeltaBody::Text(text) => text.clone(),
+                    DeltaBody::Orders(_) => match orders.pass(frame.clone()) {
+                        Passage::Send(text) => text,
+                        Passage::Keep => continue,
+                        Passage::Overrun => return Err(SessionEnd::TooSlow),
+                        Passage::TooMuch => return Err(SessionEnd::TooMany),
+                    },
+                };
+                socket.feed(Message::Text(text)).await.map_err(|_| SessionEnd::Gone)?;
+            }
+            socket.flush().await.map_err(|_| SessionEnd::Gone)
+        };
+        tokio::select! {
+            written = timeout(WRITE_WITHIN, all) => written.unwrap_or(Err(SessionEnd::TooSlow)),
+            end = evicted(&mut inbox.evicted) => Err(end),
+        }
     }
 
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {
         match arrival {
             Arrival::Snapshot(BoundedText { text, bytes }, follow) => {
                 self.budget.spend(text.len(), Instant::now());
-                let snapshot = Message::Text(text.into());
-                let follow = follow.into_iter().map(Message::Text);
-                self.write(std::iter::once(snapshot).chain(follow)).await?;
+                self.say(text).await?;
                 drop(bytes);
-                Ok(())
+                self.write_frames(follow).await
             }
             Arrival::Unavailable(problem) => {
                 if let Some(key) = &self.key {

@@ -208,7 +208,10 @@ impl Traffic {
             |_: &u64, request: &mut Progress| request.answered.is_some_and(|at| at + limits.write_within <= now);
         let mut state = self.state();
         // Not in progress any more, however long hyper takes to drop it.
-        let stalled = state.under_way.extract_if(.., is_stalled).map(|(_, request)| request.stream);
+        let stalled: Vec<_> = state.under_way.extract_if(.., is_stalled).map(|(_, request)| request.stream).collect();
+        if stalled.is_empty() {
+            return true;
+        }
         let mut all_are_streams = true;
         for stream in stalled {
             match stream {
@@ -216,8 +219,18 @@ impl Traffic {
                 None => all_are_streams = false,
             }
         }
-        state.since = now;
+        self.rests_from(&mut state, now);
         all_are_streams
+    }
+
+    /// Its last request ended now. It has one entry among the idle ones, if any.
+    fn rests_from(&self, state: &mut State, now: Instant) {
+        let mut idle = self.idle.all();
+        idle.remove(&(state.since, self.number));
+        state.since = now;
+        if state.is_idle() && !self.is_upgraded() {
+            idle.insert((now, self.number));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -250,10 +263,9 @@ impl Drop for RequestInProgress {
     fn drop(&mut self) {
         let traffic = &self.traffic;
         let mut state = traffic.state();
-        state.under_way.remove(&self.number);
-        state.since = Instant::now();
-        if state.is_idle() && !traffic.is_upgraded() {
-            traffic.idle.all().insert((state.since, traffic.number));
+        // One that was given up has ended before.
+        if state.under_way.remove(&self.number).is_some() {
+            traffic.rests_from(&mut state, Instant::now());
         }
     }
 }

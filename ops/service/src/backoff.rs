@@ -1,5 +1,6 @@
 //! Pauses between attempts to reach a server: from 100 ms, doubling up to 2 s, with jitter, so that
 //! the processes that lost a server together do not all come back to it at the same moment.
+//! (Pauses inside of Kafka's client are settings of it: `kafka/clients.rs`.)
 
 use std::time::Duration;
 

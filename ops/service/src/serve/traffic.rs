@@ -319,6 +319,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_streams_were_given_up_is_among_the_idle_ones_once() {
+        let (idle, limits) = (Arc::new(IdleConnections::default()), limits());
+        let traffic = Traffic::new(0, Arc::clone(&idle));
+        let stalled = [traffic.begin(), traffic.begin()];
+        stalled.iter().for_each(RequestInProgress::goes_on);
+        tokio::time::advance(3 * SECOND).await;
+        traffic.end_stalled_streams(&limits);
+        for request in stalled {
+            tokio::time::advance(SECOND).await;
+            drop(request);
+        }
+        traffic.end_stalled_streams(&limits);
+        assert_eq!(idle.pop(), Some(0));
+        assert!(idle.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_held_serves_later_and_one_that_is_closed_is_not_idle() {
         let (idle, start) = (Arc::new(IdleConnections::default()), Instant::now());
         let traffic = Traffic::new(0, Arc::clone(&idle));

@@ -345,7 +345,7 @@ mod tests {
         let refused =
             |request: Value| sound(&view, map, &json!([{"cancel": {"order_id": "1"}}, request])).err().unwrap();
         let nowhere = refused(json!({"cancel": {"client_id": NAME, "ticker": "NOBODY"}}));
-        assert_eq!(nowhere, "market-unknown: no market like that of /requests/1/cancel");
+        assert_eq!(nowhere, "market-unknown: the market of /requests/1/cancel does not exist, or is archived");
         let beyond = refused(json!({"amend": {"order_id": i64::MAX.to_string(), "quantity": 1}}));
         assert_eq!(beyond, "order-unknown: no order can have the id of /requests/1/amend");
     }

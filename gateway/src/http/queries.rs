@@ -299,8 +299,9 @@ pub async fn market(
     let id = market.listing.market;
     let (mut ticker_data, at) = state.read_models.ticker(home, id).await.map_err(unreadable)?;
     let at = with_best_prices(&state, id, &mut ticker_data, at)?;
-    // Redis may archive a market before the view does.
+    // Redis may archive a market before the view does. One that has not ended is not there yet.
     if ticker_data.created_at == Timestamp(0)
+        && market.state.is_final()
         && let Ok((market, ticker_data, at)) = from_archive(&state, id).await
     {
         return Ok(Answer::many(MarketSummary { market, ticker_data }, at));

@@ -55,7 +55,7 @@ fn transfers_are_refused_but_freezes_and_cancels_are_sent() {
                 0 | a: withdraws 1.00
             > deliver
                 1 | b: has 1.00 from a
-                1 | a: purse sealed, gives back all room
+                1 | a: purse sealed, returns all room
                 1 | a: BUY_YES 2 @ 0.5000 cancelled, MASS_CANCEL
                 1 | a: gets back 1.00
                 0 | a: b has the 1.00

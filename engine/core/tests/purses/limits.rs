@@ -256,7 +256,7 @@ fn limits_raised_again_are_lent_again() {
             > a limit orders 1 held any
                 0 | a: is limited to room for 1 order, any held
                 0 | a: tells 1: new limits
-                1 | a: purse sealed, gives back room for any held
+                1 | a: purse sealed, returns room for any held
                 0 | a: has room for any held from 1
                 0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 1 held any"
@@ -271,7 +271,7 @@ fn limits_raised_again_are_lent_again() {
             > a limit orders 4 held any
                 0 | a: is limited to room for 4 orders, any held
                 0 | a: tells 1: new limits
-                1 | a: purse sealed, gives back no room
+                1 | a: purse sealed, returns no room
                 0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 4 held any"
                 0 | a: done everywhere: new limits
@@ -289,7 +289,7 @@ fn limits_raised_again_are_lent_again() {
             > a limit orders any held any
                 0 | a: is limited to all room
                 0 | a: tells 1: new limits
-                1 | a: purse sealed, gives back room for 1 order, any held
+                1 | a: purse sealed, returns room for 1 order, any held
                 0 | a: has room for 1 order, any held from 1
                 0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders any held any"

@@ -42,8 +42,8 @@ fn limits_lowered_below_the_use_end_no_orders() {
             > a limit orders 2 held 1
                 0 | a: is limited to room for 2 orders, 1.00 held
                 0 | a: tells 1, 2: new limits
-                1 | a: purse sealed, gives back all room
-                2 | a: purse sealed, gives back all room
+                1 | a: purse sealed, returns all room
+                2 | a: purse sealed, returns all room
                 0 | a: has all room from 1
                 0 | a: 1 has carried it out
                 0 | a: has all room from 2
@@ -138,7 +138,7 @@ fn a_purse_that_has_not_received_lower_limits_keeps_the_higher_ones() {
                 0 | a: the claim of 0 waits, room for 1 order
                 0 | a: tells 1: give back room for 1 order
             > deliver
-                1 | a: purse sealed, gives back room for any held
+                1 | a: purse sealed, returns room for any held
                 0 | a: has room for any held from 1
                 0 | a: 1 has carried it out
                 0 | a: answer to "a limit orders 1 held any"

@@ -14,9 +14,11 @@ CREATE INDEX orders_ended_account ON orders_ended (account_id, created_at DESC, 
 -- An account's ended orders of one status, newest first: however many others it has, and however many of these others have.
 CREATE INDEX orders_ended_status ON orders_ended (account_id, status, created_at DESC, id DESC);
 
--- An account's orders in one market, newest first. Those that ended are asked for status by status, and merged.
-CREATE INDEX orders_live_market ON orders_live (account_id, market_id, created_at DESC, id DESC);
-CREATE INDEX orders_ended_market ON orders_ended (account_id, market_id, status, created_at DESC, id DESC);
+-- An account's orders in one market, newest first. The market stands first: an index that begins with
+-- the account would do as well for lists of all markets, and Postgres might take it for them.
+-- Those that ended are asked for status by status, and merged.
+CREATE INDEX orders_live_market ON orders_live (market_id, account_id, created_at DESC, id DESC);
+CREATE INDEX orders_ended_market ON orders_ended (market_id, account_id, status, created_at DESC, id DESC);
 
 -- Newest orders first.
 CREATE INDEX orders_live_newest ON orders_live (created_at DESC, id DESC);
@@ -44,8 +46,8 @@ CREATE INDEX trades_maker ON trades (maker_account_id, created_at DESC, id DESC)
 CREATE INDEX trades_taker ON trades (taker_account_id, created_at DESC, id DESC);
 
 -- An account's trades in one market, newest first.
-CREATE INDEX trades_maker_market ON trades (maker_account_id, market_id, created_at DESC, id DESC);
-CREATE INDEX trades_taker_market ON trades (taker_account_id, market_id, created_at DESC, id DESC);
+CREATE INDEX trades_maker_market ON trades (market_id, maker_account_id, created_at DESC, id DESC);
+CREATE INDEX trades_taker_market ON trades (market_id, taker_account_id, created_at DESC, id DESC);
 
 -- An order's trades, newest first.
 CREATE INDEX trades_maker_order ON trades (maker_order_id, created_at DESC, id DESC);

@@ -13,18 +13,18 @@
 //!
 //! The rest is for the gateway's own reads: positions, checks, and snapshots for sockets.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use service::serve::Peer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::POOL_PARTS;
+use crate::lines::{LinePlace, Lines};
 use crate::shares::{Asker, Owner, Rank};
 
 /// A client with a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Line {
+enum ReadClient {
     Owner(Owner),
     Address(Peer),
 }
@@ -36,14 +36,14 @@ pub struct ReadTurns {
     anonymous: Arc<Semaphore>,
     clients: Arc<Semaphore>,
     /// One for each client with a read in progress or waiting.
-    lines: Mutex<HashMap<Line, Arc<Semaphore>>>,
+    lines: Arc<Lines<ReadClient>>,
 }
 
 /// One read's turn. It ends when it is dropped.
+#[derive(Default)]
 pub struct ReadTurn {
-    turns: Arc<ReadTurns>,
-    lines: Vec<Line>,
-    held: Vec<OwnedSemaphorePermit>,
+    of_client: Vec<LinePlace<ReadClient>>,
+    of_all: Vec<OwnedSemaphorePermit>,
 }
 
 impl ReadTurns {
@@ -52,48 +52,29 @@ impl ReadTurns {
         let (of_owner, half) = ((connections / POOL_PARTS).max(1), connections.div_ceil(2).max(1));
         let clients = Arc::new(Semaphore::new(connections.saturating_sub(of_owner).max(1)));
         let anonymous = Arc::new(Semaphore::new(half));
-        Arc::new(Self { of_owner, half, anonymous, clients, lines: Mutex::default() })
+        Arc::new(Self { of_owner, half, anonymous, clients, lines: Arc::default() })
     }
 
     /// Waits for a turn of the client; the gateway itself (`None`) does not wait. Whoever stops
     /// waiting leaves the queue.
-    pub async fn take(self: &Arc<Self>, client: Option<Asker>) -> ReadTurn {
-        let mut turn = ReadTurn { turns: Arc::clone(self), lines: Vec::new(), held: Vec::new() };
+    pub async fn take(&self, client: Option<Asker>) -> ReadTurn {
+        let mut turn = ReadTurn::default();
         let Some(asker) = client else { return turn };
-        let owner = (asker.owner != Owner::Many).then_some((Line::Owner(asker.owner), self.of_owner));
-        let address = asker.via.map(|via| (Line::Address(via), self.half));
-        for (line, room) in [owner, address].into_iter().flatten() {
-            // Before the wait, so that leaving the queue forgets the client.
-            turn.lines.push(line);
-            let queue = Arc::clone(self.lines().entry(line).or_insert_with(|| Arc::new(Semaphore::new(room))));
-            turn.held.push(permit(queue).await);
+        let owner = (asker.owner != Owner::Many).then_some((ReadClient::Owner(asker.owner), self.of_owner));
+        let address = asker.via.map(|via| (ReadClient::Address(via), self.half));
+        for (client, most) in [owner, address].into_iter().flatten() {
+            turn.of_client.push(self.lines.take_one_of(most, client).await);
         }
         if asker.rank == Rank::Anonymous {
-            turn.held.push(permit(Arc::clone(&self.anonymous)).await);
+            turn.of_all.push(permit(Arc::clone(&self.anonymous)).await);
         }
-        turn.held.push(permit(Arc::clone(&self.clients)).await);
+        turn.of_all.push(permit(Arc::clone(&self.clients)).await);
         turn
-    }
-
-    fn lines(&self) -> MutexGuard<'_, HashMap<Line, Arc<Semaphore>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn permit(queue: Arc<Semaphore>) -> OwnedSemaphorePermit {
     queue.acquire_owned().await.expect("the semaphore is never closed")
-}
-
-impl Drop for ReadTurn {
-    fn drop(&mut self) {
-        self.held.clear();
-        let mut lines = self.turns.lines();
-        for line in &self.lines {
-            if lines.get(line).is_some_and(|queue| Arc::strong_count(queue) == 1) {
-                lines.remove(line);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -128,7 +109,7 @@ mod tests {
         held.remove(0);
         assert!(waiting[0].as_mut().now_or_never().is_some(), "the first that waits is next");
         drop((held, waiting));
-        assert!(turns.lines().is_empty());
+        assert!(turns.lines.keys().is_empty());
     }
 
     #[test]
@@ -139,7 +120,7 @@ mod tests {
         assert!(now(&turns, anonymous(1)).is_none());
         assert!(now(&turns, account(8, Some(2))).is_some());
         drop(held);
-        assert!(turns.lines().is_empty());
+        assert!(turns.lines.keys().is_empty());
     }
 
     #[test]
@@ -152,7 +133,7 @@ mod tests {
         assert!(now(&turns, anonymous(9)).is_none());
         assert!(now(&turns, account(1, Some(1))).is_some());
         drop(held);
-        assert!(turns.lines().is_empty());
+        assert!(turns.lines.keys().is_empty());
     }
 
     #[test]
@@ -162,7 +143,7 @@ mod tests {
         assert!(now(&turns, account(99, None)).is_none());
         assert!(turns.take(None).now_or_never().is_some());
         drop(held);
-        assert!(turns.lines().is_empty());
+        assert!(turns.lines.keys().is_empty());
     }
 
     #[test]

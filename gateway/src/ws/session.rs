@@ -243,31 +243,17 @@ impl SocketSession {
         if self.heard.elapsed() >= SILENCE_MAX {
             return Err(SessionEnd::Silent);
         }
-        self.write([Message::Ping(axum::body::Bytes::new())]).await
+        self.write(Message::Ping(axum::body::Bytes::new())).await
     }
 
-    /// Writes messages with one flush, within a bounded time, unless the client is evicted
-    /// meanwhile.
-    async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), SessionEnd> {
-        let socket = &mut self.socket;
-        let all = async {
-            for message in messages {
-                socket.feed(message).await?;
-            }
-            socket.flush().await
-        };
-        tokio::select! {
-            written = timeout(WRITE_WITHIN, all) => match written {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(SessionEnd::Gone),
-                Err(_) => Err(SessionEnd::TooSlow),
-            },
-            end = evicted(&mut self.inbox.evicted) => Err(end),
-        }
+    /// Writes a message within a bounded time, unless the client is evicted meanwhile.
+    async fn write(&mut self, message: Message) -> Result<(), SessionEnd> {
+        let sent = async { self.socket.send(message).await.map_err(|_| SessionEnd::Gone) };
+        within(&mut self.inbox.evicted, sent).await
     }
 
     async fn say(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), SessionEnd> {
-        self.write([Message::Text(text.into())]).await
+        self.write(Message::Text(text.into())).await
     }
 
     async fn deliver(&mut self, frames: Vec<Frame>) -> Result<(), SessionEnd> {
@@ -300,10 +286,7 @@ impl SocketSession {
             }
             socket.flush().await.map_err(|_| SessionEnd::Gone)
         };
-        tokio::select! {
-            written = timeout(WRITE_WITHIN, all) => written.unwrap_or(Err(SessionEnd::TooSlow)),
-            end = evicted(&mut inbox.evicted) => Err(end),
-        }
+        within(&mut inbox.evicted, all).await
     }
 
     async fn deliver_snapshot(&mut self, arrival: Arrival) -> Result<(), SessionEnd> {
@@ -570,6 +553,17 @@ fn watch_market<T>(
 
 fn too_many(NotSubscribed: NotSubscribed) -> Problem {
     Problem::new(kinds::OVERLOADED).detail("no more subscriptions on this connection")
+}
+
+/// Writes within a bounded time, unless the client is evicted meanwhile.
+async fn within(
+    eviction: &mut watch::Receiver<Option<Eviction>>,
+    writes: impl Future<Output = Result<(), SessionEnd>>,
+) -> Result<(), SessionEnd> {
+    tokio::select! {
+        written = timeout(WRITE_WITHIN, writes) => written.unwrap_or(Err(SessionEnd::TooSlow)),
+        end = evicted(eviction) => Err(end),
+    }
 }
 
 /// Waits until the client is evicted.

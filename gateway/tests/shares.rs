@@ -162,26 +162,33 @@ async fn a_signed_request_finds_room_beside_a_crowd_without_keys_and_forged_ones
         stream
     };
     let mut slow = Vec::new();
-    for number in 0..8 {
-        slow.push(begun(2 + number % 2, "").await);
-    }
     let is_refused = async |last: u8, more: &str| {
         let mut stream = connect_from(last, &crowd.address).await;
         let (head, _) = ask(&mut stream, format!("{}[]", post("/v1/accounts", 2, more))).await;
         head.starts_with("http/1.1 503").then_some(())
     };
-    eventually("a half is taken", async || is_refused(5, "").await).await;
+    for number in 0..8 {
+        slow.push(begun(2 + number % 2, "").await);
+    }
+    // A question may take the place of the body that comes last: each round begins another one.
+    eventually("a half is taken", async || {
+        slow.push(begun(4, "").await);
+        is_refused(5, "").await
+    })
+    .await;
     assert_eq!(is_taken().await, 400, "it is not one of those without a key");
     // The same by somebody who knows the key's id.
-    let forged = format!(
-        "LFG-Key: 0000000000000007\r\nLFG-Timestamp: {}\r\nLFG-Signature: {}\r\n",
-        now(),
-        "A".repeat(86) + "=="
-    );
-    for _ in 0..4 {
-        slow.push(begun(6, &forged).await);
-    }
-    eventually("the forger's share is taken", async || is_refused(6, &forged).await).await;
+    let forged = || {
+        let (time, signature) = (now(), "A".repeat(86) + "==");
+        format!("LFG-Key: 0000000000000007\r\nLFG-Timestamp: {time}\r\nLFG-Signature: {signature}\r\n")
+    };
+    eventually("the forger's share is taken", async || {
+        for _ in 0..4 {
+            slow.push(begun(6, &forged()).await);
+        }
+        is_refused(6, &forged()).await
+    })
+    .await;
     assert_eq!(is_taken().await, 400, "the account has its own share");
     drop(slow);
     crowd.platform.remove().await;

@@ -9,6 +9,7 @@ pub mod orders;
 pub mod protocol;
 pub mod queue;
 pub mod session;
+pub mod snapshot_rate;
 pub mod subject;
 pub mod subjects;
 pub mod turns;

@@ -29,6 +29,9 @@ mod lines;
 mod live;
 #[cfg(test)]
 mod memory_doc;
+mod openapi;
+#[cfg(test)]
+mod openapi_doc;
 mod openings;
 mod patience;
 mod pending;

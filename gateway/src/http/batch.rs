@@ -26,7 +26,7 @@ use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
 use crate::openapi::requests::SubmitBatch;
-use crate::openapi::scalars::{CommandIdText, StatusName};
+use crate::openapi::scalars::CommandIdText;
 use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
@@ -179,7 +179,7 @@ pub struct BatchAnswer {
 #[schema(as = BatchResult)]
 struct ResultItem {
     /// The status of the answer that the request alone would get.
-    #[schema(value_type = StatusName)]
+    #[schema(minimum = 200, maximum = 504, example = 201)]
     status: u16,
     /// The body of that answer.
     body: Value,

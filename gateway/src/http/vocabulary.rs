@@ -15,7 +15,7 @@ use crate::http::extract::{JsonBody, QueryString};
 use crate::http::parse::vocabulary;
 use crate::http::problem::Problem;
 use crate::openapi::requests::RaiseVocabulary;
-use crate::openapi::scalars::{AdminIdText, CommandIdText, TimeText};
+use crate::openapi::scalars::{AdminIdText, CommandIdText};
 use crate::shapes::text;
 use crate::state::Shared;
 use crate::submit::{Gather, SubmitError};
@@ -35,7 +35,7 @@ struct PartShape {
     build: String,
     /// When it announced itself, in milliseconds since 1970-01-01 UTC.
     #[serde(serialize_with = "text")]
-    #[schema(value_type = TimeText)]
+    #[schema(value_type = String, pattern = "^[0-9]{1,20}$", example = "1764288000123")]
     announced_at: Timestamp,
 }
 

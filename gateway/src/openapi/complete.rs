@@ -13,12 +13,19 @@ const READING_POSTS: [&str; 1] = ["preview_order"];
 /// Completes all operations.
 pub fn complete(document: &mut Value) {
     let mut all = BTreeMap::new();
+    let schemas = document["components"]["schemas"].clone();
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for item in paths.values_mut().filter_map(Value::as_object_mut) {
         for (method, operation) in item.iter_mut().filter(|(_, operation)| operation.is_object()) {
             let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
             let is_write = method != "get" && !READING_POSTS.contains(&id.as_str());
             let access = secure(operation);
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            let schema = body.as_str().and_then(|body| body.rsplit('/').next()).map(|name| &schemas[name]);
+            // An absent body is an empty object.
+            if schema.is_some_and(|schema| schema["required"].is_null()) && !id.starts_with("amend_") {
+                operation["requestBody"]["required"] = json!(false);
+            }
             let is_static = operation["tags"] == json!(["documents"]);
             if !is_static {
                 ask_for_position(operation);

@@ -14,7 +14,7 @@ use crate::http::problem::{DescribedProblem, FieldError};
 #[openapi(
     info(
         title = "LFG trading core",
-        version = "1.0.0",
+        version = "0.1.0",
         license(name = "MIT"),
         description = "A prediction market: YES and NO contracts of markets, which pay 1 credit if the answer is yes \
             or no. An order is a command on a log; its answer carries its position there.\n\n\
@@ -52,8 +52,8 @@ pub fn document(routes: utoipa::openapi::OpenApi) -> Value {
         "in": "query",
         "description": "The answer shows at least these positions, one for each shard, separated by commas. It waits \
             up to 2 s for them.",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,5}:[0-9]{1,20}(,[0-9]{1,5}:[0-9]{1,20})*$"},
-        "example": "2:41",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,5}:(0|[1-9][0-9]{0,18})(,[0-9]{1,5}:(0|[1-9][0-9]{0,18}))*$"},
+        "example": "0:1",
     }});
     components["headers"] = json!({
         "LfgPosition": {

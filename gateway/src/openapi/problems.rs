@@ -321,6 +321,7 @@ const OPERATIONS: &[OfOperation] = &[
         kinds: &[],
         rejections: &[&[Rejection::VocabularyNotHigher, Rejection::VocabularyUnread, Rejection::PartsLimit]],
     },
+    OfOperation { operations: &["get_document"], kinds: &[kinds::ROUTE_UNKNOWN], rejections: &[] },
     OfOperation {
         operations: &["open_websocket"],
         kinds: &[kinds::UPGRADE_REQUIRED, kinds::ORIGIN_FORBIDDEN],

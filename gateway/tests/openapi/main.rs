@@ -1,0 +1,73 @@
+//! The OpenAPI document and a gateway agree: Schemathesis sends what the document allows and what it
+//! forbids, with a fixed seed, to a whole exchange.
+//!
+//! No answer is a 5xx (but the 503 of a position that is not reached), has an undocumented status, or
+//! breaks its schema; what the document forbids is refused. `LFG_EXAMPLES` sets how many requests the
+//! last phase tries of each operation, `LFG_PHASES` the phases.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::api::limit;
+use common::{ADMIN_KEY, Platform};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+/// Checks of our own.
+const CHECKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi/checks.py");
+
+/// Operations that would end the run: they take the key that it uses, or its admins.
+const EXCLUDED: [&str; 4] = ["revoke_api_key", "set_admin", "revoke_admin", "raise_vocabulary"];
+
+/// Runs one program of the Python tools until it ends.
+async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
+    let path = PathBuf::from(std::env::var("LFG_PYTHON").expect("LFG_PYTHON: run ops/test")).join(program);
+    let mut command = tokio::process::Command::new(path);
+    let command = command.args(arguments).env("SCHEMATHESIS_HOOKS", CHECKS);
+    let ended = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let done = tokio::time::timeout(Duration::from_secs(900), ended).await.expect("it ends").expect(program);
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[tokio::test]
+async fn the_document_is_valid() {
+    let (valid, said) = python("openapi-spec-validator", &[DOCUMENT]).await;
+    assert!(valid, "{said}");
+}
+
+#[tokio::test]
+async fn the_gateway_does_what_the_document_says() {
+    let whole = Platform::with_two_admins("schemathesis").await;
+    let api = &whole.api;
+    api.market("RAIN-TOMORROW").await;
+    let (account, other) = (api.account("1000").await, api.account("1000").await);
+    api.order(&other, &limit("RAIN-TOMORROW", "BUY YES 10 @ 0.40")).await.expect(201);
+    api.order(&account, &limit("RAIN-TOMORROW", "SELL NO 1 @ 0.60")).await;
+    let examples = std::env::var("LFG_EXAMPLES").unwrap_or_else(|_| "8".to_owned());
+    let phases = std::env::var("LFG_PHASES").unwrap_or_else(|_| "examples,coverage,fuzzing".to_owned());
+    let url = format!("http://{}", api.address);
+    for (key, of_tag) in [(account.key.as_str(), "--exclude-tag"), (ADMIN_KEY, "--include-tag")] {
+        let authorization = format!("Authorization: Bearer {key}");
+        let mut arguments = vec!["run", DOCUMENT, "--url", &url, "--header", &authorization, of_tag, "admin"];
+        arguments.extend(["--phases", &phases, "--max-examples", &examples, "--seed", "1"]);
+        // Python 3.11 cannot parse in two threads at the same time.
+        arguments.extend(["--workers", "1", "--request-timeout", "30", "--continue-on-failure", "--no-color"]);
+        arguments.extend(["--warnings", "off", "--exclude-path", "/v1/ws"]);
+        arguments.extend([
+            "--checks",
+            "server_is_well,status_code_conformance,content_type_conformance,response_headers_conformance,\
+             response_schema_conformance,negative_data_rejection,ignored_auth",
+        ]);
+        arguments.extend(EXCLUDED.iter().flat_map(|operation| ["--exclude-operation-id", operation]));
+        let (agrees, said) = python("schemathesis", &arguments).await;
+        assert!(agrees, "{said}");
+    }
+    whole.remove().await;
+}

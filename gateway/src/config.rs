@@ -11,7 +11,7 @@ use service::buckets::BucketRate;
 use service::config::Hidden;
 use service::{AdminArgs, FirstAdmin, LogArgs};
 
-use crate::rates::Rates;
+use crate::rates::RateSettings;
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
@@ -196,13 +196,77 @@ pub struct RateArgs {
         value_name = "NUMBER"
     )]
     pub reads_burst: NonZeroU32,
+    /// What the commands of one client may cost in a second, on average: an order costs 2. Cancels have
+    /// a rate of their own.
+    #[arg(
+        long = "writes-per-second",
+        env = "LFG_WRITES_PER_SECOND",
+        default_value = "1000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub writes_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "writes-burst",
+        env = "LFG_WRITES_BURST",
+        default_value = "2000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub writes_burst: NonZeroU32,
+    /// What its cancels may cost in a second, on average: 1 each.
+    #[arg(
+        long = "cancels-per-second",
+        env = "LFG_CANCELS_PER_SECOND",
+        default_value = "1000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub cancels_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "cancels-burst",
+        env = "LFG_CANCELS_BURST",
+        default_value = "2000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub cancels_burst: NonZeroU32,
+    /// What the reads and commands of all accounts of one address may cost in a second, on average.
+    #[arg(
+        long = "address-per-second",
+        env = "LFG_ADDRESS_PER_SECOND",
+        default_value = "10000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub address_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "address-burst",
+        env = "LFG_ADDRESS_BURST",
+        default_value = "20000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub address_burst: NonZeroU32,
+    /// Whether gateways share these rates through Redis, except those of refusals: true or false.
+    #[arg(long = "share-rates", env = "LFG_SHARE_RATES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub shared: bool,
 }
 
 impl RateArgs {
-    /// Creates the buckets.
-    pub fn rates(&self) -> Rates {
-        let refusals = BucketRate { per_second: self.refusals_per_second, burst: self.refusals_burst };
-        Rates::new(refusals, BucketRate { per_second: self.reads_per_second, burst: self.reads_burst })
+    /// Returns the rates of all policies.
+    pub fn settings(&self) -> RateSettings {
+        let rate = |per_second, burst| BucketRate { per_second, burst };
+        RateSettings {
+            writes: rate(self.writes_per_second, self.writes_burst),
+            cancels: rate(self.cancels_per_second, self.cancels_burst),
+            reads: rate(self.reads_per_second, self.reads_burst),
+            address: rate(self.address_per_second, self.address_burst),
+            refusals: rate(self.refusals_per_second, self.refusals_burst),
+        }
     }
 }
 

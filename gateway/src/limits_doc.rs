@@ -54,6 +54,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
         ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
         ("PAUSE", rates::PAUSE),
+        ("SHARE_EVERY", rates::sharing::SHARE_EVERY),
         ("OPEN_COUNTS", pending::OPEN_COUNTS),
     ];
     let numbers = [
@@ -75,6 +76,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
+        ("SHARE_MAX", rates::sharing::SHARE_MAX.to_string()),
         ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),

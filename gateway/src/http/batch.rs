@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::asker;
 use crate::batch::{Batch, BatchItem, Content, ItemReply};
 use crate::http::answer::Answer;
 use crate::http::auth::TradeAccess;
@@ -24,6 +25,7 @@ use crate::http::orders::{self, AnswerOrigin, RequestedAmendment};
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
+use crate::rates::ItemCounts;
 use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
@@ -158,6 +160,18 @@ fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result
     Ok(shards.into_iter().map(|(shard, requests)| (shard, command(requests))).collect())
 }
 
+fn counts(requests: &[Sound]) -> ItemCounts {
+    let mut counts = ItemCounts::default();
+    for Sound { request, .. } in requests {
+        match request {
+            BatchRequest::Place(_) => counts.places += 1,
+            BatchRequest::Amend { .. } => counts.amends += 1,
+            BatchRequest::Cancel(_) => counts.cancels += 1,
+        }
+    }
+    counts
+}
+
 /// The result of each request, in order.
 #[derive(Serialize)]
 pub struct BatchAnswer {
@@ -192,6 +206,7 @@ pub async fn batch(
         entries.into_iter().enumerate().map(sound).collect::<Result<_, _>>()?
     };
     let commands = split(account, all_or_nothing, &requests)?;
+    state.rates.admit_items(asker::asker(), counts(&requests)).map_err(Problem::rate_limited)?;
     let mut batch = Batch::new(requests.iter().map(|sound| (sound.shard, sound.asked)));
     let id = state.submitter.ask_all(commands, &mut batch).await;
     let positions = batch.positions();
@@ -322,6 +337,7 @@ mod tests {
             {"cancel": {"client_id": NAME, "ticker": here}},
         ]);
         let requests = sound(&view, map, &requests).unwrap();
+        assert_eq!(counts(&requests), ItemCounts { places: 2, amends: 0, cancels: 2 });
         let commands = split(AccountId(1), false, &requests).unwrap();
         let shown: Vec<_> = commands
             .iter()

@@ -10,6 +10,7 @@ pub mod answer;
 pub mod auth;
 pub mod batch;
 pub mod command;
+pub mod costs;
 pub mod deposits;
 pub mod extract;
 pub mod fields;
@@ -54,6 +55,7 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/accounts/{id}/freeze", post(oversight::freeze))
         .route("/v1/accounts/{id}/unfreeze", post(oversight::unfreeze))
         .route("/v1/accounts/{id}/limits", put(oversight::limit_account))
+        .route("/v1/account/costs", get(costs::costs))
         .route("/v1/api-keys", get(accounts::list_keys).post(accounts::add_key))
         .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
         .route("/v1/api-keys/{id}/rotate", post(accounts::rotate_key))

@@ -38,6 +38,7 @@ mod quiet;
 mod rates;
 mod read_models;
 mod replays;
+mod room;
 mod seldom;
 mod shapes;
 mod shares;

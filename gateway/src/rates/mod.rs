@@ -19,12 +19,14 @@ pub mod costs;
 pub mod sharing;
 pub mod told;
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use metrics::{Counter, counter};
+use schemas::AccountId;
 use service::buckets::{BucketLevel, BucketRate, Buckets};
 use service::serve::Peer;
 use tokio::sync::Notify;
@@ -91,7 +93,7 @@ pub struct TooFast {
 }
 
 /// The rates of all policies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RateSettings {
     /// Of [`Policy::Write`].
     pub writes: BucketRate,
@@ -103,6 +105,8 @@ pub struct RateSettings {
     pub address: BucketRate,
     /// Of [`Policy::Refused`] and [`Policy::RefusedCancel`].
     pub refusals: BucketRate,
+    /// Accounts that have so many times these rates, but that of their address.
+    pub larger: HashMap<AccountId, NonZeroU32>,
 }
 
 impl RateSettings {
@@ -115,6 +119,16 @@ impl RateSettings {
             Policy::Address => self.address,
             Policy::Refused | Policy::RefusedCancel => self.refusals,
         }
+    }
+
+    /// Returns the rate of a policy for a client.
+    pub fn of_client(&self, owner: Owner, policy: Policy) -> BucketRate {
+        let times = match owner {
+            Owner::Account(account) if policy != Policy::Address => self.larger.get(&account),
+            _ => None,
+        };
+        let (rate, times) = (self.of(policy), times.copied().unwrap_or(NonZeroU32::MIN));
+        BucketRate { per_second: rate.per_second.saturating_mul(times), burst: rate.burst.saturating_mul(times) }
     }
 }
 
@@ -137,13 +151,15 @@ impl Rates {
     /// Creates full buckets.
     pub fn new(settings: RateSettings) -> Self {
         let much_is_taken = Arc::new(Notify::new());
-        let shared = |rate| Buckets::shared(rate, Arc::clone(&much_is_taken));
+        let larger = || settings.larger.iter().map(|(account, times)| (Owner::Account(*account), *times));
+        let shared = |rate| Buckets::shared(rate, Arc::clone(&much_is_taken)).larger(larger().collect());
+        let both = larger().flat_map(|(owner, times)| [((owner, false), times), ((owner, true), times)]);
         Self {
             writes: shared(settings.writes),
             cancels: shared(settings.cancels),
             reads: shared(settings.reads),
             of_addresses: Buckets::shared(settings.address, Arc::clone(&much_is_taken)),
-            refusals: Buckets::new(settings.refusals),
+            refusals: Buckets::new(settings.refusals).larger(both.collect()),
             limited: Policy::ALL.map(|policy| counter!("gateway_rate_limited_total", "policy" => policy.name())),
             settings,
             much_is_taken,
@@ -295,7 +311,7 @@ impl Drop for CountedRequest<'_> {
 pub mod tests {
     use super::*;
     use crate::shares::Rank;
-    use schemas::{AccountId, ApiKeyId};
+    use schemas::ApiKeyId;
 
     const ALICE: Owner = Owner::Account(AccountId(1));
     const BOB: Owner = Owner::Account(AccountId(2));
@@ -311,6 +327,7 @@ pub mod tests {
             reads: rate(10, 20),
             address: rate(150, 300),
             refusals: rate(2, 4),
+            larger: [(AccountId(9), NonZeroU32::new(3).unwrap())].into(),
         }
     }
 
@@ -428,6 +445,19 @@ pub mod tests {
         assert_eq!(wait(rates.admit_items(by(ALICE), too_much)), Err(Duration::from_secs(1)));
         assert_eq!(rates.admit_items(by(BOB), too_much), Ok(()));
         assert_eq!(wait(rates.admit(by(BOB), order())), Err(Duration::from_millis(1_020)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_may_have_some_times_the_rates() {
+        let rates = rates();
+        let larger = by(Owner::Account(AccountId(9)));
+        for policy in [Policy::Write, Policy::Cancel, Policy::Read, Policy::Refused, Policy::RefusedCancel] {
+            let left = |asker| rates.level(asker, policy).unwrap().left;
+            assert_eq!(left(larger), 3 * left(by(ALICE)), "{policy:?}");
+            let quota = |owner| rates.settings.of_client(owner, policy).burst.get();
+            assert_eq!((left(larger), left(by(ALICE))), (quota(larger.owner), quota(ALICE)));
+        }
+        assert_eq!(rates.level(via(9, 1), Policy::Address).unwrap().left, 300);
     }
 
     #[tokio::test(start_paused = true)]

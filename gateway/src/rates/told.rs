@@ -32,7 +32,7 @@ pub fn tell(rates: &Rates, asker: Asker, demand: Demand, response: &mut Response
     for policy in applies.chain(other) {
         let Some(level) = rates.level(asker, policy) else { continue };
         let comma = if policies.is_empty() { "" } else { ", " };
-        let (name, rate) = (policy.name(), rates.settings.of(policy));
+        let (name, rate) = (policy.name(), rates.settings.of_client(asker.owner, policy));
         let (quota, window, left, wait) = (rate.burst, window(rate), level.left, seconds(level.full_in));
         // Writing into a text cannot fail.
         let _ = write!(policies, "{comma}\"{name}\";q={quota};w={window}");
@@ -97,7 +97,7 @@ impl CostsAnswer {
     /// Returns the limiter's table, and the levels of a client.
     pub fn of(rates: &Rates, asker: Asker) -> Self {
         let policy = |policy: Policy| {
-            let (rate, level) = (rates.settings.of(policy), rates.level(asker, policy));
+            let (rate, level) = (rates.settings.of_client(asker.owner, policy), rates.level(asker, policy));
             PolicyLevel {
                 name: policy.name(),
                 quota: rate.burst.get(),

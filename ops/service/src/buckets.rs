@@ -22,7 +22,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What is taken of a bucket, at least one part of so many, before other processes should hear of it
 /// at once.
-const SHARED_PARTS: u32 = 8;
+const SHARED_PARTS: u64 = 8;
 
 /// How fast a bucket fills, and what it holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +47,8 @@ pub struct Buckets<K: Hash + Eq + Clone> {
     /// Nanoseconds in which one token comes back.
     each: u64,
     burst: NonZeroU32,
+    /// Owners whose buckets are so many times as large, and fill as much faster.
+    larger: HashMap<K, NonZeroU32>,
     owners: usize,
     start: Instant,
     state: Mutex<State<K>>,
@@ -65,8 +67,8 @@ struct State<K> {
 struct Bucket {
     /// When it will be full, in nanoseconds since the start.
     full_at: u64,
-    /// Tokens that were taken, and of which other processes do not know.
-    unshared: u32,
+    /// The time in which comes back what was taken, and of which other processes do not know.
+    unshared: u64,
 }
 
 impl<K: Hash + Eq + Clone> Buckets<K> {
@@ -86,10 +88,16 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         Self::of_at_most(OWNERS_MAX, within / burst.get(), burst)
     }
 
+    /// Makes buckets of these owners so many times as large; they fill as much faster.
+    #[must_use]
+    pub fn larger(self, larger: HashMap<K, NonZeroU32>) -> Self {
+        Self { larger, ..self }
+    }
+
     fn of_at_most(owners: usize, each: Duration, burst: NonZeroU32) -> Self {
         let (start, each) = (Instant::now(), nanos(each).max(1));
         let state = State { buckets: HashMap::new(), rest: Bucket::default(), swept: start };
-        Self { each, burst, owners, start, state: Mutex::new(state), sharing: None }
+        Self { each, burst, larger: HashMap::new(), owners, start, state: Mutex::new(state), sharing: None }
     }
 
     /// Takes so many tokens. An error says when they would be there; nothing is taken then. More
@@ -99,66 +107,72 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         self.sweep(&mut state, now);
         let State { buckets, rest, .. } = &mut *state;
         let is_full = buckets.len() >= self.owners;
+        let cost = self.worth(&key, count.get());
         match buckets.entry(key) {
             Entry::Occupied(mut entry) => {
                 let bucket = entry.get_mut();
-                self.take_from(bucket, now, count)?;
-                self.note(bucket, count);
+                self.take_from(bucket, now, cost)?;
+                self.note(bucket, cost);
             }
-            Entry::Vacant(_) if is_full => self.take_from(rest, now, count)?,
+            Entry::Vacant(_) if is_full => self.take_from(rest, now, cost)?,
             Entry::Vacant(entry) => {
                 let mut bucket = Bucket::default();
-                self.take_from(&mut bucket, now, count)?;
-                self.note(&mut bucket, count);
+                self.take_from(&mut bucket, now, cost)?;
+                self.note(&mut bucket, cost);
                 entry.insert(bucket);
             }
         }
         Ok(())
     }
 
-    fn take_from(&self, bucket: &mut Bucket, now: u64, count: NonZeroU32) -> Result<(), Duration> {
+    fn take_from(&self, bucket: &mut Bucket, now: u64, cost: u64) -> Result<(), Duration> {
         let owed = bucket.full_at.saturating_sub(now);
-        let wait = (owed + self.worth(count.min(self.burst).get())).saturating_sub(self.worth(self.burst.get()));
+        let wait = (owed + cost.min(self.whole())).saturating_sub(self.whole());
         if wait > 0 {
             return Err(Duration::from_nanos(wait));
         }
-        bucket.full_at = now + owed + self.worth(count.get());
+        bucket.full_at = now + owed + cost;
         Ok(())
     }
 
     /// Remembers what other processes do not know yet.
-    fn note(&self, bucket: &mut Bucket, count: NonZeroU32) {
+    fn note(&self, bucket: &mut Bucket, cost: u64) {
         let Some(sharing) = &self.sharing else { return };
-        bucket.unshared = bucket.unshared.saturating_add(count.get());
+        bucket.unshared = bucket.unshared.saturating_add(cost);
         if bucket.unshared >= self.much() {
             sharing.notify_one();
         }
     }
 
-    fn much(&self) -> u32 {
-        (self.burst.get() / SHARED_PARTS).max(1)
+    fn much(&self) -> u64 {
+        (self.whole() / SHARED_PARTS).max(1)
+    }
+
+    /// The time in which an empty bucket is full.
+    fn whole(&self) -> u64 {
+        self.each.saturating_mul(self.burst.get().into())
     }
 
     /// Gives back what was just taken.
     pub fn give_back(&self, key: &K, count: NonZeroU32) {
-        let mut state = self.state();
+        let (mut state, cost) = (self.state(), self.worth(key, count.get()));
         if let Some(bucket) = state.buckets.get_mut(key) {
-            bucket.full_at = bucket.full_at.saturating_sub(self.worth(count.get()));
-            bucket.unshared = bucket.unshared.saturating_sub(count.get());
+            bucket.full_at = bucket.full_at.saturating_sub(cost);
+            bucket.unshared = bucket.unshared.saturating_sub(cost);
         }
     }
 
     /// Looks whether a token is there. An error says when one would be.
     pub fn look(&self, key: &K) -> Result<(), Duration> {
         let (mut bucket, now) = self.bucket(key);
-        self.take_from(&mut bucket, now, NonZeroU32::MIN)
+        self.take_from(&mut bucket, now, self.worth(key, 1))
     }
 
     /// Returns what is in a bucket.
     pub fn level(&self, key: &K) -> BucketLevel {
         let (bucket, now) = self.bucket(key);
         let owed = bucket.full_at.saturating_sub(now);
-        let left = self.worth(self.burst.get()).saturating_sub(owed) / self.each;
+        let left = self.whole().saturating_sub(owed) / self.worth(key, 1);
         BucketLevel { left: u32::try_from(left).unwrap_or(u32::MAX), full_in: Duration::from_nanos(owed) }
     }
 
@@ -176,8 +190,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         let mut state = self.state();
         let found = state.buckets.iter_mut().filter(|(_, bucket)| bucket.unshared >= least).take(max);
         let take = |(key, bucket): (&K, &mut Bucket)| {
-            let taken = self.worth(std::mem::take(&mut bucket.unshared));
-            (key.clone(), Duration::from_nanos(taken))
+            (key.clone(), Duration::from_nanos(std::mem::take(&mut bucket.unshared)))
         };
         found.map(take).collect()
     }
@@ -186,13 +199,14 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     pub fn settle(&self, key: &K, full_in: Duration) {
         let (mut state, now) = (self.state(), self.now());
         if let Some(bucket) = state.buckets.get_mut(key) {
-            let unshared = self.worth(bucket.unshared);
-            bucket.full_at = bucket.full_at.max(now + nanos(full_in) + unshared);
+            bucket.full_at = bucket.full_at.max(now + nanos(full_in) + bucket.unshared);
         }
     }
 
-    fn worth(&self, count: u32) -> u64 {
-        self.each.saturating_mul(count.into())
+    /// The time in which so many tokens come back.
+    fn worth(&self, key: &K, count: u32) -> u64 {
+        let times = self.larger.get(key).map_or(1, |times| times.get().into());
+        (self.each.saturating_mul(count.into()) / times).max(1)
     }
 
     fn now(&self) -> u64 {
@@ -279,6 +293,19 @@ mod tests {
         assert_eq!(buckets.level(&1), level(1, 250));
         buckets.give_back(&1, many(2));
         assert_eq!(buckets.level(&1), level(3, 50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_larger_bucket_holds_more_and_fills_faster() {
+        let buckets = buckets(8).larger([(1, many(5))].into());
+        let level = |key: u8| buckets.level(&key).left;
+        assert_eq!((level(1), level(2)), (20, 4));
+        assert_eq!((buckets.take(1, many(19)), level(1)), (Ok(()), 1));
+        assert_eq!(buckets.take(1, many(2)), Err(Duration::from_millis(20)));
+        tokio::time::advance(Duration::from_millis(20)).await;
+        assert_eq!((buckets.take(1, many(2)), level(1)), (Ok(()), 0));
+        buckets.give_back(&1, many(2));
+        assert_eq!(level(1), 2);
     }
 
     #[tokio::test(start_paused = true)]

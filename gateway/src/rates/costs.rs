@@ -53,6 +53,26 @@ pub enum RequestCost {
     Items,
 }
 
+impl RequestCost {
+    /// Returns the names of the policies of which it takes.
+    pub fn policies(self) -> &'static [&'static str] {
+        match self {
+            Self::Of(Policy::Cancel, _) => &["cancel"],
+            Self::Of(Policy::Read, _) => &["read"],
+            Self::Of(..) => &["write"],
+            Self::Items => &["write", "cancel"],
+        }
+    }
+
+    /// Returns how much it takes, if that does not depend on items.
+    pub fn units(self) -> Option<u32> {
+        match self {
+            Self::Of(_, units) => Some(units.get()),
+            Self::Items => None,
+        }
+    }
+}
+
 /// A route's row of [`ROUTES`].
 pub type RouteCost = (&'static str, &'static str, RequestCost);
 
@@ -127,6 +147,12 @@ pub const ROUTES: &[RouteCost] = &[
     ("GET", "/v1/ws", read(1)),
     ("GET", "/v1/admin/admins", read(1)),
     ("GET", "/v1/admin/parts", read(1)),
+    // Documents. The first one is large.
+    ("GET", "/v1/openapi.json", read(5)),
+    ("GET", "/llms.txt", read(1)),
+    ("GET", "/docs", read(1)),
+    ("GET", "/docs/", read(1)),
+    ("GET", "/docs/{file}", read(1)),
     // Admins.
     ("PUT", "/v1/admin/admins/{id}", write(2)),
     ("DELETE", "/v1/admin/admins/{id}", write(2)),
@@ -162,21 +188,16 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Method and path of each route of the router, from its text.
+    /// Method and path of each route of the router.
     fn of_the_router() -> BTreeSet<(String, String)> {
-        let text = include_str!("../http/mod.rs");
-        let text = &text[text.find("Router::new()").unwrap()..text.find(".method_not_allowed_fallback").unwrap()];
-        let mut found = BTreeSet::new();
-        for route in text.split(".route(").skip(1) {
-            let path = route.split('"').nth(1).unwrap();
-            for method in ["get", "post", "put", "patch", "delete"] {
-                let starts = [' ', '.'].map(|before| format!("{before}{method}("));
-                if starts.iter().any(|start| route.contains(start)) {
-                    found.insert((method.to_uppercase(), path.to_owned()));
-                }
-            }
-        }
-        found
+        let (_, described) = crate::http::routes().split_for_parts();
+        let document = serde_json::to_value(described).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let methods = |path: &String, item: &serde_json::Value| {
+            let methods = item.as_object().unwrap().keys();
+            methods.map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(|(path, item)| methods(path, item)).collect()
     }
 
     #[test]

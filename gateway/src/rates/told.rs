@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use serde::Serialize;
 use service::buckets::BucketRate;
+use utoipa::ToSchema;
 
 use crate::rates::costs::{AMEND, CANCEL, PLACE, Policy, ROUTES, RequestCost};
 use crate::rates::{Demand, Rates};
@@ -58,38 +59,58 @@ fn seconds(time: Duration) -> u64 {
 }
 
 /// What each route costs, and what is left to the client.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CostsAnswer {
+    /// All policies.
     policies: Vec<PolicyLevel>,
+    /// All routes.
     routes: Vec<RouteCostShape>,
+    /// Of `POST /v1/orders/batch`.
     batch_items: BatchItemCosts,
 }
 
 /// A policy and what is left of it to the client; null if the client has no such limit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PolicyLevel {
+    /// The name, as in `RateLimit-Policy`.
+    #[schema(example = "write")]
     name: &'static str,
+    /// What a full bucket holds.
     quota: u32,
+    /// The seconds in which an empty one is full again.
     window_seconds: u32,
+    /// What comes back in a second.
     per_second: u32,
+    /// What is left.
     remaining: Option<u32>,
+    /// The seconds until all of it is there again.
     full_in_seconds: Option<u64>,
 }
 
 /// What a request of a route costs. A batch costs the sum of its items.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RouteCostShape {
+    /// The method.
+    #[schema(example = "POST")]
     method: &'static str,
+    /// The path, with the names of its parts in braces.
+    #[schema(example = "/v1/orders")]
     path: &'static str,
+    /// The policies of which it takes.
+    #[schema(value_type = Vec<String>)]
     policies: &'static [&'static str],
+    /// What it takes; null for a batch.
     cost: Option<u32>,
 }
 
 /// What each item of a batch costs: of `write`, a cancel of `cancel`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct BatchItemCosts {
+    /// An order, of `write`.
     place: u32,
+    /// An amendment, of `write`.
     amend: u32,
+    /// A cancel, of `cancel`.
     cancel: u32,
 }
 
@@ -107,14 +128,11 @@ impl CostsAnswer {
                 full_in_seconds: level.map(|level| seconds(level.full_in)),
             }
         };
-        let route = |(method, path, cost): &(&'static str, &'static str, RequestCost)| {
-            let (policies, cost): (&[&str], _) = match cost {
-                RequestCost::Of(Policy::Cancel, cost) => (&["cancel"], Some(cost.get())),
-                RequestCost::Of(Policy::Read, cost) => (&["read"], Some(cost.get())),
-                RequestCost::Of(_, cost) => (&["write"], Some(cost.get())),
-                RequestCost::Items => (&["write", "cancel"], None),
-            };
-            RouteCostShape { method, path, policies, cost }
+        let route = |(method, path, cost): &(&'static str, &'static str, RequestCost)| RouteCostShape {
+            method,
+            path,
+            policies: cost.policies(),
+            cost: cost.units(),
         };
         let batch_items = BatchItemCosts { place: PLACE.get(), amend: AMEND.get(), cancel: CANCEL.get() };
         Self { policies: Policy::ALL.map(policy).into(), routes: ROUTES.iter().map(route).collect(), batch_items }

@@ -1,0 +1,120 @@
+//! Adds to each operation what all of them share: problems, headers, the wanted position, and the
+//! ways to show a key. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::rates::costs::cost_of;
+
+use super::problems::{self, Access, ListedProblem};
+
+/// Operations with a method that writes, which put nothing on the log.
+const READING_POSTS: [&str; 1] = ["preview_order"];
+
+/// Completes all operations.
+pub fn complete(document: &mut Value) {
+    let mut all = BTreeMap::new();
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths.iter_mut() {
+        let Some(item) = item.as_object_mut() else { continue };
+        for (method, operation) in item.iter_mut().filter(|(_, operation)| operation.is_object()) {
+            // As `GET /v1/account/costs` says it.
+            if let Ok(method) = method.to_uppercase().parse() {
+                let cost = cost_of(&method, path);
+                operation["x-rate-limit"] = json!({"policies": cost.policies(), "cost": cost.units()});
+            }
+            let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            let is_write = method != "get" && !READING_POSTS.contains(&id.as_str());
+            let access = secure(operation);
+            let is_static = operation["tags"] == json!(["documents"]);
+            if !is_static {
+                ask_for_position(operation);
+            }
+            let problems = problems::of(&id, access, is_write);
+            respond(operation, &problems, is_write, is_static);
+            all.extend(problems.iter().map(|problem| (problem.code, problem.shown())));
+        }
+    }
+    // Once, and not in each answer.
+    document["x-problems"] = json!(all);
+}
+
+/// Replaces the marks `account` and `admin` by the ways to show such a key.
+fn secure(operation: &mut Value) -> Access {
+    let marks = operation["security"].as_array().cloned().unwrap_or_default();
+    let scopes = |mark: &str| marks.iter().find_map(|entry| entry.get(mark).cloned());
+    let (access, security) = match (scopes("account"), scopes("admin")) {
+        (Some(scopes), _) => {
+            let signed = json!({"signatureKey": scopes, "signatureTime": [], "signature": []});
+            (Access::Account, json!([{"accountKey": scopes}, signed]))
+        }
+        (None, Some(roles)) => (Access::Admin, json!([{"adminKey": roles}])),
+        (None, None) => (Access::Public, json!([])),
+    };
+    operation["security"] = security;
+    access
+}
+
+fn ask_for_position(operation: &mut Value) {
+    let position = json!({"$ref": "#/components/parameters/MinPosition"});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(position),
+        None => operation["parameters"] = json!([position]),
+    }
+}
+
+fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_static: bool) {
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        if status.starts_with('2') {
+            let mut headers = rate_headers();
+            if !is_static {
+                headers.insert("Lfg-Position".to_owned(), json!({"$ref": "#/components/headers/LfgPosition"}));
+            }
+            response["headers"] = json!(headers);
+        }
+    }
+    if is_write && !responses.contains_key("202") {
+        responses.insert("202".to_owned(), json!({"$ref": "#/components/responses/Accepted"}));
+    }
+    let mut by_status: BTreeMap<u16, Vec<&ListedProblem>> = BTreeMap::new();
+    for problem in listed {
+        by_status.entry(problem.status).or_default().push(problem);
+    }
+    for (status, problems) in by_status {
+        responses.insert(status.to_string(), refusal(status, &problems));
+    }
+    let sorted: BTreeMap<String, Value> = std::mem::take(responses).into_iter().collect();
+    *responses = sorted.into_iter().collect();
+}
+
+/// Headers of every answer about rates.
+fn rate_headers() -> BTreeMap<String, Value> {
+    let headers = [("RateLimit-Policy", "RateLimitPolicy"), ("RateLimit", "RateLimit")];
+    let reference = |component| json!({"$ref": format!("#/components/headers/{component}")});
+    headers.into_iter().map(|(name, component)| (name.to_owned(), reference(component))).collect()
+}
+
+fn refusal(status: u16, listed: &[&ListedProblem]) -> Value {
+    let named: Vec<String> = listed.iter().map(|problem| format!("`{}`", problem.code)).collect();
+    let codes: Vec<&str> = listed.iter().map(|problem| problem.code).collect();
+    let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    let mut response = Map::from_iter([
+        ("description".to_owned(), json!(format!("{}: {}", problems::phrase(status), named.join(", ")))),
+        ("content".to_owned(), content),
+        ("x-problem-codes".to_owned(), json!(codes)),
+    ]);
+    let header = match status {
+        401 => Some(("WWW-Authenticate", "WwwAuthenticate")),
+        429 | 503 => Some(("Retry-After", "RetryAfter")),
+        _ => None,
+    };
+    if let Some((name, component)) = header {
+        // Every answer has those of rates; here they are named where they matter.
+        let mut headers = if status == 429 { rate_headers() } else { BTreeMap::new() };
+        headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{component}")}));
+        response.insert("headers".to_owned(), json!(headers));
+    }
+    Value::Object(response)
+}

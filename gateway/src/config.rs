@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use schemas::AccountId;
 use service::buckets::BucketRate;
 use service::config::Hidden;
 use service::{AdminArgs, FirstAdmin, LogArgs};
 
-use crate::rates::Rates;
+use crate::rates::RateSettings;
 
 /// HTTP and WebSocket in front of the log.
 #[derive(Debug, Parser)]
@@ -196,13 +197,88 @@ pub struct RateArgs {
         value_name = "NUMBER"
     )]
     pub reads_burst: NonZeroU32,
+    /// What the commands of one client may cost in a second, on average: an order costs 2. Cancels have
+    /// a rate of their own.
+    #[arg(
+        long = "writes-per-second",
+        env = "LFG_WRITES_PER_SECOND",
+        default_value = "1000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub writes_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "writes-burst",
+        env = "LFG_WRITES_BURST",
+        default_value = "2000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub writes_burst: NonZeroU32,
+    /// What its cancels may cost in a second, on average: 1 each.
+    #[arg(
+        long = "cancels-per-second",
+        env = "LFG_CANCELS_PER_SECOND",
+        default_value = "1000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub cancels_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "cancels-burst",
+        env = "LFG_CANCELS_BURST",
+        default_value = "2000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub cancels_burst: NonZeroU32,
+    /// What the reads and commands of all accounts of one address may cost in a second, on average.
+    #[arg(
+        long = "address-per-second",
+        env = "LFG_ADDRESS_PER_SECOND",
+        default_value = "10000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub address_per_second: NonZeroU32,
+    /// What they may cost at once.
+    #[arg(
+        long = "address-burst",
+        env = "LFG_ADDRESS_BURST",
+        default_value = "20000",
+        value_parser = rate,
+        value_name = "NUMBER"
+    )]
+    pub address_burst: NonZeroU32,
+    /// Accounts that have so many times these rates (1 to 1000), as `ACCOUNT=TIMES`: market makers.
+    /// Not more of their address's rate.
+    #[arg(
+        long = "larger-rates",
+        env = "LFG_LARGER_RATES",
+        value_delimiter = ',',
+        value_parser = larger_rate,
+        value_name = "ACCOUNT=TIMES,…"
+    )]
+    pub larger: Vec<(AccountId, NonZeroU32)>,
+    /// Whether gateways share these rates through Redis, except those of refusals: true or false.
+    #[arg(long = "share-rates", env = "LFG_SHARE_RATES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub shared: bool,
 }
 
 impl RateArgs {
-    /// Creates the buckets.
-    pub fn rates(&self) -> Rates {
-        let refusals = BucketRate { per_second: self.refusals_per_second, burst: self.refusals_burst };
-        Rates::new(refusals, BucketRate { per_second: self.reads_per_second, burst: self.reads_burst })
+    /// Returns the rates of all policies.
+    pub fn settings(&self) -> RateSettings {
+        let rate = |per_second, burst| BucketRate { per_second, burst };
+        RateSettings {
+            writes: rate(self.writes_per_second, self.writes_burst),
+            cancels: rate(self.cancels_per_second, self.cancels_burst),
+            reads: rate(self.reads_per_second, self.reads_burst),
+            address: rate(self.address_per_second, self.address_burst),
+            refusals: rate(self.refusals_per_second, self.refusals_burst),
+            larger: self.larger.iter().copied().collect(),
+        }
     }
 }
 
@@ -284,6 +360,15 @@ fn rate(text: &str) -> Result<NonZeroU32, String> {
     number.ok_or_else(|| format!("must be a number from 1 to {RATE_MAX}"))
 }
 
+fn larger_rate(text: &str) -> Result<(AccountId, NonZeroU32), String> {
+    let read = || {
+        let (account, times) = text.split_once('=')?;
+        let times: NonZeroU32 = times.parse().ok()?;
+        Some((account.parse().ok()?, times)).filter(|_| times.get() <= 1_000)
+    };
+    read().ok_or_else(|| "must be an account's id, `=` and a number from 1 to 1000".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a number of seconds above 0".to_owned()),
@@ -308,5 +393,15 @@ pub mod tests {
         let arguments = ["gateway", "run"].into_iter().chain(servers).chain(more.iter().copied());
         let GatewayCli { command: GatewayCommand::Run(config) } = GatewayCli::try_parse_from(arguments).unwrap();
         *config
+    }
+
+    #[test]
+    fn accounts_with_larger_rates_are_named() {
+        let larger = config(&["--larger-rates", "7=10,8=1000"]).rates.settings().larger;
+        let times = |id| larger.get(&AccountId(id)).map(|times| times.get());
+        assert_eq!((times(7), times(8), times(9)), (Some(10), Some(1_000), None));
+        for wrong in ["7", "7=0", "7=1001", "x=2", "=2"] {
+            assert!(larger_rate(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::http::problem::ERRORS_MAX;
 use crate::live::WAITING_MAX;
 use crate::rates;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
+use crate::room;
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
@@ -55,6 +56,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("CLOSE_WITHIN", session::CLOSE_WITHIN),
         ("CHECKPOINT_EVERY", checkpoints::CHECKPOINT_EVERY),
         ("PAUSE", rates::PAUSE),
+        ("SHARE_EVERY", rates::sharing::SHARE_EVERY),
         ("OPEN_COUNTS", pending::OPEN_COUNTS),
     ];
     let numbers = [
@@ -76,6 +78,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ERRORS_MAX", ERRORS_MAX.to_string()),
         ("OF_KEY_MAX", OF_KEY_MAX.to_string()),
         ("ALL_MAX", ALL_MAX.to_string()),
+        ("SLOW", format!("{} ms", room::SLOW.as_millis())),
+        ("ROOM_MIN", room::ROOM_MIN.to_string()),
+        ("SHARE_MAX", rates::sharing::SHARE_MAX.to_string()),
         ("OWNERS_MAX", service::buckets::OWNERS_MAX.to_string()),
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),

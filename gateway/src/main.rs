@@ -41,6 +41,7 @@ mod quiet;
 mod rates;
 mod read_models;
 mod replays;
+mod room;
 mod seldom;
 mod shapes;
 mod shares;
@@ -83,6 +84,8 @@ use openings::Openings;
 use pending::PendingCommands;
 use producer::Producer;
 use progress::ReadModelProgress;
+use rates::Rates;
+use rates::sharing::keep_sharing;
 use read_models::ReadModels;
 use replays::Replays;
 use shares::Shares;
@@ -203,7 +206,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         Arc::new(Submitter::new(Arc::clone(&producer), (config.pending_max, config.outcome_within), outcomes));
     let seen = ProcessParts { live, halted, followers, replays, degraded };
     let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
-    start_background(&state);
+    start_background(&state, &config);
 
     // If the tail ends first, it has triggered the shutdown, and its error is returned below.
     if caught_up.await.is_ok() {
@@ -317,7 +320,7 @@ fn share(
         waits: Shares::new(config.requests_max, WAIT_PARTS),
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
         openings: config.open_accounts.then(|| Openings::new(config.accounts_per_address)),
-        rates: config.rates.rates(),
+        rates: Rates::new(config.rates.settings()),
         snapshot_rate: ws::snapshot_rate::SnapshotRate::new(),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
@@ -329,8 +332,15 @@ fn share(
 }
 
 /// Starts the background tasks, which run until the shutdown.
-fn start_background(state: &Shared) {
+fn start_background(state: &Shared, config: &Config) {
     let shutdown = &state.shutdown;
+    if config.rates.shared {
+        let (state, prefix) = (Arc::clone(state), config.log.topic_prefix.clone());
+        tokio::spawn(async move {
+            let (redis, shutdown) = (state.read_models.clone(), state.shutdown.clone());
+            keep_sharing(&state.rates, redis, &prefix, shutdown).await;
+        });
+    }
     tokio::spawn(state.database.clone().look_after(shutdown.clone()));
     let database = state.database.clone();
     let source = move || {

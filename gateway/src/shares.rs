@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use schemas::{AccountId, AdminId, ApiKeyId};
@@ -72,8 +73,9 @@ impl Asker {
 
 /// The total and what is taken of it.
 pub struct Shares {
-    all: usize,
-    of_owner: usize,
+    /// What there is: less than at the beginning while it is bounded.
+    all: AtomicUsize,
+    parts: usize,
     taken: Mutex<Taken>,
     /// Wakes those who wait until nothing is taken.
     returned: Notify,
@@ -132,7 +134,17 @@ fn subtract<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K, co
 impl Shares {
     /// Creates a total of which an owner may take one part of `parts`.
     pub fn new(all: usize, parts: usize) -> Arc<Self> {
-        Arc::new(Self { all, of_owner: (all / parts).max(1), taken: Mutex::default(), returned: Notify::new() })
+        Arc::new(Self { all: AtomicUsize::new(all), parts, taken: Mutex::default(), returned: Notify::new() })
+    }
+
+    /// Sets the total from here on. What is taken beyond it stays until it is returned.
+    pub fn bound(&self, all: usize) {
+        self.all.store(all, Ordering::Relaxed);
+    }
+
+    /// Returns how much is taken.
+    pub fn count(&self) -> usize {
+        self.taken().all
     }
 
     /// Takes some, if they are available.
@@ -160,13 +172,15 @@ impl Shares {
     }
 
     fn fits(&self, taken: &Taken, asker: Asker, count: usize) -> bool {
-        let half = self.all.div_ceil(2);
-        let limit = if asker.rank == Rank::Urgent { self.all } else { self.all - self.all / 8 };
+        let all = self.all.load(Ordering::Relaxed);
+        let half = all.div_ceil(2);
+        let limit = if asker.rank == Rank::Urgent { all } else { all - all / 8 };
+        let each_owner = (all / self.parts).max(1);
         let of_owner = taken.of_owners.get(&asker.owner).copied().unwrap_or(0);
         let of_address = |via| taken.of_addresses.get(&via).copied().unwrap_or(0);
         taken.all + count <= limit
             && (asker.rank != Rank::Anonymous || taken.anonymous + count <= half)
-            && (asker.owner == Owner::Many || of_owner + count <= self.of_owner)
+            && (asker.owner == Owner::Many || of_owner + count <= each_owner)
             && asker.via.is_none_or(|via| of_address(via) + count <= half)
     }
 

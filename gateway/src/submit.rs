@@ -21,7 +21,7 @@ use crate::halted::HaltedShards;
 use crate::http::origin;
 use crate::pending::PendingCommands;
 use crate::producer::{Delivery, Producer, Undelivered};
-use crate::shares::Shares;
+use crate::room::CommandRoom;
 
 /// Why a command has no result, and what that means for the caller.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -62,8 +62,8 @@ impl SubmitError {
             Self::Overloaded => "overloaded",
             Self::ShardHalted(_) => "shard-halted",
             Self::NotWritten(_) => "not-written",
-            Self::Accepted(_) => "accepted",
-            Self::OutcomeUnknown(_) => "unknown",
+            Self::Accepted(_) => ACCEPTED,
+            Self::OutcomeUnknown(_) => UNKNOWN,
         }
     }
 }
@@ -101,7 +101,7 @@ pub struct Submitter {
     producer: Arc<Producer>,
     pending: Arc<PendingCommands>,
     halted: Arc<HaltedShards>,
-    permits: Arc<Shares>,
+    room: CommandRoom,
     within: Duration,
     /// Latency of commands that got a result. The others are few.
     settled: Histogram,
@@ -111,6 +111,10 @@ pub struct Submitter {
 
 /// Label of a request for which all results arrived.
 const SETTLED: &str = "settled";
+/// The same of one that is on the log without a result.
+const ACCEPTED: &str = "accepted";
+/// The same of one of which nothing is known.
+const UNKNOWN: &str = "unknown";
 
 impl Submitter {
     /// Creates a submitter that lets at most `max` commands wait at the same time, and each for at
@@ -124,7 +128,7 @@ impl Submitter {
             producer,
             pending,
             halted,
-            permits: Shares::new(max, REQUEST_PARTS),
+            room: CommandRoom::new(max, REQUEST_PARTS),
             within,
             settled: seconds(SETTLED),
             waiting: gauge!("gateway_pending"),
@@ -154,6 +158,9 @@ impl Submitter {
         let (id, start) = (new_id(), Instant::now());
         let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: SETTLED };
         self.hold(&mut exchange, commands, start + self.within).await;
+        if exchange.is_log_awaited() {
+            self.room.took(start.elapsed());
+        }
         match exchange.result {
             SETTLED => self.settled.record(start.elapsed()),
             result => seconds(result).record(start.elapsed()),
@@ -162,7 +169,7 @@ impl Submitter {
     }
 
     async fn hold(&self, exchange: &mut Exchange<'_, impl Gather>, commands: Vec<(Shard, Command)>, deadline: Instant) {
-        let Some(_permits) = self.permits.take(asker::asker(), commands.len()) else {
+        let Some(_permits) = self.room.take(asker::asker(), commands.len()) else {
             for (shard, _) in commands {
                 exchange.lose(shard, SubmitError::Overloaded);
             }
@@ -206,6 +213,11 @@ struct Exchange<'a, G> {
 }
 
 impl<G: Gather> Exchange<'_, G> {
+    /// Returns whether its time says how fast the log is: it was not refused before the log.
+    fn is_log_awaited(&self) -> bool {
+        [SETTLED, ACCEPTED, UNKNOWN].contains(&self.result)
+    }
+
     fn lose(&mut self, shard: Shard, error: SubmitError) -> bool {
         self.result = error.name();
         self.open.remove(&shard);

@@ -6,10 +6,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::api::Api;
+use common::api::{Answer, Api, limit};
 use common::process::Process;
 use common::raw::{ask, connect_from, ended};
-use common::scribe::{Scribe, key};
+use common::scribe::{Scribe, key, listing};
 use common::{Platform, eventually};
 use schemas::{AccountId, Event, Scopes};
 use serde_json::{Value, json};
@@ -22,7 +22,8 @@ struct Gateway {
     api: Api,
     /// Of two accounts.
     keys: [String; 2],
-    _process: Process,
+    scribe: Scribe,
+    process: Process,
 }
 
 /// A gateway with these settings, and no engine: commands stay without an outcome.
@@ -40,8 +41,10 @@ async fn gateway(name: &str, settings: &[(&str, &str)]) -> Gateway {
         scribe.tell(platform.map().of_account(account), events).await;
         keys.push(text);
     }
+    let listing = listing("RAIN", 100);
+    scribe.open_market(platform.map().of_market(listing.market), listing).await;
     let (process, api) = platform.gateway().await;
-    Gateway { platform, api, keys: keys.try_into().unwrap(), _process: process }
+    Gateway { platform, api, keys: keys.try_into().unwrap(), scribe, process }
 }
 
 fn request(method: &str, path: &str, key: &str) -> String {
@@ -136,6 +139,108 @@ async fn reads_take_what_they_cost_and_other_requests_go_on() {
     api.delete(Some(one), "/v1/orders/none").await.problem(404, "order-unknown");
     api.post(Some(one), "/v1/orders", &json!({})).await.problem(400, "invalid-request");
     assert_ne!(api.get(Some(other), "/v1/orders").await.status, 429);
+    gateway.platform.remove().await;
+}
+
+/// The value of a header, e.g. `"write";r=180;t=1`.
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn commands_take_what_they_cost_and_every_answer_says_what_is_left() {
+    let limits = [
+        ("LFG_WRITES_PER_SECOND", "1"),
+        ("LFG_WRITES_BURST", "4"),
+        ("LFG_CANCELS_PER_SECOND", "1"),
+        ("LFG_CANCELS_BURST", "20"),
+        ("LFG_READS_PER_SECOND", "200"),
+        ("LFG_READS_BURST", "200"),
+    ];
+    let gateway = gateway("writes", &limits).await;
+    let (api, [one, other]) = (&gateway.api, &gateway.keys);
+    // What is refused for another reason has cost as much.
+    let answer = api.post(Some(one), "/v1/orders", &json!({})).await;
+    answer.problem(400, "invalid-request");
+    assert_eq!(header(&answer, "ratelimit-policy"), "\"write\";q=4;w=4");
+    assert_eq!(header(&answer, "ratelimit"), "\"write\";r=2;t=2");
+    let refused = eventually("the bucket is empty", async || {
+        let answer = api.post(Some(one), "/v1/orders", &json!({})).await;
+        (answer.status.as_u16() == 429).then_some(answer)
+    })
+    .await;
+    refused.problem(429, "rate-limited");
+    assert_eq!(refused.body["violated-policies"], json!(["write"]));
+    assert!(
+        header(&refused, "ratelimit").starts_with("\"write\";r=0;t=") || header(&refused, "ratelimit").contains("r=1")
+    );
+    assert!(["1", "2"].contains(&header(&refused, "retry-after")), "{:?}", refused.headers);
+    assert_eq!(gateway.process.metric("gateway_rate_limited_total", "policy=\"write\"").await, [1.0]);
+    // Cancels and reads go on, and so do others.
+    let cancelled = api.delete(Some(one), "/v1/orders/none").await;
+    cancelled.problem(404, "order-unknown");
+    assert_eq!(header(&cancelled, "ratelimit"), "\"cancel\";r=19;t=1");
+    assert_eq!(header(&cancelled, "ratelimit-policy"), "\"cancel\";q=20;w=20");
+    let read = api.get(Some(one), "/v1/api-keys").await;
+    assert_eq!(header(&read, "ratelimit-policy"), "\"read\";q=200;w=1");
+    assert!(header(&read, "ratelimit").starts_with("\"read\";r="), "{:?}", read.headers);
+    api.post(Some(other), "/v1/orders", &json!({})).await.problem(400, "invalid-request");
+    gateway.platform.remove().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_admitted_whole_or_nothing_of_it_is_written() {
+    let limits = [
+        ("LFG_WRITES_PER_SECOND", "1"),
+        ("LFG_WRITES_BURST", "120"),
+        ("LFG_CANCELS_PER_SECOND", "1"),
+        ("LFG_CANCELS_BURST", "60"),
+        // Nobody decides: its answer is that it is on the log.
+        ("LFG_OUTCOME_WITHIN", "1"),
+    ];
+    let gateway = gateway("batches", &limits).await;
+    let (api, [one, _]) = (&gateway.api, &gateway.keys);
+    let batch = async |places: usize, cancels: usize| {
+        let place = json!({"place": limit("RAIN", "BUY YES 1 @ 0.30")});
+        let mut requests = vec![place; places];
+        // All of one market, so one command.
+        let cancel = json!({"cancel": {"ticker": "RAIN", "client_id": "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11"}});
+        requests.extend(vec![cancel; cancels]);
+        api.post(Some(one), "/v1/orders/batch", &json!({"requests": requests})).await
+    };
+    batch(50, 50).await.expect(202);
+    // There is enough for its cancels, and too little for its orders; and then the other way round.
+    for (places, cancels, policy) in [(55, 1, "write"), (1, 55, "cancel")] {
+        let refused = batch(places, cancels).await;
+        refused.problem(429, "rate-limited");
+        assert_eq!(refused.body["violated-policies"], json!([policy]));
+        assert!(header(&refused, "ratelimit-policy").contains("\"cancel\";q=60;w=60"), "{:?}", refused.headers);
+    }
+    batch(5, 5).await.expect(202);
+    assert_eq!(gateway.scribe.commands(), 2, "nothing is written of what is refused");
+    gateway.platform.remove().await;
+}
+
+#[tokio::test]
+async fn costs_are_those_of_the_limiter_with_what_is_left() {
+    let limits = [("LFG_WRITES_PER_SECOND", "1"), ("LFG_WRITES_BURST", "9")];
+    let gateway = gateway("costs", &limits).await;
+    let (api, [one, _]) = (&gateway.api, &gateway.keys);
+    api.post(Some(one), "/v1/orders", &json!({})).await.problem(400, "invalid-request");
+    let costs = api.get(Some(one), "/v1/account/costs").await.expect(200);
+    let of = |list: &str, field: &str, value: &str| {
+        let list = costs[list].as_array().unwrap();
+        list.iter().filter(|item| item[field] == value).cloned().collect::<Vec<_>>()
+    };
+    let [write] = &of("policies", "name", "write")[..] else { panic!("{costs}") };
+    assert_eq!((&write["quota"], &write["window_seconds"]), (&json!(9), &json!(9)));
+    assert!(write["remaining"].as_u64().unwrap() < 9, "{write}");
+    let order = json!({"method": "POST", "path": "/v1/orders", "policies": ["write"], "cost": 2});
+    assert!(of("routes", "path", "/v1/orders").contains(&order), "{costs}");
+    // Everybody may read it; without a key, it is about the address.
+    let costs = api.get(None, "/v1/account/costs").await.expect(200);
+    assert_eq!(costs["policies"][0]["remaining"], 9, "{costs}");
+    api.get(None, "/v1/account/costs?x=1").await.problem(400, "invalid-request");
     gateway.platform.remove().await;
 }
 

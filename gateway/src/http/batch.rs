@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use crate::asker;
 use crate::batch::{Batch, BatchItem, Content, ItemReply};
 use crate::http::answer::{Answer, AtPositions};
 use crate::http::auth::TradeAccess;
@@ -27,6 +28,7 @@ use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
 use crate::openapi::requests::SubmitBatch;
 use crate::openapi::scalars::CommandIdText;
+use crate::rates::ItemCounts;
 use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
@@ -161,6 +163,18 @@ fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result
     Ok(shards.into_iter().map(|(shard, requests)| (shard, command(requests))).collect())
 }
 
+fn counts(requests: &[Sound]) -> ItemCounts {
+    let mut counts = ItemCounts::default();
+    for Sound { request, .. } in requests {
+        match request {
+            BatchRequest::Place(_) => counts.places += 1,
+            BatchRequest::Amend { .. } => counts.amends += 1,
+            BatchRequest::Cancel(_) => counts.cancels += 1,
+        }
+    }
+    counts
+}
+
 /// The result of each request, in order.
 #[derive(Serialize, ToSchema)]
 pub struct BatchAnswer {
@@ -210,6 +224,7 @@ pub async fn batch(
         entries.into_iter().enumerate().map(sound).collect::<Result<_, _>>()?
     };
     let commands = split(account, all_or_nothing, &requests)?;
+    state.rates.admit_items(asker::asker(), counts(&requests)).map_err(Problem::rate_limited)?;
     let mut batch = Batch::new(requests.iter().map(|sound| (sound.shard, sound.asked)));
     let id = state.submitter.ask_all(commands, &mut batch).await;
     let positions = batch.positions();
@@ -340,6 +355,7 @@ mod tests {
             {"cancel": {"client_id": NAME, "ticker": here}},
         ]);
         let requests = sound(&view, map, &requests).unwrap();
+        assert_eq!(counts(&requests), ItemCounts { places: 2, amends: 0, cancels: 2 });
         let commands = split(AccountId(1), false, &requests).unwrap();
         let shown: Vec<_> = commands
             .iter()

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -33,6 +32,7 @@ use crate::http::receive::{receive, refuse_unread};
 use crate::http::signed::{has_signature, verify};
 use crate::http::unavailable::unavailable;
 use crate::progress::{NotReached, ReadModelProgress};
+use crate::rates::told::{self, Violated};
 use crate::rates::{Demand, PAUSE};
 use crate::shares::{Asker, Rank};
 use crate::state::{GatewayState as Everything, Shared};
@@ -44,7 +44,15 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = admitted(&state, request, next).await;
+    let (parts, body) = request.into_parts();
+    let is_urgent = is_urgent(&parts.method, parts.extensions.get());
+    let mut client = Client { asker: auth::asker(&parts, &state, is_urgent), demand: demand(&parts, is_urgent) };
+    let pace = parts.extensions.get::<Pace>().cloned();
+    let mut response = admitted(&state, &mut client, parts, body, next).await;
+    if response.extensions().get::<Violated>().is_some() {
+        slow_down(pace.as_ref(), client.asker);
+    }
+    told::tell(&state.rates, client.asker, client.demand, &mut response);
     // Every answer is as of this moment, and many belong to one client.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
@@ -85,23 +93,26 @@ fn is_urgent(method: &Method, route: Option<&MatchedPath>) -> bool {
     (*method == Method::DELETE && cancels.contains(&route)) || route == "/v1/groups/{group}/trigger"
 }
 
-async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let is_urgent = is_urgent(&parts.method, parts.extensions.get());
-    let mut asker = auth::asker(&parts, state, is_urgent);
+/// Who sends a request, as far as is known, and what it takes.
+struct Client {
+    asker: Asker,
+    demand: Demand,
+}
+
+async fn admitted(state: &Shared, client: &mut Client, mut parts: Parts, body: Body, next: Next) -> Response {
+    let (mut asker, demand, rates) = (client.asker, client.demand, &state.rates);
+    let is_urgent = demand.is_cancel;
     let is_signed = has_signature(&parts.headers);
-    let demand = demand(&parts, is_urgent);
-    let rates = &state.rates;
     // A cancel does not wait for what its client did before. One that only claims to be signed is one
     // as long as its address is welcome.
-    let may_be_cancel = is_urgent && is_signed && rates.is_welcome(asker.owner, demand).is_ok();
+    let may_be_cancel = is_urgent && is_signed && rates.is_welcome(asker, demand).is_ok();
     if asker.rank != Rank::Urgent && !may_be_cancel {
         slowed(&parts).await;
     }
     // Until the signature is verified, the account is unknown: the address must be welcome.
-    let welcome = if is_signed { rates.is_welcome(asker.owner, demand) } else { rates.admit(asker.owner, demand) };
-    if let Err(wait) = welcome {
-        let refused = refuse_unread(too_fast(asker, &parts, wait), parts.version, body).await;
+    let welcome = if is_signed { rates.is_welcome(asker, demand) } else { rates.admit(asker, demand) };
+    if let Err(too_fast) = welcome {
+        let refused = refuse_unread(Problem::rate_limited(too_fast), parts.version, body).await;
         return refuse(state, asker, refused);
     }
     let mut counted = rates.count(asker.owner, demand);
@@ -127,9 +138,9 @@ async fn admitted(state: &Shared, request: Request, next: Next) -> Response {
         verify(state, &mut parts, &bytes)?;
         // Its account, if the signature or the wanted position has made it known.
         asker = auth::asker(&parts, state, is_urgent);
-        counted.owner = asker.owner;
+        (counted.owner, client.asker) = (asker.owner, asker);
         if is_signed {
-            rates.admit(asker.owner, demand).map_err(|wait| too_fast(asker, &parts, wait))?;
+            rates.admit(asker, demand).map_err(Problem::rate_limited)?;
         }
         let admitted = Admitted::take(state, asker)?;
         let request = Request::from_parts(parts, Body::from(bytes));
@@ -161,13 +172,12 @@ async fn slowed(parts: &Parts) {
     }
 }
 
-/// Refuses a request that is beyond a rate, and slows its connection, unless other clients use that,
-/// too: one of an address of many.
-fn too_fast(asker: Asker, parts: &Parts, wait: Duration) -> Problem {
-    if let Some(pace) = parts.extensions.get::<Pace>().filter(|_| asker.via.is_some()) {
+/// Slows the connection of a request that is beyond a rate, unless other clients use it, too: one of
+/// an address of many.
+fn slow_down(pace: Option<&Pace>, asker: Asker) {
+    if let Some(pace) = pace.filter(|_| asker.via.is_some()) {
         pace.hold(Instant::now() + PAUSE);
     }
-    Problem::rate_limited(wait)
 }
 
 /// Runs the handler until the deadline. A panic becomes a 500.

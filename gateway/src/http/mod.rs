@@ -10,6 +10,7 @@ pub mod answer;
 pub mod auth;
 pub mod batch;
 pub mod command;
+pub mod costs;
 pub mod deposits;
 pub mod documents;
 pub mod extract;
@@ -54,6 +55,7 @@ use problem::{Problem, kinds};
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(accounts::open))
+        .routes(routes!(costs::costs))
         .routes(routes!(accounts::list_keys, accounts::add_key))
         .routes(routes!(accounts::rotate_key))
         .routes(routes!(accounts::revoke_key))

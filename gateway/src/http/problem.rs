@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
 use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
+use crate::rates::TooFast;
+use crate::rates::told::Violated;
 use crate::seldom::Seldom;
 use crate::store::StoreError;
 
@@ -299,6 +301,9 @@ pub struct DescribedProblem {
     repeated: Option<bool>,
     /// Where to look for the result of a command whose outcome is unknown.
     look: Option<String>,
+    /// The policy of `RateLimit` that refused the request.
+    #[serde(rename = "violated-policies")]
+    violated_policies: Option<Vec<String>>,
     /// The gateway's clock, in milliseconds since 1970-01-01 UTC.
     gateway_time_ms: Option<u64>,
 }
@@ -329,6 +334,7 @@ struct Occurrence {
     members: Map<String, Value>,
     position: Option<LogPosition>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    violated: Option<Violated>,
 }
 
 /// Seconds after which a retry may succeed.
@@ -362,9 +368,9 @@ impl Problem {
         if kind.status == StatusCode::UNAUTHORIZED {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lfg\"")));
         }
-        let (detail, errors, members, position) = (None, Vec::new(), Map::new(), None);
+        let (detail, errors, members, position, violated) = (None, Vec::new(), Map::new(), None, None);
         let code = Cow::Borrowed(kind.code);
-        Self(Box::new(Occurrence { kind, code, detail, errors, members, position, headers }))
+        Self(Box::new(Occurrence { kind, code, detail, errors, members, position, headers, violated }))
     }
 
     /// Creates the problem of a rejection by the engine.
@@ -384,13 +390,11 @@ impl Problem {
         Self::new(kinds::OVERLOADED).detail("too many WebSockets of this client, or in all")
     }
 
-    /// Creates the problem of a client that asks too fast; it may ask again after `wait`.
-    pub fn rate_limited(wait: Duration) -> Self {
-        let mut problem = Self::new(kinds::RATE_LIMITED);
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let after = if seconds > 1 { HeaderValue::from(seconds) } else { RETRY_AFTER };
-        problem.0.headers.retain(|(name, _)| name != header::RETRY_AFTER);
-        problem.0.headers.push((header::RETRY_AFTER, after));
+    /// Creates the problem of a client that asks too fast, with the policy that refused it.
+    pub fn rate_limited(TooFast { policy, wait }: TooFast) -> Self {
+        let mut problem = Self::new(kinds::RATE_LIMITED).retry_after(wait);
+        problem.0.members.insert("violated-policies".to_owned(), json!([policy.name()]));
+        problem.0.violated = Some(Violated(policy));
         problem
     }
 
@@ -523,6 +527,7 @@ impl IntoResponse for Problem {
         if let Some(Ok(position)) = self.0.position.map(|at| HeaderValue::from_str(&at.to_string())) {
             headers.insert(POSITION_HEADER, position);
         }
+        self.0.violated.map(|violated| response.extensions_mut().insert(violated));
         response
     }
 }
@@ -530,6 +535,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rates::costs::Policy;
 
     #[test]
     fn every_rejection_is_the_clients_or_passes_and_has_its_own_name() {
@@ -551,7 +557,11 @@ mod tests {
     #[test]
     fn who_asks_too_fast_is_told_for_how_many_whole_seconds_to_wait() {
         let after = |millis| {
-            let response = Problem::rate_limited(Duration::from_millis(millis)).into_response();
+            let too_fast = TooFast { policy: Policy::Write, wait: Duration::from_millis(millis) };
+            let problem = Problem::rate_limited(too_fast);
+            assert_eq!(problem.body()["violated-policies"], json!(["write"]));
+            let response = problem.into_response();
+            assert_eq!(response.extensions().get(), Some(&Violated(Policy::Write)));
             let told: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().cloned().collect();
             (response.status().as_u16(), told)
         };

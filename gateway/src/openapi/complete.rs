@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::rates::costs::cost_of;
+
 use super::problems::{self, Access, ListedProblem};
 
 /// Operations with a method that writes, which put nothing on the log.
@@ -15,8 +17,14 @@ pub fn complete(document: &mut Value) {
     let mut all = BTreeMap::new();
     let schemas = document["components"]["schemas"].clone();
     let Some(paths) = document["paths"].as_object_mut() else { return };
-    for item in paths.values_mut().filter_map(Value::as_object_mut) {
+    for (path, item) in paths.iter_mut() {
+        let Some(item) = item.as_object_mut() else { continue };
         for (method, operation) in item.iter_mut().filter(|(_, operation)| operation.is_object()) {
+            // As `GET /v1/account/costs` says it.
+            if let Ok(method) = method.to_uppercase().parse() {
+                let cost = cost_of(&method, path);
+                operation["x-rate-limit"] = json!({"policies": cost.policies(), "cost": cost.units()});
+            }
             let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
             let is_write = method != "get" && !READING_POSTS.contains(&id.as_str());
             let access = secure(operation);
@@ -66,8 +74,12 @@ fn ask_for_position(operation: &mut Value) {
 fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_static: bool) {
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
-        if status.starts_with('2') && !is_static {
-            response["headers"] = json!({"Lfg-Position": {"$ref": "#/components/headers/LfgPosition"}});
+        if status.starts_with('2') {
+            let mut headers = rate_headers();
+            if !is_static {
+                headers.insert("Lfg-Position".to_owned(), json!({"$ref": "#/components/headers/LfgPosition"}));
+            }
+            response["headers"] = json!(headers);
         }
     }
     if is_write && !responses.contains_key("202") {
@@ -82,6 +94,13 @@ fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_s
     }
     let sorted: BTreeMap<String, Value> = std::mem::take(responses).into_iter().collect();
     *responses = sorted.into_iter().collect();
+}
+
+/// Headers of every answer about rates.
+fn rate_headers() -> BTreeMap<String, Value> {
+    let headers = [("RateLimit-Policy", "RateLimitPolicy"), ("RateLimit", "RateLimit")];
+    let reference = |component| json!({"$ref": format!("#/components/headers/{component}")});
+    headers.into_iter().map(|(name, component)| (name.to_owned(), reference(component))).collect()
 }
 
 fn refusal(status: u16, listed: &[&ListedProblem]) -> Value {
@@ -99,8 +118,10 @@ fn refusal(status: u16, listed: &[&ListedProblem]) -> Value {
         _ => None,
     };
     if let Some((name, component)) = header {
-        let reference = json!({"$ref": format!("#/components/headers/{component}")});
-        response.insert("headers".to_owned(), json!({name: reference}));
+        // Every answer has those of rates; here they are named where they matter.
+        let mut headers = if status == 429 { rate_headers() } else { BTreeMap::new() };
+        headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{component}")}));
+        response.insert("headers".to_owned(), json!(headers));
     }
     Value::Object(response)
 }

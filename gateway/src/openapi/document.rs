@@ -66,6 +66,17 @@ pub fn document(routes: utoipa::openapi::OpenApi) -> Value {
             "schema": {"type": "integer", "minimum": 1},
             "example": 1,
         },
+        "RateLimitPolicy": {
+            "description": "The policies of which the request takes, each as a quota `q` in a window of `w` seconds \
+                (draft-ietf-httpapi-ratelimit-headers-11). `x-rate-limit` of an operation is what it takes.",
+            "schema": {"type": "string"},
+            "example": "\"write\";q=2000;w=2",
+        },
+        "RateLimit": {
+            "description": "What is left (`r`), and the seconds until all of it is there again (`t`).",
+            "schema": {"type": "string"},
+            "example": "\"write\";r=1980;t=1",
+        },
         "WwwAuthenticate": {
             "description": "How to authenticate.",
             "schema": {"type": "string"},

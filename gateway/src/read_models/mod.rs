@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::Pool;
+use fred::clients::{Client, Pool};
 use fred::interfaces::ClientLike;
 use fred::types::config::{Config, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind, Value};
@@ -137,6 +137,11 @@ impl ReadModels {
         let mut connected = self.connected.clone();
         // The gateway continues in both cases.
         let _ = tokio::time::timeout(within, connected.wait_for(Result::is_ok)).await;
+    }
+
+    /// Returns a client, if there was a connection yet. It may be broken.
+    pub fn client(&self) -> Option<Client> {
+        self.connection().ok().map(|(redis, _)| redis.next().clone())
     }
 
     fn connection(&self) -> Result<(Pool, Script), ReadError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use service::buckets::{BucketRate, Buckets};
 use tokio::time::{Instant, sleep_until};
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, kinds};
 use crate::shares::Owner;
 
 /// Bytes of snapshots of one client each second.
@@ -51,7 +51,8 @@ impl SnapshotRate {
         while let Err(wait) = self.0.take(owner, bytes) {
             let at = Instant::now() + wait;
             if at > until {
-                return Err(Problem::rate_limited(wait).detail("too many snapshots of this client in too short a time"));
+                let detail = "too many snapshots of this client in too short a time";
+                return Err(Problem::new(kinds::RATE_LIMITED).retry_after(wait).detail(detail));
             }
             sleep_until(at).await;
         }

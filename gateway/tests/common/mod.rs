@@ -98,6 +98,12 @@ impl Platform {
             ("LFG_REFUSALS_BURST", FAST.to_owned()),
             ("LFG_READS_PER_SECOND", FAST.to_owned()),
             ("LFG_READS_BURST", FAST.to_owned()),
+            ("LFG_WRITES_PER_SECOND", FAST.to_owned()),
+            ("LFG_WRITES_BURST", FAST.to_owned()),
+            ("LFG_CANCELS_PER_SECOND", FAST.to_owned()),
+            ("LFG_CANCELS_BURST", FAST.to_owned()),
+            ("LFG_ADDRESS_PER_SECOND", FAST.to_owned()),
+            ("LFG_ADDRESS_BURST", FAST.to_owned()),
             ("LFG_LOG", "json".to_owned()),
             ("RUST_LOG", "info".to_owned()),
         ];

@@ -10,7 +10,7 @@ use clap::Args;
 use service::LogArgs;
 
 use super::demo::{CrowdArgs, DemoRun, ReadModelArgs};
-use crate::drive::{self, Driven};
+use crate::drive::{self, Driven, RequestResult};
 use crate::error::Error;
 use crate::log::AuditedLog;
 use crate::people::GatewayArgs;
@@ -24,6 +24,9 @@ const STEPS_MAX: u32 = 12;
 /// The search ends when the ratio of the lowest failed rate to the highest passed rate is at most
 /// this.
 const CLOSE: f64 = 1.1;
+
+/// A request that is refused because of too many is refused so fast, at p99.
+const REFUSED_WITHIN_MS: f64 = 50.0;
 
 /// Arguments of `loadtest rate-search`.
 #[derive(Clone, Debug, Args)]
@@ -45,6 +48,11 @@ pub struct SearchArgs {
     /// Maximum p99 in milliseconds.
     #[arg(long, default_value_t = 500)]
     p99: u32,
+    /// After the search, offer so many times the sustained rate, for three steps' time: what is
+    /// accepted must have a p99 below the limit, and the rest must be refused within 50 ms at p99.
+    /// Needs a connection for each request in progress: `--connections 4096`.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=10))]
+    overload: Option<u32>,
 }
 
 /// Returns the next rate to try, given the highest that passed and the lowest that failed. Pure.
@@ -71,6 +79,14 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
         *bound = Some(rate);
         steps.add(driven, planned);
     }
+    let mut sheds = true;
+    if let (Some(times), Some(held)) = (args.overload, held) {
+        let rate = held * f64::from(times);
+        let longer = SearchArgs { seconds: 3 * args.seconds, ..args.clone() };
+        let (driven, planned) = one_step(&longer, &run, rate, steps.planned).await?;
+        sheds = tell_shed(&driven, rate, args.p99);
+        steps.add(driven, planned);
+    }
     let Some(all) = steps.driven else { return Ok(false) };
     say!("");
     let checks = run.verify(&mut AuditedLog::open(&args.log)?, &args.log, &args.models, &all).await?;
@@ -80,7 +96,7 @@ pub async fn run(args: &SearchArgs) -> Result<bool, Error> {
         Some(rate) => say!("\nSustained: {rate:.0} orders/s with p99 below {} ms.", args.p99),
         None => say!("\nNo rate was sustained, down to {:.0} orders/s.", failed.unwrap_or_default()),
     }
-    Ok(sound && held.is_some())
+    Ok(sound && sheds && held.is_some())
 }
 
 /// The combined results of all steps so far.
@@ -133,6 +149,27 @@ fn tell(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
         if holds { "sustained" } else { "not sustained" }
     );
     holds
+}
+
+/// Prints a step beyond the sustained rate. Returns true if what was accepted was fast, and all else
+/// was refused at once.
+fn tell_shed(driven: &Driven, rate: f64, limit_ms: u32) -> bool {
+    let seconds = driven.took.as_secs_f64();
+    let is_other = |answer: &&RequestResult| answer.result.is_failure() && !answer.result.is_shed();
+    let others = driven.answers.iter().filter(is_other).count() as u64 + driven.unsent;
+    let p99 = driven.orders.quantile_ms(0.99).max(driven.cancels.quantile_ms(0.99));
+    let shed = &driven.shed;
+    say!("\nOverload: {rate:.0} orders/s offered for {seconds:.0} s.");
+    say!(
+        "  accepted {:.0}/s, p50 {:.2} ms, p99 {p99:.2} ms; refused {:.0}/s, p50 {:.2} ms, p99 {:.2} ms; other failures {}",
+        (driven.orders.count() + driven.cancels.count()) as f64 / seconds,
+        driven.orders.quantile_ms(0.5),
+        shed.count() as f64 / seconds,
+        shed.quantile_ms(0.5),
+        shed.quantile_ms(0.99),
+        grouped(others)
+    );
+    others == 0 && p99 < f64::from(limit_ms) && shed.quantile_ms(0.99) < REFUSED_WITHIN_MS
 }
 
 #[cfg(test)]

@@ -80,6 +80,11 @@ impl RequestOutcome {
         matches!(self, Self::Failed { .. })
     }
 
+    /// Returns true if the gateway had too many requests, and did nothing: 429 or 503.
+    pub fn is_shed(&self) -> bool {
+        matches!(self, Self::Failed { what } if what == "503 overloaded" || what == "429 rate-limited")
+    }
+
     /// Returns the label in the table of responses.
     pub fn label(&self) -> String {
         match self {

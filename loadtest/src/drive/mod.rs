@@ -41,10 +41,12 @@ const WAITING_MAX: usize = 1 << 16;
 pub struct Driven {
     /// All results, in no particular order.
     pub answers: Vec<RequestResult>,
-    /// Latencies of orders.
+    /// Latencies of orders, but those below.
     pub orders: Latencies,
-    /// Latencies of cancels.
+    /// Latencies of cancels, but those below.
     pub cancels: Latencies,
+    /// Latencies of requests that the gateway refused because it had too many.
+    pub shed: Latencies,
     /// Time from the first due time to the last response.
     pub took: Duration,
     /// Cancels that were due while there was no order to cancel.
@@ -65,7 +67,7 @@ pub async fn drive(
     let (queue, due) = mpsc::channel(WAITING_MAX);
     let shared = Arc::new(DriveState {
         live: Mutex::new(LiveOrders::new(stage.markets.len())),
-        latencies: Mutex::new((Latencies::new(), Latencies::new())),
+        latencies: Mutex::new((Latencies::new(), Latencies::new(), Latencies::new())),
         due: tokio::sync::Mutex::new(due),
         answered: AtomicU64::new(0),
         failed: AtomicU64::new(0),
@@ -87,9 +89,9 @@ pub async fn drive(
     }
     ticker.inspect(tokio::task::JoinHandle::abort);
     let unsent = pacer.join().expect("the pacer does not panic");
-    let (orders, cancels) = lock(&shared.latencies).clone();
+    let (orders, cancels, shed) = lock(&shared.latencies).clone();
     let idle_cancels = shared.idle_cancels.load(Ordering::Relaxed);
-    Ok(Driven { answers, orders, cancels, took: start.elapsed(), idle_cancels, unsent })
+    Ok(Driven { answers, orders, cancels, shed, took: start.elapsed(), idle_cancels, unsent })
 }
 
 async fn warm_connections(stage: &DriveSetup) -> Result<Vec<ApiConnection>, ApiError> {

@@ -36,7 +36,8 @@ pub struct DriveState {
     /// Index of the plan's first request among those of the run.
     pub first: usize,
     pub live: Mutex<LiveOrders>,
-    pub latencies: Mutex<(Latencies, Latencies)>,
+    /// Of orders, of cancels, and of either that was refused because of too many requests.
+    pub latencies: Mutex<(Latencies, Latencies, Latencies)>,
     pub due: tokio::sync::Mutex<mpsc::Receiver<(usize, Instant)>>,
     pub answered: AtomicU64,
     pub failed: AtomicU64,
@@ -57,6 +58,7 @@ pub fn keep(shared: &DriveState, answer: &RequestResult, latency: Duration) {
     {
         let mut latencies = lock(&shared.latencies);
         match answer.asked {
+            _ if answer.result.is_shed() => latencies.2.record(latency),
             RequestKind::Order { .. } => latencies.0.record(latency),
             RequestKind::Cancel { .. } => latencies.1.record(latency),
         }

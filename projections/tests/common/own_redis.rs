@@ -1,7 +1,9 @@
-//! A Redis for one test, for settings that other tests must not meet.
+//! A Redis for one test, for settings and faults that other tests must not meet.
+
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use fred::prelude::*;
 pub struct OwnRedis {
     process: Child,
     folder: PathBuf,
+    arguments: Vec<String>,
     address: String,
     /// A connected client.
     pub client: Client,
@@ -23,13 +26,13 @@ impl OwnRedis {
         std::fs::create_dir(&folder).unwrap();
         // Bound only to find a free port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
-            .args(arguments)
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("this test starts a redis-server of its own");
+        let port_text = port.to_string();
+        let arguments = ["--bind", "127.0.0.1", "--port", &port_text, "--save", "", "--appendonly", "no"]
+            .iter()
+            .chain(arguments)
+            .map(|argument| (*argument).to_owned())
+            .collect();
+        let process = spawn(&folder, &arguments);
         let address = format!("127.0.0.1:{port}");
         // The server is not ready yet.
         let config = Config { fail_fast: false, ..Config::from_url(&format!("redis://{address}")).unwrap() };
@@ -37,7 +40,18 @@ impl OwnRedis {
         builder.set_policy(ReconnectPolicy::new_constant(600, 50));
         let client = builder.build().unwrap();
         tokio::time::timeout(Duration::from_secs(60), client.init()).await.expect("it starts in time").unwrap();
-        Self { process, folder, address, client }
+        Self { process, folder, arguments, address, client }
+    }
+
+    /// Kills the server. What it had is lost.
+    pub fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again at the same address, empty.
+    pub fn start_again(&mut self) {
+        self.process = spawn(&self.folder, &self.arguments);
     }
 
     /// Returns the server's URL, for a scheme such as `redis`.
@@ -50,6 +64,12 @@ impl OwnRedis {
         let command = fred::types::CustomCommand::new_static(command, None::<u16>, false);
         self.client.custom(command, words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).await.unwrap()
     }
+}
+
+fn spawn(folder: &Path, arguments: &Vec<String>) -> Child {
+    let mut command = Command::new("redis-server");
+    command.args(arguments).current_dir(folder).stdout(Stdio::null());
+    command.spawn().expect("this test starts a redis-server of its own")
 }
 
 impl Drop for OwnRedis {

@@ -15,4 +15,9 @@ impl Peer {
             IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into())),
         }
     }
+
+    /// The address that stands for it.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
 }

@@ -28,6 +28,7 @@ use crate::follow::Unavailable;
 use crate::http::admission::{Admitted, apart, refuse, to_wait};
 use crate::http::auth;
 use crate::http::extract::QueryString;
+use crate::http::outcome;
 use crate::http::problem::{Problem, kinds};
 use crate::http::receive::{receive, refuse_unread};
 use crate::http::signed::{has_signature, verify};
@@ -44,10 +45,12 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = admitted(&state, request, next).await;
-    // Every answer is as of this moment, and many belong to one client.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
+    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
+    let is_read = Demand::of(request.method(), route, false).is_read();
+    let mut response = outcome::told((!is_read).then_some(route), admitted(&state, request, next)).await;
+    // Unless it is for everybody, an answer belongs to one client.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let status = response.status().as_u16();
     tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
     SECONDS.of(method, route, status).record(start.elapsed());
     response

@@ -9,7 +9,9 @@ pub mod admission;
 pub mod answer;
 pub mod auth;
 pub mod batch;
+pub mod coding;
 pub mod command;
+pub mod cors;
 pub mod deposits;
 pub mod extract;
 pub mod fields;
@@ -21,14 +23,17 @@ pub mod json;
 pub mod market_changed;
 pub mod market_events;
 pub mod markets;
+pub mod missing;
 pub mod new_key;
 pub mod new_order;
 pub mod orders;
 pub mod origin;
+pub mod outcome;
 pub mod oversight;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod public;
 pub mod queries;
 pub mod queue;
 pub mod receive;
@@ -36,6 +41,7 @@ pub mod safety;
 pub mod signed;
 pub mod transfers;
 pub mod unavailable;
+pub mod unknown;
 pub mod vocabulary;
 pub mod wallet;
 
@@ -49,7 +55,7 @@ use problem::{Problem, kinds};
 
 /// All routes.
 pub fn router(state: Shared) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/v1/accounts", post(accounts::open))
         .route("/v1/accounts/{id}/freeze", post(oversight::freeze))
         .route("/v1/accounts/{id}/unfreeze", post(oversight::unfreeze))
@@ -100,8 +106,14 @@ pub fn router(state: Shared) -> Router {
         .route("/v1/admin/vocabulary", post(vocabulary::raise))
         .route("/v1/ws", get(ws::upgrade))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
-        .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
+        .fallback(unknown::route)
         .layer(from_fn(origin::carry))
-        .layer(from_fn_with_state(state.clone(), gate::pass))
-        .with_state(state)
+        .layer(from_fn(public::represent))
+        .layer(from_fn_with_state(state.clone(), gate::pass));
+    // A preflight has no key, and is answered before one is needed.
+    let routes = match cors::layer(&state.allowed_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes.with_state(state)
 }

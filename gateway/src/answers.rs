@@ -14,9 +14,13 @@ use schemas::{
     PurseInstruction, Quantity, Rejection, Seconded, Terms, Timestamp,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::command_result::{CommandResult, OrderName, ResultPart};
 use crate::http::problem::Problem;
+use crate::openapi::scalars::{
+    CancelReasonText, CommandIdText, ContractsNumber, MarketIdText, OrderIdText, PriceText, StatusName, TickerText,
+};
 use crate::shapes::{Fill, Order, fills_of_taker, number, text, text_or_null};
 
 /// The most fills in one answer; `/v1/fills` serves the rest.
@@ -64,12 +68,15 @@ pub fn order(told: &ResultPart<'_>) -> Option<OrderOutcome> {
 }
 
 /// An order in an answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct OrderAnswer {
     #[serde(flatten)]
     order: Order,
+    #[schema(value_type = Option<TickerText>, required)]
     ticker: Option<String>,
+    /// Its first fills, at most 100; `/v1/fills` has all.
     fills: Vec<Fill>,
+    /// True if an earlier request with this client id placed it.
     repeated: bool,
 }
 
@@ -125,14 +132,21 @@ fn asked_for(order: &NewOrder) -> Quantity {
 }
 
 /// A cancelled order in an answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct CancelAnswer {
+    /// The order; null if it was waiting and had no id yet.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<OrderIdText>, required)]
     order_id: Option<OrderId>,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
+    #[schema(value_type = StatusName)]
     status: &'static str,
+    /// Contracts that were not filled.
+    #[schema(value_type = Option<ContractsNumber>, required)]
     cancelled: Option<u32>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
@@ -162,34 +176,44 @@ pub fn amended(told: &ResultPart<'_>) -> Option<AmendAnswer> {
 }
 
 /// An amended order in an answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct AmendAnswer {
+    #[schema(value_type = OrderIdText)]
     order_id: String,
+    #[schema(value_type = MarketIdText)]
     market_id: String,
     #[serde(flatten)]
     terms: AmendedTerms,
+    /// The first fills of the amendment, at most 100.
     fills: Vec<Fill>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
 /// The state of an amended order. The price is the contract's own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct AmendedTerms {
     /// Status.
+    #[schema(value_type = StatusName)]
     pub status: &'static str,
     /// Price.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = PriceText)]
     pub price: Price,
     /// Contracts in total.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = ContractsNumber)]
     pub quantity: Quantity,
     /// Contracts filled.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = ContractsNumber)]
     pub filled: Quantity,
     /// Contracts that rest in the book.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = ContractsNumber)]
     pub remaining: Quantity,
     /// Why the order ended with a remainder, if it did.
+    #[schema(value_type = Option<CancelReasonText>, required)]
     pub cancel_reason: Option<Cow<'static, str>>,
     /// True if the order kept its place in the queue.
     pub in_place: bool,

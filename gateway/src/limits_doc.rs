@@ -16,7 +16,7 @@ use crate::replays::{ALL_MAX, OF_KEY_MAX};
 use crate::store::checkpoints;
 use crate::view::keys::KEYS_IN_USE_MAX;
 use crate::view::stored::LOADED_MAX;
-use crate::ws::{self, changes, hub, queue, session, subjects};
+use crate::ws::{self, changes, hub, queue, session, snapshot_rate, subjects};
 use crate::{books, pending, producer};
 
 const DOCUMENT: &str = include_str!("../../docs/limits.md");
@@ -48,6 +48,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("BODY_WITHIN", config::BODY_WITHIN),
         ("POSITION_WITHIN", config::POSITION_WITHIN),
         ("PRODUCE_WITHIN", config::PRODUCE_WITHIN),
+        ("SNAPSHOT_WITHIN", snapshot_rate::SNAPSHOT_WITHIN),
         ("REQUEST_WITHIN", config::REQUEST_WITHIN),
         ("DRAIN_WITHIN", config::DRAIN_WITHIN),
         ("ACCOUNTS_WITHIN", config::ACCOUNTS_WITHIN),
@@ -87,6 +88,8 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("SUBSCRIPTIONS_MAX", hub::SUBSCRIPTIONS_MAX.to_string()),
         ("MESSAGE_MAX", ws::MESSAGE_MAX.to_string()),
         ("QUEUE_MAX", queue::QUEUE_MAX.to_string()),
+        ("SNAPSHOT_BYTES_EACH_SECOND", snapshot_rate::SNAPSHOT_BYTES_EACH_SECOND.to_string()),
+        ("SNAPSHOT_BYTES_BURST", snapshot_rate::SNAPSHOT_BYTES_BURST.to_string()),
         ("TURN_MAX", subjects::TURN_MAX.to_string()),
         ("WAITING_MAX", WAITING_MAX.to_string()),
         ("BAD_REQUESTS_MAX", session::BAD_REQUESTS_MAX.to_string()),

@@ -30,6 +30,9 @@ mod lines;
 mod live;
 #[cfg(test)]
 mod memory_doc;
+mod openapi;
+#[cfg(test)]
+mod openapi_doc;
 mod openings;
 mod patience;
 mod pending;
@@ -346,6 +349,7 @@ fn share(
         answers: Shares::new(config::ANSWERS_MAX, ANSWER_PARTS),
         openings: config.open_accounts.then(|| Openings::new(config.accounts_per_address)),
         rates: config.rates.rates(),
+        snapshot_rate: ws::snapshot_rate::SnapshotRate::new(),
         shared_addresses: config.connections.shared_addresses.iter().map(|address| Peer::of(*address)).collect(),
         socket_idle_within: config.connections.idle_within,
         websockets: Shares::new(sockets.websockets, WEBSOCKET_PARTS),

@@ -23,6 +23,7 @@ use crate::replays::Replays;
 use crate::shares::Shares;
 use crate::standing::Degraded;
 use crate::submit::Submitter;
+use crate::ws::snapshot_rate::SnapshotRate;
 use crate::ws::turns::SnapshotTurns;
 
 /// Cheap to clone.
@@ -76,6 +77,8 @@ pub struct GatewayState {
     pub socket_idle_within: Duration,
     /// WebSocket connections.
     pub websockets: Arc<Shares>,
+    /// Snapshots of each client in time.
+    pub snapshot_rate: SnapshotRate,
     /// Bytes of snapshots on their way to WebSockets, and of what is kept to continue them.
     pub websocket_bytes: Arc<Shares>,
     /// The degraded dependencies of this process.

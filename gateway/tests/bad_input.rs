@@ -14,6 +14,7 @@ use common::socket::{Heard, Socket};
 use common::{ADMIN_KEY, ORIGIN, Platform, eventually};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use routes::described::{self, DescribedBodies};
 use routes::{Route, inside, not_texts, routes};
 use schemas::{AccountId, Event, MarketId, Scopes};
 use serde_json::{Value, json};
@@ -71,6 +72,28 @@ fn check_at(answer: &Answer, what: &str, pointer: &str, code: &str) {
     let errors = answer.body["errors"].as_array().unwrap();
     let found = errors.iter().any(|e| e["pointer"] == pointer && e["code"] == code);
     assert!(found, "{what}: no `{code}` at {pointer} in {}", answer.body);
+}
+
+/// A body with all fields of the document, each null: the gateway knows all of them, and misses those
+/// that are required.
+async fn described_fields(api: &Api, keys: &Keys) {
+    let described = DescribedBodies::read();
+    described::check(&described, &routes());
+    for Route { key, method, path, .. } in routes() {
+        let schema = described.schema(&method.as_str().to_lowercase(), path.split('?').next().unwrap());
+        let (fields, required) = described.fields(schema);
+        let mut body: serde_json::Map<_, _> = fields.iter().map(|field| (field.clone(), Value::Null)).collect();
+        // So that nothing is written.
+        body.insert("extra".to_owned(), json!(1));
+        let answer = api.send_json(method, Some(key.unwrap_or(&keys.full)), &path, &Value::Object(body)).await;
+        let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
+        let unknown: Vec<&Value> = errors.iter().filter(|error| error["code"] == "unknown").collect();
+        assert!(matches!(unknown[..], [one] if one["pointer"] == "/extra"), "{path}: {}", answer.body);
+        for field in required {
+            let pointer = format!("/{field}");
+            assert!(errors.iter().any(|error| error["pointer"] == pointer), "{path} {field}: {}", answer.body);
+        }
+    }
 }
 
 async fn bodies(api: &Api, keys: &Keys) {
@@ -463,6 +486,7 @@ async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
         (markets["items"].as_array()?.len() == 2).then_some(())
     })
     .await;
+    described_fields(&api, &keys).await;
     bodies(&api, &keys).await;
     unknown_things(&api, &keys, &elsewhere(&platform)).await;
     query_strings(&api, &keys).await;

@@ -8,8 +8,11 @@ use schemas::{AccountId, Credits, Entry, MarketId, OrderId, Shard, Timestamp, Tr
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use utoipa::ToSchema;
 
 use super::{Database, DbError, Timed, positioned, rows};
+use crate::openapi::described_by;
+use crate::openapi::scalars::{ContractName, MarketIdText, OrderIdText, SideName, TickerText, TimeText, TradeKindName};
 use crate::shapes::{Fill, Iso, Order, TradeRole};
 
 /// A fill with its order and market.
@@ -31,21 +34,34 @@ pub struct FillRow {
     pub time: Timestamp,
 }
 
+/// The fields of a fill in JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedFill)]
+struct FillFields<'a> {
+    #[serde(flatten)]
+    fill: Fill,
+    #[schema(value_type = OrderIdText)]
+    order_id: String,
+    #[schema(value_type = MarketIdText)]
+    market_id: String,
+    /// Null while the projection has not seen the market.
+    #[schema(value_type = Option<TickerText>, required)]
+    ticker: Option<&'a str>,
+    #[schema(value_type = ContractName)]
+    contract: &'static str,
+    #[schema(value_type = SideName)]
+    side: &'static str,
+    #[schema(value_type = TradeKindName)]
+    kind: &'static str,
+    #[schema(value_type = TimeText)]
+    time: String,
+}
+
+described_by!(FillRow, FillFields<'static>);
+
 impl Serialize for FillRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            #[serde(flatten)]
-            fill: Fill,
-            order_id: String,
-            market_id: String,
-            ticker: Option<&'a str>,
-            contract: &'static str,
-            side: &'static str,
-            kind: &'static str,
-            time: String,
-        }
-        let shape = Shape {
+        let shape = FillFields {
             fill: self.fill,
             order_id: self.order.to_string(),
             market_id: self.market.to_string(),

@@ -7,23 +7,28 @@ use schemas::{AccountId, ClientId, CommandId, GroupId, MarketId, OrderId, Reject
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Database, DbError, READ_WITHIN, Timed, positioned, rows};
+use crate::openapi::scalars::TickerText;
 use crate::shapes::{Fill, Order};
 
 /// An order with the market's data that its owner wants.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct ListedOrder {
     /// The order.
     #[serde(flatten)]
     pub order: Order,
     /// The market's ticker; null while the projection has not seen the market yet, like the next
     /// two.
+    #[schema(value_type = Option<TickerText>, required)]
     pub ticker: Option<String>,
     /// The market's question.
+    #[schema(required)]
     pub market_question: Option<String>,
     /// The market's state.
+    #[schema(required)]
     pub market_state: Option<String>,
 }
 

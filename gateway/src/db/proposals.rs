@@ -4,34 +4,44 @@ use schemas::ids::LogPosition;
 use schemas::{AccountId, AdminId, ClientId, Credits, ProposalId, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Database, DbError, Timed, positioned, rows};
+use crate::openapi::scalars::{AccountIdText, AdminIdText, ClientIdText, CreditsText, ProposalIdText, TimeText};
 use crate::shapes::{iso, text, text_or_null};
 
 /// A proposed deposit.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = OpenDepositProposal)]
 pub struct OpenProposal {
     /// Its id.
     #[serde(rename = "proposal_id", serialize_with = "text")]
+    #[schema(value_type = ProposalIdText)]
     pub id: ProposalId,
     /// The account.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     pub account_id: AccountId,
     /// The amount.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     pub amount: Credits,
     /// The client's own name for it.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ClientIdText>, required)]
     pub client_id: Option<ClientId>,
     /// The admin who proposed it.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     pub proposed_by: AdminId,
     /// When it was proposed.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     pub created_at: Timestamp,
     /// When it expires.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     pub expires_at: Timestamp,
 }
 

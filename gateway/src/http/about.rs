@@ -9,7 +9,7 @@ use schemas::{
 };
 
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -20,6 +20,7 @@ use crate::http::oversight::read_market_limits;
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::Problem;
 use crate::http::queries::find;
+use crate::openapi::requests::{AddToMarket, EditMarket};
 use crate::shapes::market::{Clarified, MarketShape};
 use crate::state::Shared;
 
@@ -73,7 +74,17 @@ fn read_listing(mut fields: Fields) -> Result<NamedListing<Listing>, Problem> {
     fields.finish(built)
 }
 
-/// `PATCH /v1/markets/{market}`
+/// Changes a market's description before its first trade.
+#[utoipa::path(
+    patch,
+    path = "/v1/markets/{market}",
+    operation_id = "edit_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = EditMarket,
+    responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn edit(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
@@ -121,7 +132,17 @@ fn read_edit(mut fields: Fields) -> Result<NamedListing<MarketEdit>, Problem> {
     fields.finish(built)
 }
 
-/// `POST /v1/markets/{market}/additions`
+/// Adds to a market's description.
+#[utoipa::path(
+    post,
+    path = "/v1/markets/{market}/additions",
+    operation_id = "add_to_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = AddToMarket,
+    responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn add(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,

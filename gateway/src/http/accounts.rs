@@ -4,10 +4,11 @@ use axum::extract::State;
 use schemas::limits::KEY_GRACE_MAX_MS;
 use schemas::{AccountId, ApiKey, Command, Event, KeyMarkets, KeyProof, KeyTerms, Scopes, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::asker::asker;
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition, AtPositions};
 use crate::http::auth::{KeyAccess, ReadAccess, RevokeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -15,6 +16,8 @@ use crate::http::fields::Fields;
 use crate::http::new_key::{KeyShape, Material, NewKey, key_id, scopes};
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
+use crate::openapi::requests::{CreateApiKey, OpenAccount, RotateApiKey};
+use crate::openapi::scalars::{CommandIdText, KeyIdText};
 use crate::state::Shared;
 
 /// The longest grace period of a replaced key, in seconds.
@@ -24,7 +27,15 @@ const GRACE_MAX_S: u64 = KEY_GRACE_MAX_MS / 1_000;
 /// halted, all of them miss once in 2^64 times.
 const HOMES_TRIED: usize = 32;
 
-/// `POST /v1/accounts`
+/// Opens an account, with its first key.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts",
+    operation_id = "open_account",
+    tag = "account",
+    request_body = OpenAccount,
+    responses((status = 201, description = "The account and its key", body = AtPosition<NewKey>)),
+)]
 pub async fn open(
     State(state): State<Shared>,
     query: QueryString,
@@ -53,12 +64,21 @@ pub async fn open(
 }
 
 /// An account's keys.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyList)]
 pub struct KeyList {
     items: Vec<KeyShape>,
 }
 
-/// `GET /v1/api-keys`
+/// Lists the account's keys.
+#[utoipa::path(
+    get,
+    path = "/v1/api-keys",
+    operation_id = "list_api_keys",
+    tag = "account",
+    responses((status = 200, description = "The keys", body = AtPositions<KeyList>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn list_keys(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -70,7 +90,16 @@ pub async fn list_keys(
     Ok(Answer::many(KeyList { items }, at))
 }
 
-/// `POST /v1/api-keys`
+/// Creates a key.
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys",
+    operation_id = "create_api_key",
+    tag = "account",
+    request_body = CreateApiKey,
+    responses((status = 201, description = "The key", body = AtPosition<NewKey>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn add_key(
     KeyAccess(account, by): KeyAccess,
     State(state): State<Shared>,
@@ -112,7 +141,9 @@ fn markets(texts: &[&str]) -> Result<KeyMarkets, ValueFault> {
     KeyMarkets::new(ids).ok_or_else(|| ValueFault::form("ids of 1 to 20 markets, each once"))
 }
 
-/// `POST /v1/api-keys/{id}/rotate`: creates a key with the same rights and ends the old one after
+/// Replaces a key by one with the same rights.
+///
+/// Creates a key with the same rights and ends the old one after
 /// `grace_s` seconds.
 ///
 /// | the old key has | `public_key` | the new key has                                      |
@@ -122,6 +153,16 @@ fn markets(texts: &[&str]) -> Result<KeyMarkets, ValueFault> {
 /// | a public key    | absent       | refused: a secret would prove less than a signature  |
 /// | a public key    | the same     | refused: it would replace nothing                    |
 /// | a public key    | another      | the public key                                       |
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys/{id}/rotate",
+    operation_id = "rotate_api_key",
+    tag = "account",
+    params(("id" = KeyIdText, Path, description = "The key")),
+    request_body = RotateApiKey,
+    responses((status = 201, description = "The new key", body = AtPosition<NewKey>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn rotate_key(
     KeyAccess(account, by): KeyAccess,
     State(state): State<Shared>,
@@ -169,13 +210,24 @@ fn check_successor(fields: &mut Fields, old: &KeyProof, public_key: Option<&[u8;
 }
 
 /// A revoked key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RevokedKey {
+    #[schema(value_type = KeyIdText)]
     key_id: String,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `DELETE /v1/api-keys/{id}`
+/// Revokes a key. A key without the scope TRADE can revoke itself.
+#[utoipa::path(
+    delete,
+    path = "/v1/api-keys/{id}",
+    operation_id = "revoke_api_key",
+    tag = "account",
+    params(("id" = KeyIdText, Path, description = "The key")),
+    responses((status = 200, description = "The key is revoked", body = AtPosition<RevokedKey>)),
+    security(("account" = [])),
+)]
 pub async fn revoke_key(
     ender: RevokeAccess,
     State(state): State<Shared>,

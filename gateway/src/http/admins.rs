@@ -6,26 +6,37 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use service::hex::{from_hex, to_hex};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition, AtPositions};
 use crate::http::auth::{AnyAdmin, HeadAdmin};
 use crate::http::command::{CommandFailure, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, rejection_kind};
+use crate::openapi::requests::SetAdmin;
+use crate::openapi::scalars::{AdminIdText, CommandIdText, RoleName, TimeText};
 use crate::shapes::{iso_or_null, text};
 use crate::state::Shared;
 
 /// An admin as other admins see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Admin)]
 pub struct AdminShape {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     admin_id: AdminId,
+    /// For people.
+    #[schema(required)]
     name: Option<String>,
+    /// What it may do.
+    #[schema(value_type = Vec<RoleName>)]
     roles: Vec<&'static str>,
+    /// When it expires.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     expires_at: Option<Timestamp>,
 }
 
@@ -38,12 +49,20 @@ impl AdminShape {
 }
 
 /// All admins on the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct AdminList {
     items: Vec<AdminShape>,
 }
 
-/// `GET /v1/admin/admins`
+/// Lists admins.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/admins",
+    operation_id = "list_admins",
+    tag = "admin",
+    responses((status = 200, description = "The admins", body = AtPositions<AdminList>)),
+    security(("admin" = [])),
+)]
 pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: QueryString) -> Result<Answer<AdminList>, Problem> {
     query.nothing_else()?;
     let view = state.live.view();
@@ -52,15 +71,19 @@ pub async fn list(_: AnyAdmin, State(state): State<Shared>, query: QueryString) 
 }
 
 /// An admin that was set.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminAnswer)]
 pub struct SetAnswer {
     #[serde(flatten)]
     admin: AdminShape,
     /// Only if the gateway generated the key; no other answer ever shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_key: Option<String>,
+    /// The admin who set it.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
@@ -74,7 +97,19 @@ enum WantedProof {
     Present,
 }
 
-/// `PUT /v1/admin/admins/{id}`: replaces everything, except the key if none is given.
+/// Creates or changes an admin.
+///
+/// Replaces everything, except the key if none is given.
+#[utoipa::path(
+    put,
+    path = "/v1/admin/admins/{id}",
+    operation_id = "set_admin",
+    tag = "admin",
+    params(("id" = AdminIdText, Path, description = "The admin")),
+    request_body = SetAdmin,
+    responses((status = 200, description = "The admin", body = AtPosition<SetAnswer>)),
+    security(("admin" = ["ADMINS"])),
+)]
 pub async fn set(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,
@@ -122,16 +157,30 @@ fn later(admin_key: Option<&str>) -> Map<String, Value> {
 }
 
 /// A revoked admin.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevokedAdmin)]
 pub struct RevokeAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     admin_id: AdminId,
+    /// The admin who revoked it.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `DELETE /v1/admin/admins/{id}`
+/// Revokes an admin.
+#[utoipa::path(
+    delete,
+    path = "/v1/admin/admins/{id}",
+    operation_id = "revoke_admin",
+    tag = "admin",
+    params(("id" = AdminIdText, Path, description = "The admin")),
+    responses((status = 200, description = "The admin is revoked", body = AtPosition<RevokeAnswer>)),
+    security(("admin" = ["ADMINS"])),
+)]
 pub async fn revoke(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,

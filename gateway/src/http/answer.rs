@@ -5,8 +5,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemas::ids::LogPosition;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
+use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
 use crate::shapes::positions::LogPositions;
 
 /// A body and its log position.
@@ -45,29 +47,50 @@ impl<T: Serialize> Answer<T> {
     }
 }
 
+/// A body with the position of one outcome or one shard.
+#[derive(Serialize, ToSchema)]
+pub struct AtPosition<T> {
+    #[serde(flatten)]
+    body: T,
+    #[schema(value_type = LogPositionText)]
+    position: String,
+}
+
+/// A body with the positions of several shards.
+#[derive(Serialize, ToSchema)]
+pub struct AtPositions<'a, T> {
+    #[serde(flatten)]
+    body: T,
+    /// The sequence for each shard.
+    #[schema(value_type = HashMap<String, u64>, example = json!({"0": 17, "2": 41}))]
+    positions: LogPositions<'a>,
+}
+
+/// The answer to a command whose result did not arrive in time.
+#[derive(ToSchema)]
+#[schema(as = Accepted)]
+#[expect(dead_code, reason = "it describes what commands answer with: `look` and what belongs to it")]
+pub struct AcceptedAnswer {
+    /// The path at which the result will be.
+    look: String,
+    #[schema(value_type = CommandIdText)]
+    command_id: String,
+    /// The order, if it is known already.
+    #[schema(value_type = Option<OrderIdText>)]
+    order_id: Option<String>,
+}
+
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct One<T> {
-            #[serde(flatten)]
-            body: T,
-            position: String,
-        }
-        #[derive(Serialize)]
-        struct Many<'a, T> {
-            #[serde(flatten)]
-            body: T,
-            positions: LogPositions<'a>,
-        }
         let (mut response, header) = match self.at {
             At::One(at) => {
                 let position = at.to_string();
                 let header = position.clone();
-                ((self.status, Json(One { body: self.body, position })).into_response(), header)
+                ((self.status, Json(AtPosition { body: self.body, position })).into_response(), header)
             }
             At::Many(at) => {
                 let header = at.iter().map(LogPosition::to_string).collect::<Vec<_>>().join(", ");
-                let body = Json(Many { body: self.body, positions: LogPositions(&at) });
+                let body = Json(AtPositions { body: self.body, positions: LogPositions(&at) });
                 ((self.status, body).into_response(), header)
             }
         };
@@ -102,10 +125,11 @@ impl IntoResponse for PreparedAnswer {
 }
 
 /// A page of a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ListPage<T> {
     /// The items.
     pub items: Vec<T>,
     /// The cursor of the next page; null on the last.
+    #[schema(required)]
     pub next: Option<String>,
 }

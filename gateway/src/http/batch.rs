@@ -12,9 +12,10 @@ use schemas::{AccountId, BatchRequest, Command, OrderRef, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::batch::{Batch, BatchItem, Content, ItemReply};
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPositions};
 use crate::http::auth::TradeAccess;
 use crate::http::command::{CommandFailure, unsettled};
 use crate::http::extract::{JsonBody, QueryString};
@@ -24,6 +25,8 @@ use crate::http::orders::{self, AnswerOrigin, RequestedAmendment};
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
+use crate::openapi::requests::SubmitBatch;
+use crate::openapi::scalars::{CommandIdText, StatusName};
 use crate::state::Shared;
 use crate::submit::SubmitError;
 use crate::view::LiveView;
@@ -159,24 +162,39 @@ fn split(account: AccountId, all_or_nothing: bool, requests: &[Sound]) -> Result
 }
 
 /// The result of each request, in order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct BatchAnswer {
     /// False if some results are still missing.
     complete: bool,
     results: Vec<ResultItem>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
+    /// The path at which the missing results will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     look: Option<Value>,
 }
 
 /// The answer that the request would have received alone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResult)]
 struct ResultItem {
+    /// The status of the answer that the request alone would get.
+    #[schema(value_type = StatusName)]
     status: u16,
+    /// The body of that answer.
     body: Value,
 }
 
-/// `POST /v1/orders/batch`
+/// Places, cancels and amends many orders.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/batch",
+    operation_id = "submit_batch",
+    tag = "orders",
+    request_body = SubmitBatch,
+    responses((status = 200, description = "The result of each request, in order", body = AtPositions<BatchAnswer>), (status = 202, description = "The same; some results are still to come", body = AtPositions<BatchAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn batch(
     TradeAccess(account): TradeAccess,
     must_name: MustName,

@@ -6,11 +6,12 @@
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits, Event, OrderId, ProposalId, Rejection, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answers::{Deposit, deposited};
 use crate::command_result::ResultPart;
 use crate::db::OpenProposal;
-use crate::http::answer::{Answer, ListPage};
+use crate::http::answer::{AcceptedAnswer, Answer, AtPosition, AtPositions, ListPage};
 use crate::http::auth::{AnyAdmin, MoneyAdmin};
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -19,6 +20,11 @@ use crate::http::history::{order_cursor, order_place, unreadable};
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, rejection_kind};
 use crate::http::wallet::Movement;
+use crate::openapi::params::PageParams;
+use crate::openapi::requests::{ConfirmDeposit, MoveCredits};
+use crate::openapi::scalars::{
+    AccountIdText, AdminIdText, ClientIdText, CommandIdText, CreditsText, ProposalIdText, TimeText,
+};
 use crate::shapes::{iso_or_null, text, text_or_null};
 use crate::state::Shared;
 
@@ -26,7 +32,7 @@ use crate::state::Shared;
 const PROPOSALS: &str = "/v1/wallet/deposits/proposals";
 
 /// A deposit: made or proposed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum DepositAnswer {
     /// Status 201.
@@ -35,50 +41,88 @@ pub enum DepositAnswer {
     Proposed(ProposedAnswer),
 }
 
+/// What a deposit answers that is not made yet.
+#[derive(ToSchema)]
+#[schema(as = DepositToCome)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two answers")]
+enum DepositToCome {
+    Proposed(AtPosition<ProposedAnswer>),
+    Accepted(AcceptedAnswer),
+}
+
 /// A completed deposit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Deposit)]
 pub struct MadeAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ClientIdText>, required)]
     client_id: Option<ClientId>,
     /// The admin who made or proposed it; null in the answer to a repeat, which only knows the
     /// result.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<AdminIdText>, required)]
     by: Option<AdminId>,
     /// The second admin, if one was needed.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<AdminIdText>, required)]
     confirmed_by: Option<AdminId>,
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ProposalIdText>, required)]
     proposal_id: Option<ProposalId>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
+    /// True if an earlier request with this client id made it.
     repeated: bool,
 }
 
 /// A proposal that waits for a second admin. No credits were moved.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DepositProposal)]
 pub struct ProposedAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = ProposalIdText)]
     proposal_id: ProposalId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ClientIdText>, required)]
     client_id: Option<ClientId>,
     /// Null in the answer to a repeat, like `expires_at`.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<AdminIdText>, required)]
     proposed_by: Option<AdminId>,
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     expires_at: Option<Timestamp>,
+    /// The path of the list of proposals.
     look: &'static str,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
+    /// True if an earlier request with this client id made it.
     repeated: bool,
 }
 
-/// `POST /v1/wallet/deposits`
+/// Deposits credits; above a limit, proposes the deposit to a second admin.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/deposits",
+    operation_id = "deposit",
+    tag = "admin",
+    request_body = MoveCredits,
+    responses((status = 201, description = "The deposit", body = AtPosition<MadeAnswer>), (status = 202, description = "The proposal; or the command is on the log, and its result did not arrive in time", body = DepositToCome)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn deposit(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -122,7 +166,17 @@ pub async fn deposit(
     })
 }
 
-/// `POST /v1/wallet/deposits/proposals/{id}/confirm`
+/// Confirms a proposed deposit; another admin than the one who proposed it.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/deposits/proposals/{id}/confirm",
+    operation_id = "confirm_deposit",
+    tag = "admin",
+    params(("id" = ProposalIdText, Path, description = "The proposed deposit")),
+    request_body = ConfirmDeposit,
+    responses((status = 201, description = "The deposit", body = AtPosition<MadeAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn confirm(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -155,18 +209,32 @@ pub async fn confirm(
 }
 
 /// A dropped proposal.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DroppedDeposit)]
 pub struct DroppedAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = ProposalIdText)]
     proposal_id: ProposalId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `DELETE /v1/wallet/deposits/proposals/{id}`
+/// Drops a proposed deposit.
+#[utoipa::path(
+    delete,
+    path = "/v1/wallet/deposits/proposals/{id}",
+    operation_id = "drop_deposit_proposal",
+    tag = "admin",
+    params(("id" = ProposalIdText, Path, description = "The proposed deposit")),
+    responses((status = 200, description = "The proposal is dropped", body = AtPosition<DroppedAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn drop(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -190,7 +258,18 @@ pub async fn drop(
     Ok(Answer::one(DroppedAnswer { proposal_id: proposal, account_id, by, command_id }, settled.at()))
 }
 
-/// `GET /v1/wallet/deposits/proposals`: pending proposals, the first to expire first.
+/// Lists proposed deposits, the first to expire first.
+///
+/// Pending proposals, the first to expire first.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet/deposits/proposals",
+    operation_id = "list_deposit_proposals",
+    tag = "admin",
+    params(PageParams),
+    responses((status = 200, description = "A page of proposals", body = AtPositions<ListPage<OpenProposal>>)),
+    security(("admin" = [])),
+)]
 pub async fn proposals(
     _: AnyAdmin,
     State(state): State<Shared>,

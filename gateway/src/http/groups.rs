@@ -9,10 +9,11 @@ use engine_core::Group;
 use schemas::{AccountId, Command, GroupAct, GroupId, GroupLimits, GroupNow, PurseInstruction, Timestamp};
 use serde::Serialize;
 use service::clock::now;
+use utoipa::ToSchema;
 
 use crate::answers::instructed;
 use crate::command_result::{CommandResult, ResultPart};
-use crate::http::answer::{Answer, ListPage};
+use crate::http::answer::{Answer, AtPosition, ListPage};
 use crate::http::auth::{CancelAccess, ReadAccess, TradeAccess};
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -21,19 +22,29 @@ use crate::http::gate::{followers_reach, own_is_followed};
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::http::unavailable::unavailable;
+use crate::openapi::params::PageParams;
+use crate::openapi::requests::{ChangeGroup, CreateGroup};
+use crate::openapi::scalars::{CommandIdText, ContractsNumber, GroupNumber};
 use crate::state::Shared;
 
 /// A group as its account's home counts it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Group)]
 pub struct GroupShape {
+    #[schema(value_type = GroupNumber)]
     group: u16,
+    /// Contracts that may fill within the window.
     contracts: u32,
+    /// The window, in seconds.
     window_s: u8,
+    /// How often the group was created or reset.
     generation: u64,
     /// Contracts filled within the window.
+    #[schema(value_type = ContractsNumber)]
     filled: u64,
     /// Contracts that may still fill.
     left: u64,
+    /// True if it refuses orders until it is reset.
     triggered: bool,
 }
 
@@ -60,7 +71,16 @@ fn group_id(segment: &str) -> Result<GroupId, Problem> {
     parse::group_segment(segment).map_err(|_| unknown())
 }
 
-/// `GET /v1/groups`
+/// Lists the account's groups.
+#[utoipa::path(
+    get,
+    path = "/v1/groups",
+    operation_id = "list_groups",
+    tag = "groups",
+    params(PageParams),
+    responses((status = 200, description = "A page of groups", body = AtPosition<ListPage<GroupShape>>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn list(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -87,7 +107,16 @@ pub async fn list(
     Ok(Answer::one(ListPage { items, next }, at))
 }
 
-/// `GET /v1/groups/{group}`
+/// Shows a group.
+#[utoipa::path(
+    get,
+    path = "/v1/groups/{group}",
+    operation_id = "get_group",
+    tag = "groups",
+    params(("group" = GroupNumber, Path, description = "The group")),
+    responses((status = 200, description = "The group", body = AtPosition<GroupShape>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn one(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -106,17 +135,32 @@ pub async fn one(
 }
 
 /// A group after the request, as all shards with a purse of the account have applied it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct GroupAnswer {
+    #[schema(value_type = GroupNumber)]
     group: u16,
+    /// Contracts that may fill within the window.
     contracts: u32,
+    /// The window, in seconds.
     window_s: u8,
+    /// How often the group was created or reset.
     generation: u64,
+    /// True if it refuses orders until it is reset.
     triggered: bool,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `POST /v1/groups`
+/// Creates a group.
+#[utoipa::path(
+    post,
+    path = "/v1/groups",
+    operation_id = "create_group",
+    tag = "groups",
+    request_body = CreateGroup,
+    responses((status = 201, description = "The group", body = AtPosition<GroupAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn make(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
@@ -129,7 +173,19 @@ pub async fn make(
     Ok(changed(&state, account, group, GroupAct::Make(limits)).await?.created())
 }
 
-/// `PUT /v1/groups/{group}`: replaces the limits.
+/// Replaces a group's limits.
+///
+/// Replaces the limits.
+#[utoipa::path(
+    put,
+    path = "/v1/groups/{group}",
+    operation_id = "change_group",
+    tag = "groups",
+    params(("group" = GroupNumber, Path, description = "The group")),
+    request_body = ChangeGroup,
+    responses((status = 200, description = "The group", body = AtPosition<GroupAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn change(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
@@ -143,7 +199,16 @@ pub async fn change(
     changed(&state, account, group_id(&segment)?, GroupAct::Change(limits)).await
 }
 
-/// `POST /v1/groups/{group}/trigger`
+/// Cancels a group's orders, and refuses others until it is reset.
+#[utoipa::path(
+    post,
+    path = "/v1/groups/{group}/trigger",
+    operation_id = "trigger_group",
+    tag = "groups",
+    params(("group" = GroupNumber, Path, description = "The group")),
+    responses((status = 200, description = "The group", body = AtPosition<GroupAnswer>)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn trigger(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
@@ -156,7 +221,16 @@ pub async fn trigger(
     changed(&state, account, group_id(&segment)?, GroupAct::Trigger).await
 }
 
-/// `POST /v1/groups/{group}/reset`
+/// Starts a new window of a group.
+#[utoipa::path(
+    post,
+    path = "/v1/groups/{group}/reset",
+    operation_id = "reset_group",
+    tag = "groups",
+    params(("group" = GroupNumber, Path, description = "The group")),
+    responses((status = 200, description = "The group", body = AtPosition<GroupAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn reset(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
@@ -170,13 +244,24 @@ pub async fn reset(
 }
 
 /// A deleted group.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct DeletedGroup {
+    #[schema(value_type = GroupNumber)]
     group: u16,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `DELETE /v1/groups/{group}`
+/// Deletes a group, and cancels its orders.
+#[utoipa::path(
+    delete,
+    path = "/v1/groups/{group}",
+    operation_id = "delete_group",
+    tag = "groups",
+    params(("group" = GroupNumber, Path, description = "The group")),
+    responses((status = 200, description = "The group is deleted", body = AtPosition<DeletedGroup>)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn delete(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,

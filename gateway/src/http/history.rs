@@ -3,16 +3,19 @@
 use axum::extract::State;
 use schemas::{MarketId, OrderId, Status, Timestamp, TradeId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answers::FILLS_SHOWN;
 use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
-use crate::http::answer::{Answer, ListPage};
+use crate::http::answer::{Answer, AtPositions, ListPage};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
 use crate::http::fields::Params;
 use crate::http::gate::reaches_own;
 use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::{Problem, kinds};
+use crate::openapi::params::{FillParams, MarketParams, OrderParams, PageParams};
+use crate::openapi::scalars::OrderIdText;
 use crate::seldom::Seldom;
 use crate::shapes::{Fill, TradeRole};
 use crate::state::Shared;
@@ -30,7 +33,16 @@ pub fn unreadable(error: &DbError) -> Problem {
     Problem::new(kinds::READ_MODEL_UNAVAILABLE)
 }
 
-/// `GET /v1/orders`
+/// Lists the account's orders, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/orders",
+    operation_id = "list_orders",
+    tag = "orders",
+    params(OrderParams, MarketParams, PageParams),
+    responses((status = 200, description = "A page of orders", body = AtPositions<ListPage<ListedOrder>>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn orders(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -97,14 +109,24 @@ pub fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
 }
 
 /// An order with its fills.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct OrderDetail {
     #[serde(flatten)]
     order: ListedOrder,
+    /// Its last fills, at most 100; `/v1/fills` has all.
     fills: Vec<Fill>,
 }
 
-/// `GET /v1/orders/{id}`
+/// Shows an order with its fills.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}",
+    operation_id = "get_order",
+    tag = "orders",
+    params(("id" = OrderIdText, Path, description = "The order")),
+    responses((status = 200, description = "The order", body = AtPositions<OrderDetail>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn order(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -121,7 +143,16 @@ pub async fn order(
     Ok(Answer::many(OrderDetail { order, fills }, at))
 }
 
-/// `GET /v1/fills`
+/// Lists the account's fills, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/fills",
+    operation_id = "list_fills",
+    tag = "orders",
+    params(FillParams, MarketParams, PageParams),
+    responses((status = 200, description = "A page of fills", body = AtPositions<ListPage<FillRow>>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn fills(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,

@@ -3,31 +3,47 @@
 use axum::extract::State;
 use schemas::{AdminId, Command, Event, MarketEvent, MarketEventId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::command_result::ResultPart;
-use crate::http::answer::{Answer, ListPage};
+use crate::http::answer::{Answer, AtPosition, AtPositions, ListPage};
 use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::Fields;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
+use crate::openapi::params::PageParams;
+use crate::openapi::requests::CreateEvent;
+use crate::openapi::scalars::{AdminIdText, CommandIdText};
 use crate::shapes::market::MarketEventShape;
 use crate::shapes::text;
 use crate::state::Shared;
 use crate::view::market_events::MarketEventView;
 
 /// A market event and the admin who created it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MarketEventAnswer)]
 pub struct CreatedAnswer {
     #[serde(flatten)]
     event: MarketEventShape,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `POST /v1/events`
+/// Creates a market event.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    operation_id = "create_event",
+    tag = "admin",
+    request_body = CreateEvent,
+    responses((status = 201, description = "The market event", body = AtPosition<CreatedAnswer>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn create(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
@@ -61,7 +77,15 @@ fn read_event(mut fields: Fields) -> Result<MarketEvent, Problem> {
     fields.finish(built)
 }
 
-/// `GET /v1/events`
+/// Lists market events by name.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "list_events",
+    tag = "markets",
+    params(PageParams),
+    responses((status = 200, description = "A page of market events", body = AtPositions<ListPage<MarketEventShape>>)),
+)]
 pub async fn list(
     State(state): State<Shared>,
     query: QueryString,
@@ -79,7 +103,15 @@ pub async fn list(
     Ok(Answer::many(ListPage { items, next }, view.positions()))
 }
 
-/// `GET /v1/events/{event}`
+/// Shows a market event.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{event}",
+    operation_id = "get_event",
+    tag = "markets",
+    params(("event" = String, Path, description = "The market event: name or id")),
+    responses((status = 200, description = "The market event", body = AtPositions<MarketEventShape>)),
+)]
 pub async fn one(
     State(state): State<Shared>,
     query: QueryString,

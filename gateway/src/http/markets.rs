@@ -5,7 +5,7 @@ use schemas::{AdminId, Command, Event, ResolutionAnswer as MarketsAnswer, Transi
 
 use crate::command_result::ResultPart;
 use crate::http::about;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::MarketsAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -14,10 +14,20 @@ use crate::http::market_changed::MarketChanged;
 use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::http::queries::find;
+use crate::openapi::requests::{AnswerMarket, CreateMarket, PauseMarket};
 use crate::shapes::market::MarketShape;
 use crate::state::Shared;
 
-/// `POST /v1/markets`
+/// Lists a market.
+#[utoipa::path(
+    post,
+    path = "/v1/markets",
+    operation_id = "create_market",
+    tag = "admin",
+    request_body = CreateMarket,
+    responses((status = 201, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn create(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
@@ -59,19 +69,56 @@ macro_rules! plain_transition {
 }
 
 plain_transition! {
-    /// `POST /v1/markets/{market}/open`
+    /// Opens a market.
+    #[utoipa::path(
+        post,
+        path = "/v1/markets/{market}/open",
+        operation_id = "open_market",
+        tag = "admin",
+        params(("market" = String, Path, description = "The market: ticker or id")),
+        responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+        security(("admin" = ["MARKETS"])),
+    )]
     open, Transition::Open
 }
 plain_transition! {
-    /// `POST /v1/markets/{market}/resume`
+    /// Ends a pause.
+    #[utoipa::path(
+        post,
+        path = "/v1/markets/{market}/resume",
+        operation_id = "resume_market",
+        tag = "admin",
+        params(("market" = String, Path, description = "The market: ticker or id")),
+        responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+        security(("admin" = ["MARKETS"])),
+    )]
     resume, Transition::Resume
 }
 plain_transition! {
-    /// `POST /v1/markets/{market}/close`
+    /// Closes a market before its expiry.
+    #[utoipa::path(
+        post,
+        path = "/v1/markets/{market}/close",
+        operation_id = "close_market",
+        tag = "admin",
+        params(("market" = String, Path, description = "The market: ticker or id")),
+        responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+        security(("admin" = ["MARKETS"])),
+    )]
     close, Transition::Close
 }
 
-/// `POST /v1/markets/{market}/pause`
+/// Pauses a market.
+#[utoipa::path(
+    post,
+    path = "/v1/markets/{market}/pause",
+    operation_id = "pause_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = PauseMarket,
+    responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn pause(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
@@ -85,7 +132,17 @@ pub async fn pause(
     change(&state, &market, by, Transition::Pause { cancel_only }).await
 }
 
-/// `POST /v1/markets/{market}/resolve`
+/// Proposes the answer to a market's question.
+#[utoipa::path(
+    post,
+    path = "/v1/markets/{market}/resolve",
+    operation_id = "resolve_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = AnswerMarket,
+    responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn resolve(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,
@@ -98,7 +155,17 @@ pub async fn resolve(
     change(&state, &market, by, Transition::Resolve { answer }).await
 }
 
-/// `POST /v1/markets/{market}/confirm`
+/// Confirms the proposed answer; another admin than the one who proposed it.
+#[utoipa::path(
+    post,
+    path = "/v1/markets/{market}/confirm",
+    operation_id = "confirm_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = AnswerMarket,
+    responses((status = 200, description = "The market", body = AtPosition<MarketChanged>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn confirm(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,

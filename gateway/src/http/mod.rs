@@ -13,6 +13,7 @@ pub mod coding;
 pub mod command;
 pub mod cors;
 pub mod deposits;
+pub mod documents;
 pub mod extract;
 pub mod fields;
 pub mod gate;
@@ -45,68 +46,80 @@ pub mod unknown;
 pub mod vocabulary;
 pub mod wallet;
 
-use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::openapi::document::document;
 use crate::state::Shared;
 use crate::ws;
 use problem::{Problem, kinds};
 
-/// All routes.
+/// All routes, and what describes them.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::open))
+        .routes(routes!(accounts::list_keys, accounts::add_key))
+        .routes(routes!(accounts::rotate_key))
+        .routes(routes!(accounts::revoke_key))
+        .routes(routes!(queries::wallet))
+        .routes(routes!(queries::positions))
+        .routes(routes!(queries::markets, markets::create))
+        .routes(routes!(queries::market, about::edit))
+        .routes(routes!(queries::book))
+        .routes(routes!(queries::trades))
+        .routes(routes!(markets::pause))
+        .routes(routes!(markets::resolve))
+        .routes(routes!(markets::confirm))
+        .routes(routes!(about::add))
+        .routes(routes!(market_events::create, market_events::list))
+        .routes(routes!(market_events::one))
+        .routes(routes!(oversight::freeze))
+        .routes(routes!(oversight::unfreeze))
+        .routes(routes!(oversight::limit_account))
+        .routes(routes!(oversight::limit_market))
+        .routes(routes!(deposits::deposit))
+        .routes(routes!(deposits::confirm))
+        .routes(routes!(deposits::drop))
+        .routes(routes!(deposits::proposals))
+        .routes(routes!(wallet::withdraw))
+        .routes(routes!(transfers::transfer))
+        .routes(routes!(history::orders, orders::place, orders::amend_by_name, safety::cancel))
+        .routes(routes!(history::order, orders::cancel, orders::amend))
+        .routes(routes!(history::fills))
+        .routes(routes!(safety::set_switch, safety::unset_switch))
+        .routes(routes!(batch::batch))
+        .routes(routes!(preview::preview))
+        .routes(routes!(queue::queues))
+        .routes(routes!(queue::queue))
+        .routes(routes!(groups::list, groups::make))
+        .routes(routes!(groups::one, groups::change, groups::delete))
+        .routes(routes!(groups::trigger))
+        .routes(routes!(groups::reset))
+        .routes(routes!(admins::list))
+        .routes(routes!(admins::set, admins::revoke))
+        .routes(routes!(vocabulary::parts))
+        .routes(routes!(vocabulary::raise))
+        .routes(routes!(markets::open))
+        .routes(routes!(markets::resume))
+        .routes(routes!(markets::close))
+        .routes(routes!(ws::upgrade))
+        .routes(routes!(documents::openapi))
+        .routes(routes!(documents::llms))
+        .routes(routes!(documents::docs))
+        .routes(routes!(documents::index))
+        .routes(routes!(documents::file))
+}
+
+/// The whole service.
 pub fn router(state: Shared) -> Router {
-    let routes = Router::new()
-        .route("/v1/accounts", post(accounts::open))
-        .route("/v1/accounts/{id}/freeze", post(oversight::freeze))
-        .route("/v1/accounts/{id}/unfreeze", post(oversight::unfreeze))
-        .route("/v1/accounts/{id}/limits", put(oversight::limit_account))
-        .route("/v1/api-keys", get(accounts::list_keys).post(accounts::add_key))
-        .route("/v1/api-keys/{id}", delete(accounts::revoke_key))
-        .route("/v1/api-keys/{id}/rotate", post(accounts::rotate_key))
-        .route("/v1/wallet", get(queries::wallet))
-        .route("/v1/wallet/deposits", post(deposits::deposit))
-        .route("/v1/wallet/deposits/proposals", get(deposits::proposals))
-        .route("/v1/wallet/deposits/proposals/{id}", delete(deposits::drop))
-        .route("/v1/wallet/deposits/proposals/{id}/confirm", post(deposits::confirm))
-        .route("/v1/wallet/withdrawals", post(wallet::withdraw))
-        .route("/v1/transfers", post(transfers::transfer))
-        .route("/v1/positions", get(queries::positions))
-        .route("/v1/markets", get(queries::markets).post(markets::create))
-        .route("/v1/markets/{market}", get(queries::market).patch(about::edit))
-        .route("/v1/markets/{market}/additions", post(about::add))
-        .route("/v1/events", get(market_events::list).post(market_events::create))
-        .route("/v1/events/{event}", get(market_events::one))
-        .route("/v1/markets/{market}/book", get(queries::book))
-        .route("/v1/markets/{market}/trades", get(queries::trades))
-        .route("/v1/markets/{market}/open", post(markets::open))
-        .route("/v1/markets/{market}/pause", post(markets::pause))
-        .route("/v1/markets/{market}/resume", post(markets::resume))
-        .route("/v1/markets/{market}/close", post(markets::close))
-        .route("/v1/markets/{market}/resolve", post(markets::resolve))
-        .route("/v1/markets/{market}/confirm", post(markets::confirm))
-        .route("/v1/markets/{market}/limits", put(oversight::limit_market))
-        .route(
-            "/v1/orders",
-            get(history::orders).post(orders::place).patch(orders::amend_by_name).delete(safety::cancel),
-        )
-        .route("/v1/orders/batch", post(batch::batch))
-        .route("/v1/orders/preview", post(preview::preview))
-        .route("/v1/orders/queue", get(queue::queues))
-        .route("/v1/orders/{id}/queue", get(queue::queue))
-        .route("/v1/orders/{id}", get(history::order).patch(orders::amend).delete(orders::cancel))
-        .route("/v1/groups", get(groups::list).post(groups::make))
-        .route("/v1/groups/{group}", get(groups::one).put(groups::change).delete(groups::delete))
-        .route("/v1/groups/{group}/trigger", post(groups::trigger))
-        .route("/v1/groups/{group}/reset", post(groups::reset))
-        .route("/v1/dead-man-switch", put(safety::set_switch).delete(safety::unset_switch))
-        .route("/v1/fills", get(history::fills))
-        .route("/v1/admin/admins", get(admins::list))
-        .route("/v1/admin/admins/{id}", put(admins::set).delete(admins::revoke))
-        .route("/v1/admin/parts", get(vocabulary::parts))
-        .route("/v1/admin/vocabulary", post(vocabulary::raise))
-        .route("/v1/ws", get(ws::upgrade))
+    let (routes, described) = routes().split_for_parts();
+    let document = documents::OpenApiText(document(described).to_string().into());
+    let routes = routes
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
         .fallback(unknown::route)
+        .layer(Extension(document))
         .layer(from_fn(origin::carry))
         .layer(from_fn(public::represent))
         .layer(from_fn_with_state(state.clone(), gate::pass));

@@ -3,9 +3,13 @@
 use schemas::{AccountId, ApiKey, ApiKeyId, KeyProof, Scopes, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::http::fields::Fields;
 use crate::http::parse::ValueFault;
+use crate::openapi::scalars::{
+    AccountIdText, CommandIdText, CreditsText, KeyIdText, MarketIdText, PublicKeyText, ScopeName, TimeText,
+};
 use crate::shapes::iso_or_null;
 use crate::signing;
 use crate::view::keys::PresentedKey;
@@ -62,21 +66,37 @@ impl Material {
 }
 
 /// A new key. If it has a secret, no other answer ever shows it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct NewKey {
+    #[schema(value_type = AccountIdText)]
     account_id: String,
+    #[schema(value_type = KeyIdText)]
     key_id: String,
     #[serde(flatten)]
     shown: Shown,
+    /// Its rights.
+    #[schema(value_type = Vec<ScopeName>)]
     scopes: Vec<&'static str>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-#[derive(Clone, Serialize)]
+/// The secret of the new key, or the public key that it was created with.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = KeyProof)]
 #[serde(untagged)]
 enum Shown {
-    Secret { api_key: String },
-    Public { public_key: String },
+    /// With a secret.
+    Secret {
+        /// The whole key. No other answer shows it.
+        #[schema(pattern = "^lfg_[0-9a-f]{16}_[0-9a-f]{64}$")]
+        api_key: String,
+    },
+    /// With a public key.
+    Public {
+        #[schema(value_type = PublicKeyText)]
+        public_key: String,
+    },
 }
 
 impl NewKey {
@@ -103,15 +123,29 @@ impl NewKey {
 }
 
 /// A key of an account, without its secret or public key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub struct KeyShape {
+    #[schema(value_type = KeyIdText)]
     key_id: String,
+    /// For people.
+    #[schema(required)]
     name: Option<String>,
+    /// Its rights.
+    #[schema(value_type = Vec<ScopeName>)]
     scopes: Vec<&'static str>,
+    /// When it expires.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     expires_at: Option<Timestamp>,
+    /// The markets in which it may place orders; null for all.
+    #[schema(value_type = Option<Vec<MarketIdText>>, required)]
     markets: Option<Vec<String>>,
+    /// The largest notional of its orders; null for any.
+    #[schema(value_type = Option<CreditsText>, required)]
     notional: Option<String>,
+    /// Null for a key with a secret.
+    #[schema(value_type = Option<PublicKeyText>, required)]
     public_key: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::answers::{self, AmendAnswer, CancelAnswer, FILLS_SHOWN, OrderAnswer, OrderOutcome};
 use crate::command_result::ResultPart;
 use crate::db::ListedOrder;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::{CancelAccess, PlaceAccess, TradeAccess, bound};
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -20,9 +20,21 @@ use crate::http::new_order::RequestedOrder;
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::MustName;
+use crate::openapi::params::NamedOrderParams;
+use crate::openapi::requests::{AmendOrder, PlaceOrder};
+use crate::openapi::scalars::OrderIdText;
 use crate::state::Shared;
 
-/// `POST /v1/orders`
+/// Places an order.
+#[utoipa::path(
+    post,
+    path = "/v1/orders",
+    operation_id = "place_order",
+    tag = "orders",
+    request_body = PlaceOrder,
+    responses((status = 201, description = "The order, as it is after its first matching", body = AtPosition<OrderAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn place(
     PlaceAccess(key): PlaceAccess,
     must_name: MustName,
@@ -116,7 +128,16 @@ pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
     missing::market_id(&state.live.view(), name)
 }
 
-/// `DELETE /v1/orders/{id}`
+/// Cancels an order.
+#[utoipa::path(
+    delete,
+    path = "/v1/orders/{id}",
+    operation_id = "cancel_order",
+    tag = "orders",
+    params(("id" = OrderIdText, Path, description = "The order")),
+    responses((status = 200, description = "The order is cancelled", body = AtPosition<CancelAnswer>)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn cancel(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
@@ -195,7 +216,17 @@ impl RequestedAmendment {
     }
 }
 
-/// `PATCH /v1/orders/{id}`
+/// Changes an order.
+#[utoipa::path(
+    patch,
+    path = "/v1/orders/{id}",
+    operation_id = "amend_order",
+    tag = "orders",
+    params(("id" = OrderIdText, Path, description = "The order")),
+    request_body = AmendOrder,
+    responses((status = 200, description = "The order", body = AtPosition<AmendAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn amend(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,
@@ -208,7 +239,17 @@ pub async fn amend(
     amend_one(&state, account, order, fields).await
 }
 
-/// `PATCH /v1/orders?client_id=…&market=…`
+/// Changes the order with a client id.
+#[utoipa::path(
+    patch,
+    path = "/v1/orders",
+    operation_id = "amend_order_by_client_id",
+    tag = "orders",
+    params(NamedOrderParams),
+    request_body = AmendOrder,
+    responses((status = 200, description = "The order", body = AtPosition<AmendAnswer>)),
+    security(("account" = ["TRADE"])),
+)]
 pub async fn amend_by_name(
     TradeAccess(account): TradeAccess,
     State(state): State<Shared>,

@@ -3,10 +3,11 @@
 use axum::extract::State;
 use schemas::{AccountId, AccountLimits, AdminId, Command, Event, MarketId, MarketLimits, PurseInstruction};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answers::instructed;
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::{MarketsAdmin, MoneyAdmin};
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
@@ -14,6 +15,8 @@ use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
 use crate::http::queries::find;
+use crate::openapi::requests::{LimitAccount, LimitMarket};
+use crate::openapi::scalars::{AccountIdText, AdminIdText, CommandIdText, MarketIdText};
 use crate::shapes::market::{AccountLimitsShape, MarketLimitsShape};
 use crate::shapes::text;
 use crate::state::Shared;
@@ -23,17 +26,31 @@ fn account_id(segment: &str) -> Result<AccountId, Problem> {
 }
 
 /// Whether an account is frozen, and the admin who changed it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountFreeze)]
 pub struct FreezeAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
+    /// True if it only cancels.
     frozen: bool,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `POST /v1/accounts/{id}/freeze`
+/// Freezes an account: it only cancels.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{id}/freeze",
+    operation_id = "freeze_account",
+    tag = "admin",
+    params(("id" = AccountIdText, Path, description = "The account")),
+    responses((status = 200, description = "The account", body = AtPosition<FreezeAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn freeze(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -47,7 +64,16 @@ pub async fn freeze(
     set_frozen(&state, account, Command::FreezeAccount { account, by }).await
 }
 
-/// `POST /v1/accounts/{id}/unfreeze`
+/// Ends an account's freeze.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{id}/unfreeze",
+    operation_id = "unfreeze_account",
+    tag = "admin",
+    params(("id" = AccountIdText, Path, description = "The account")),
+    responses((status = 200, description = "The account", body = AtPosition<FreezeAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn unfreeze(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -79,17 +105,30 @@ async fn set_frozen(
 }
 
 /// An account's limits, and the admin who set them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct AccountLimitsAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
     limits: AccountLimitsShape,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `PUT /v1/accounts/{id}/limits`
+/// Replaces an account's limits.
+#[utoipa::path(
+    put,
+    path = "/v1/accounts/{id}/limits",
+    operation_id = "limit_account",
+    tag = "admin",
+    params(("id" = AccountIdText, Path, description = "The account")),
+    request_body = LimitAccount,
+    responses((status = 200, description = "The limits", body = AtPosition<AccountLimitsAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn limit_account(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,
@@ -121,17 +160,30 @@ fn read_account_limits(fields: &mut Fields) -> Option<AccountLimits> {
 }
 
 /// A market's limits, and the admin who set them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct MarketLimitsAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
     limits: MarketLimitsShape,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `PUT /v1/markets/{market}/limits`
+/// Replaces the limits of each account in a market.
+#[utoipa::path(
+    put,
+    path = "/v1/markets/{market}/limits",
+    operation_id = "limit_market",
+    tag = "admin",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    request_body = LimitMarket,
+    responses((status = 200, description = "The limits", body = AtPosition<MarketLimitsAnswer>)),
+    security(("admin" = ["MARKETS"])),
+)]
 pub async fn limit_market(
     MarketsAdmin(by): MarketsAdmin,
     State(state): State<Shared>,

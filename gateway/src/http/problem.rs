@@ -13,9 +13,11 @@ use schemas::{CommandId, OrderId, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use service::serve::RequestId;
+use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
 use crate::http::outcome;
+use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
 use crate::seldom::Seldom;
 use crate::store::StoreError;
 
@@ -265,7 +267,7 @@ pub fn rejection_kind(rejection: Rejection) -> ProblemKind {
 }
 
 /// The location of a fault in the request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FaultLocation {
     /// A JSON pointer into the body.
@@ -274,8 +276,50 @@ pub enum FaultLocation {
     Parameter(String),
 }
 
+/// A problem in JSON.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "it describes what `Problem::body` makes")]
+pub struct DescribedProblem {
+    /// A URN that ends with the code.
+    #[schema(example = "urn:lfg:problem:invalid-request")]
+    r#type: String,
+    /// The stable code. A refusal by an engine of a later version is `unknown-` and a number.
+    #[schema(example = "invalid-request")]
+    code: String,
+    /// The title of the code.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// A description of this occurrence, for people.
+    detail: Option<String>,
+    /// Faults of the request, at most 100.
+    errors: Option<Vec<FieldError>>,
+    /// The outcome that contains the refusal.
+    #[schema(value_type = Option<LogPositionText>)]
+    position: Option<String>,
+    /// The refused command.
+    #[schema(value_type = Option<CommandIdText>)]
+    command_id: Option<String>,
+    /// The refused order.
+    #[schema(value_type = Option<OrderIdText>)]
+    order_id: Option<String>,
+    /// True if an earlier request with this client id was refused.
+    repeated: Option<bool>,
+    /// What became of a write: `rejected` (nothing changed) or `unknown`. Absent for a read.
+    #[schema(example = "rejected")]
+    outcome: Option<String>,
+    /// Where to look for the result of a command whose outcome is unknown.
+    look: Option<String>,
+    /// The id of the request, as in the header `X-Request-Id`.
+    #[schema(example = "0199c2a4-6f0e-7c3a-9d55-0b7f3c1de001")]
+    request_id: String,
+    /// The gateway's clock, in milliseconds since 1970-01-01 UTC.
+    gateway_time_ms: Option<u64>,
+}
+
 /// One fault of a request.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct FieldError {
     /// Its location.
     #[serde(flatten)]

@@ -15,10 +15,15 @@ use twox_hash::XxHash3_128;
 
 use crate::config::ANSWERS_MAX;
 use crate::http::coding::ContentCoding;
+use crate::http::headers::POSITION_HEADER;
 use crate::http::problem::{Problem, kinds};
 
 /// The routes whose answers are the same for everybody.
-const ROUTES: [&str; 6] = [
+pub const ROUTES: [&str; 10] = [
+    "/v1/openapi.json",
+    "/llms.txt",
+    "/docs/",
+    "/docs/{file}",
     "/v1/markets",
     "/v1/markets/{market}",
     "/v1/markets/{market}/book",
@@ -59,7 +64,7 @@ pub async fn represent(request: Request, next: Next) -> Response {
     let Ok(body) = to_bytes(body, ANSWERS_MAX).await else {
         return Problem::new(kinds::INTERNAL).into_response();
     };
-    let tag = tag(&body);
+    let tag = tag(&body, parts.headers.contains_key(POSITION_HEADER));
     let is_known = known.iter().any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == &tag[2..]);
     parts.headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hexadecimal digits"));
     parts.headers.insert(header::CACHE_CONTROL, CACHE);
@@ -92,12 +97,13 @@ fn known(headers: &HeaderMap) -> Vec<String> {
 
 /// A weak tag: of what the answer says, not of the log position as of which it says so. Otherwise
 /// each event of a shard would change the answers about all of its markets.
-fn tag(body: &[u8]) -> String {
-    format!("W/\"{:032x}\"", XxHash3_128::oneshot(before_position(body)))
+fn tag(body: &[u8], has_position: bool) -> String {
+    let content = if has_position { before_position(body) } else { body };
+    format!("W/\"{:032x}\"", XxHash3_128::oneshot(content))
 }
 
-/// The position is an answer's last member. A quote within a text is escaped, so no text can look
-/// like it.
+/// The position is the last member of an answer that has one. A quote within a text is escaped, so
+/// no text can look like it.
 fn before_position(body: &[u8]) -> &[u8] {
     const NAME: &[u8] = br#","position"#;
     body.windows(NAME.len()).rposition(|bytes| bytes == NAME).map_or(body, |at| &body[..at])
@@ -135,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_of_what_an_answer_says_and_not_of_its_position() {
-        let one = |body: &str| tag(body.as_bytes());
+        let one = |body: &str| tag(body.as_bytes(), true);
         let first = one(r#"{"a":1,"position":"0:7"}"#);
         assert_eq!(first, one(r#"{"a":1,"position":"0:8"}"#));
         assert_eq!(first, one(r#"{"a":1,"positions":["0:8","1:9"]}"#));
@@ -146,6 +152,9 @@ mod tests {
             one(r#"[{"a":1,"position":"0:8"}],"position":"1:1""#)
         );
         assert_ne!(one(r#"{"a":",\"position","b":1}"#), one(r#"{"a":",\"position","b":2}"#));
+        // Of an answer without a position, all counts.
+        let document = |version: u8| tag(format!(r#"{{"a":1,"position":{version}}}"#).as_bytes(), false);
+        assert_ne!(document(1), document(2));
     }
 
     async fn ask(method: Method, path: &str, headers: &[(&str, &str)]) -> Response {

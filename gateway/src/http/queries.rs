@@ -7,9 +7,10 @@ use schemas::ids::LogPosition;
 use schemas::text::Ticker;
 use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::books::{self, BookCopy};
-use crate::http::answer::{Answer, ListPage, PreparedAnswer};
+use crate::http::answer::{Answer, AtPosition, AtPositions, ListPage, PreparedAnswer};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{reaches, reaches_own};
@@ -18,6 +19,8 @@ use crate::http::market_events;
 use crate::http::missing::missing_market;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
+use crate::openapi::params::{DepthParams, LimitParams, MarketFilterParams, PageParams};
+use crate::openapi::scalars::{AccountIdText, CreditsText, MarketIdText, PriceText, TickerText, TimeText};
 use crate::read_models::{AccountStatus, Holding, ReadError, TickerData, Wallet};
 use crate::seldom::Seldom;
 use crate::shapes::market::{AccountLimitsShape, Brief, MarketShape};
@@ -52,26 +55,48 @@ async fn own_reaches_models(state: &Shared, account: AccountId, at_least: &[LogP
 }
 
 /// An account's total over all its purses, and its restrictions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Wallet)]
 pub struct WalletAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
+    /// Credits for orders, transfers and withdrawals.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     available: Credits,
+    /// Credits that orders hold.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     held: Credits,
+    /// Credits on their way between shards.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     in_transit: Credits,
+    /// The sum of the three.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     total: Credits,
+    /// Live orders in all markets.
     live_orders: u64,
+    /// True if the account only cancels.
     frozen: bool,
     limits: AccountLimitsShape,
+    /// When the dead-man switch fires.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     dead_man_due: Option<Timestamp>,
 }
 
-/// `GET /v1/wallet`
+/// Shows the account's credits, limits and dead-man switch.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet",
+    operation_id = "get_wallet",
+    tag = "portfolio",
+    responses((status = 200, description = "The wallet", body = AtPositions<WalletAnswer>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn wallet(
     ReadAccess(account_id): ReadAccess,
     State(state): State<Shared>,
@@ -90,25 +115,41 @@ pub async fn wallet(
 }
 
 /// An account's contracts in one market.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PositionInMarket)]
 pub struct PositionItem {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
+    /// Null if the market is archived.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<TickerText>, required)]
     ticker: Option<Ticker>,
+    /// YES contracts.
     yes: u64,
+    /// NO contracts.
     no: u64,
+    /// Of these, reserved by resting sells.
     yes_reserved: u64,
+    /// Of these, reserved by resting sells.
     no_reserved: u64,
 }
 
 /// All positions of an account: one for each of its markets.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PositionList {
     items: Vec<PositionItem>,
 }
 
-/// `GET /v1/positions`
+/// Lists the account's contracts by market.
+#[utoipa::path(
+    get,
+    path = "/v1/positions",
+    operation_id = "list_positions",
+    tag = "portfolio",
+    responses((status = 200, description = "The positions", body = AtPositions<PositionList>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn positions(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -135,7 +176,15 @@ pub async fn positions(
     Ok(Answer::many(PositionList { items: holdings.into_iter().zip(tickers).map(item).collect() }, at))
 }
 
-/// `GET /v1/markets`
+/// Lists markets by ticker.
+#[utoipa::path(
+    get,
+    path = "/v1/markets",
+    operation_id = "list_markets",
+    tag = "markets",
+    params(MarketFilterParams, PageParams),
+    responses((status = 200, description = "A page of markets", body = AtPositions<ListPage<Brief>>)),
+)]
 pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<Answer<ListPage<Brief>>, Problem> {
     const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
@@ -260,7 +309,7 @@ async fn from_archive(state: &Shared, id: MarketId) -> Result<(MarketShape, Tick
 }
 
 /// A market with its current figures.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct MarketSummary {
     #[serde(flatten)]
     market: MarketShape,
@@ -283,7 +332,15 @@ fn with_best_prices(
     Ok(LogPosition { shard: at.shard, sequence: at.sequence.min(sequence) })
 }
 
-/// `GET /v1/markets/{market}`
+/// Shows a market with its current figures.
+#[utoipa::path(
+    get,
+    path = "/v1/markets/{market}",
+    operation_id = "get_market",
+    tag = "markets",
+    params(("market" = String, Path, description = "The market: ticker or id")),
+    responses((status = 200, description = "The market", body = AtPosition<MarketSummary>)),
+)]
 pub async fn market(
     State(state): State<Shared>,
     query: QueryString,
@@ -310,7 +367,17 @@ pub async fn market(
     Ok(Answer::one(MarketSummary { market, ticker_data }, at))
 }
 
-/// `GET /v1/markets/{market}/book`: the levels, in YES, best first, as the view has them.
+/// Shows a market's book as price levels, in YES.
+///
+/// The levels, in YES, best first, as the view has them.
+#[utoipa::path(
+    get,
+    path = "/v1/markets/{market}/book",
+    operation_id = "get_book",
+    tag = "markets",
+    params(("market" = String, Path, description = "The market: ticker or id"), DepthParams),
+    responses((status = 200, description = "The book", body = AtPosition<ArchivedBook>)),
+)]
 pub async fn book(
     State(state): State<Shared>,
     mut query: QueryString,
@@ -321,7 +388,7 @@ pub async fn book(
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
         let (.., at) = from_archive(&state, market_id).await?;
-        let (bids, asks) = (Vec::new(), Vec::new());
+        let (bids, asks) = ([], []);
         return Ok(Answer::many(ArchivedBook { market_id, bids, asks }, at).into_response());
     }
     let found = state.live.market(&name, |view, live, moving| {
@@ -344,24 +411,42 @@ pub async fn book(
 // The view has as many trades as a page.
 const _: () = assert!(parse::PAGE_MAX <= RECENT_TRADES_MAX);
 
-/// The book of an archived market is empty.
-#[derive(Serialize)]
+/// A book, in YES. That of an archived market is empty.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Book)]
 struct ArchivedBook {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
-    bids: Vec<()>,
-    asks: Vec<()>,
+    /// Price and contracts of each level, the highest price first.
+    #[schema(value_type = Vec<(PriceText, u64)>)]
+    bids: [(); 0],
+    /// Price and contracts of each level, the lowest price first.
+    #[schema(value_type = Vec<(PriceText, u64)>)]
+    asks: [(); 0],
 }
 
 /// A market's last trades, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TradeList)]
 pub struct TradesAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
     items: Vec<PublicTrade>,
 }
 
-/// `GET /v1/markets/{market}/trades`: from the view, which keeps at least a page of trades.
+/// Lists a market's last trades, newest first.
+///
+/// From the view, which keeps at least a page of trades.
+#[utoipa::path(
+    get,
+    path = "/v1/markets/{market}/trades",
+    operation_id = "list_trades",
+    tag = "markets",
+    params(("market" = String, Path, description = "The market: ticker or id"), LimitParams),
+    responses((status = 200, description = "The trades", body = AtPosition<TradesAnswer>)),
+)]
 pub async fn trades(
     State(state): State<Shared>,
     mut query: QueryString,

@@ -4,8 +4,9 @@ use axum::extract::State;
 use engine_core::{QueueCount, QueuedOrder};
 use schemas::{MarketId, OrderId, Price, Shard};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::http::answer::{Answer, ListPage};
+use crate::http::answer::{Answer, AtPosition, AtPositions, ListPage};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{followers_reach, own_is_followed};
@@ -13,6 +14,8 @@ use crate::http::history;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::http::unavailable::unavailable;
+use crate::openapi::params::{MarketParams, PageParams};
+use crate::openapi::scalars::{ContractName, ContractsNumber, MarketIdText, OrderIdText, PriceText, SideName};
 use crate::shapes::{text, text_or_null};
 use crate::state::{GatewayState as Everything, Shared};
 
@@ -21,21 +24,32 @@ use crate::state::{GatewayState as Everything, Shared};
 const ORDERS_COUNTED_MAX: usize = 100_000;
 
 /// A live order in its queue.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueuePosition)]
 pub struct QueueAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = OrderIdText)]
     order_id: OrderId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketIdText)]
     market_id: MarketId,
+    /// The market's ticker.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(required)]
     ticker: Option<String>,
+    #[schema(value_type = ContractName)]
     contract: &'static str,
+    #[schema(value_type = SideName)]
     side: &'static str,
     /// The price of the order's contract.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = PriceText)]
     price: Price,
+    #[schema(value_type = ContractsNumber)]
     remaining: u32,
+    /// Contracts that fill before it at its price.
     contracts_ahead: u64,
+    /// Orders that fill before it at its price.
     orders_ahead: u64,
     /// True if there are more orders ahead than were counted.
     at_least: bool,
@@ -60,7 +74,16 @@ impl QueueAnswer {
     }
 }
 
-/// `GET /v1/orders/{id}/queue`
+/// Shows how much is ahead of a resting order.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{id}/queue",
+    operation_id = "get_queue_position",
+    tag = "orders",
+    params(("id" = OrderIdText, Path, description = "The order")),
+    responses((status = 200, description = "The order in its queue", body = AtPosition<QueueAnswer>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn queue(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,
@@ -79,7 +102,16 @@ pub async fn queue(
     Ok(Answer::one(QueueAnswer::of(&state, &queued.ok_or_else(unknown)?), at))
 }
 
-/// `GET /v1/orders/queue`
+/// Lists the queue positions of the account's resting orders.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/queue",
+    operation_id = "list_queue_positions",
+    tag = "orders",
+    params(MarketParams, PageParams),
+    responses((status = 200, description = "A page of resting orders", body = AtPositions<ListPage<QueueAnswer>>)),
+    security(("account" = ["READ"])),
+)]
 pub async fn queues(
     ReadAccess(account): ReadAccess,
     State(state): State<Shared>,

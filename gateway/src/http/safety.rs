@@ -4,21 +4,36 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemas::{AccountId, Command, Event, MarketId, OrderRef, PurseInstruction, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::answers::instructed;
+use crate::answers::{CancelAnswer, instructed};
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::CancelAccess;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::orders::{cancel_one, market_id, read_name};
 use crate::http::parse;
 use crate::http::problem::{Problem, kinds};
+use crate::openapi::params::CancelParams;
+use crate::openapi::requests::SetDeadManSwitch;
+use crate::openapi::scalars::{CommandIdText, MarketIdText, TimeText};
 use crate::shapes::{iso_or_null, text_or_null};
 use crate::state::Shared;
 
-/// `DELETE /v1/orders`: with `client_id` one order of a `market`; otherwise all orders, or all of
+/// Cancels one order by its client id, all orders of a market, or all orders.
+///
+/// With `client_id` one order of a `market`; otherwise all orders, or all of
 /// one `market`.
+#[utoipa::path(
+    delete,
+    path = "/v1/orders",
+    operation_id = "cancel_orders",
+    tag = "orders",
+    params(CancelParams),
+    responses((status = 200, description = "The order, or the orders, are cancelled", body = CancelsAnswer)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn cancel(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
@@ -40,11 +55,25 @@ pub async fn cancel(
     Ok(cancel_all(&state, account, market).await?.into_response())
 }
 
+/// What a cancel of one order, or of many, answers.
+#[derive(ToSchema)]
+#[schema(as = CancelsResult)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two answers")]
+enum CancelsAnswer {
+    One(AtPosition<CancelAnswer>),
+    Many(AtPosition<MassCancelAnswer>),
+}
+
 /// The cancelled orders: of one market, or of all.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MassCancel)]
 pub struct MassCancelAnswer {
+    /// The market; null for all.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<MarketIdText>, required)]
     market_id: Option<MarketId>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
@@ -68,14 +97,27 @@ async fn cancel_all(
 }
 
 /// When an account's switch fires.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadManSwitch)]
 pub struct SwitchAnswer {
+    /// When it fires; null if it is not set.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     due: Option<Timestamp>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
 }
 
-/// `PUT /v1/dead-man-switch`
+/// Sets the dead-man switch, or its time anew.
+#[utoipa::path(
+    put,
+    path = "/v1/dead-man-switch",
+    operation_id = "set_dead_man_switch",
+    tag = "account",
+    request_body = SetDeadManSwitch,
+    responses((status = 200, description = "When it fires", body = AtPosition<SwitchAnswer>)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn set_switch(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,
@@ -88,7 +130,15 @@ pub async fn set_switch(
     switch(&state, account, Some(timeout_s)).await
 }
 
-/// `DELETE /v1/dead-man-switch`
+/// Removes the dead-man switch.
+#[utoipa::path(
+    delete,
+    path = "/v1/dead-man-switch",
+    operation_id = "unset_dead_man_switch",
+    tag = "account",
+    responses((status = 200, description = "It does not fire", body = AtPosition<SwitchAnswer>)),
+    security(("account" = ["CANCEL"])),
+)]
 pub async fn unset_switch(
     CancelAccess(account): CancelAccess,
     State(state): State<Shared>,

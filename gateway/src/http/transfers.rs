@@ -3,35 +3,54 @@
 use axum::extract::State;
 use schemas::{AccountId, ClientId, Command, Credits, Rejection};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answers::{Moved, transferred};
 use crate::command_result::ResultPart;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::TransferAccess;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::parse;
 use crate::http::problem::Problem;
 use crate::http::signed::MustName;
+use crate::openapi::requests::Transfer;
+use crate::openapi::scalars::{AccountIdText, ClientIdText, CommandIdText, CreditsText};
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
 
 /// A completed transfer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CompletedTransfer)]
 pub struct TransferAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     from: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     to: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ClientIdText>, required)]
     client_id: Option<ClientId>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
+    /// True if an earlier request with this client id made it.
     repeated: bool,
 }
 
-/// `POST /v1/transfers`
+/// Sends credits to another account.
+#[utoipa::path(
+    post,
+    path = "/v1/transfers",
+    operation_id = "transfer",
+    tag = "portfolio",
+    request_body = Transfer,
+    responses((status = 201, description = "The transfer", body = AtPosition<TransferAnswer>)),
+    security(("account" = ["TRANSFER"])),
+)]
 pub async fn transfer(
     TransferAccess(from): TransferAccess,
     must_name: MustName,

@@ -6,26 +6,36 @@ use axum::extract::State;
 use schemas::ids::LogPosition;
 use schemas::{AdminId, Command, Event, PartInfo, Rejection, Shard, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::command_result::CommandResult;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPositions};
 use crate::http::auth::{AnyAdmin, HeadAdmin};
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::parse::vocabulary;
 use crate::http::problem::Problem;
+use crate::openapi::requests::RaiseVocabulary;
+use crate::openapi::scalars::{AdminIdText, CommandIdText, TimeText};
 use crate::shapes::text;
 use crate::state::Shared;
 use crate::submit::{Gather, SubmitError};
 use crate::view::parts::ShardParts;
 
 /// A part that has announced itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Part)]
 struct PartShape {
+    /// The id that the part chose.
     part_id: String,
+    /// The program.
     kind: String,
+    /// The highest vocabulary that it reads.
     reads: u16,
+    /// The build, for people.
     build: String,
+    /// When it announced itself, in milliseconds since 1970-01-01 UTC.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = TimeText)]
     announced_at: Timestamp,
 }
 
@@ -38,10 +48,15 @@ impl PartShape {
 }
 
 /// The vocabulary of a shard, and the parts that read it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShardParts)]
 struct ShardShape {
+    /// The shard.
     shard: u16,
+    /// What the shard writes.
+    #[schema(required)]
     vocabulary: Option<u16>,
+    /// The parts that read the shard.
     parts: Vec<PartShape>,
 }
 
@@ -53,12 +68,21 @@ impl ShardShape {
 }
 
 /// All shards.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Parts)]
 pub struct PartsAnswer {
     shards: Vec<ShardShape>,
 }
 
-/// `GET /v1/admin/parts`
+/// Lists the parts that read the log, and each shard's vocabulary.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/parts",
+    operation_id = "list_parts",
+    tag = "admin",
+    responses((status = 200, description = "The parts", body = AtPositions<PartsAnswer>)),
+    security(("admin" = [])),
+)]
 pub async fn parts(
     _: AnyAdmin,
     State(state): State<Shared>,
@@ -71,9 +95,12 @@ pub async fn parts(
 }
 
 /// The result of the raise on one shard.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShardRaise)]
 struct RaiseShape {
+    /// The shard.
     shard: u16,
+    /// True if the shard raised it.
     raised: bool,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,21 +108,33 @@ struct RaiseShape {
 }
 
 /// The result of the raise on all shards.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RaiseAnswer {
+    /// The vocabulary.
     to: u16,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     by: AdminId,
     /// True if every shard writes this vocabulary, or a higher one, from now on.
     complete: bool,
     shards: Vec<RaiseShape>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
     /// The path at which the results of the other shards appear.
     #[serde(skip_serializing_if = "Option::is_none")]
     look: Option<&'static str>,
 }
 
-/// `POST /v1/admin/vocabulary`
+/// Raises the vocabulary of the log.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/vocabulary",
+    operation_id = "raise_vocabulary",
+    tag = "admin",
+    request_body = RaiseVocabulary,
+    responses((status = 200, description = "The result of each shard", body = AtPositions<RaiseAnswer>)),
+    security(("admin" = ["ADMINS"])),
+)]
 pub async fn raise(
     HeadAdmin(by): HeadAdmin,
     State(state): State<Shared>,

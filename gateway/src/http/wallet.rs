@@ -3,15 +3,18 @@
 use axum::extract::State;
 use schemas::{AccountId, AdminId, ClientId, Command, Credits};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answers::{Moved, withdrawn};
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AtPosition};
 use crate::http::auth::MoneyAdmin;
 use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString};
 use crate::http::fields::Fields;
 use crate::http::parse;
 use crate::http::problem::Problem;
+use crate::openapi::requests::MoveCredits;
+use crate::openapi::scalars::{AccountIdText, AdminIdText, ClientIdText, CommandIdText, CreditsText};
 use crate::shapes::{text, text_or_null};
 use crate::state::Shared;
 
@@ -38,22 +41,38 @@ impl Movement {
 }
 
 /// A completed withdrawal.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Withdrawal)]
 pub struct MovedAnswer {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AccountIdText)]
     account_id: AccountId,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     amount: Credits,
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<ClientIdText>, required)]
     client_id: Option<ClientId>,
     /// The admin who made it; null in the answer to a repeat, which may have been another admin's.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<AdminIdText>, required)]
     by: Option<AdminId>,
+    #[schema(value_type = CommandIdText)]
     command_id: String,
+    /// True if an earlier request with this client id made it.
     repeated: bool,
 }
 
-/// `POST /v1/wallet/withdrawals`
+/// Withdraws credits.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/withdrawals",
+    operation_id = "withdraw",
+    tag = "admin",
+    request_body = MoveCredits,
+    responses((status = 201, description = "The withdrawal", body = AtPosition<MovedAnswer>)),
+    security(("admin" = ["MONEY"])),
+)]
 pub async fn withdraw(
     MoneyAdmin(by): MoneyAdmin,
     State(state): State<Shared>,

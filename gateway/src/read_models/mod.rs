@@ -24,8 +24,10 @@ use schemas::{AccountId, Credits, MarketId, Price, Shard, Timestamp};
 use serde::Serialize;
 use service::{Shutdown, eviction};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use crate::fresh::Fresh;
+use crate::openapi::scalars::{ContractsText, CreditsText, PriceText, TimeText};
 use crate::shapes::{iso, iso_or_null, text};
 
 use call::{Script, WantedKeys};
@@ -72,30 +74,37 @@ impl ShardValues {
 }
 
 /// A market's current figures. Prices in YES.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct TickerData {
     /// The highest bid.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
+    #[schema(value_type = Option<PriceText>, required)]
     pub best_bid: Option<Price>,
     /// The lowest ask.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
+    #[schema(value_type = Option<PriceText>, required)]
     pub best_ask: Option<Price>,
     /// The price of the last trade.
     #[serde(serialize_with = "crate::shapes::text_or_null")]
+    #[schema(value_type = Option<PriceText>, required)]
     pub last_price: Option<Price>,
     /// The time of the last trade.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     pub last_time: Option<Timestamp>,
     /// Contracts traded; over years more than a JSON number holds.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = ContractsText)]
     pub volume: u64,
     /// Credits that back the outstanding pairs.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     pub collateral: Credits,
     /// Outstanding YES contracts; as many as NO, until the payout.
     pub open_interest: u64,
     /// When the market was listed.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     pub created_at: Timestamp,
 }
 

@@ -10,8 +10,14 @@ use schemas::{
     Shard, Timestamp,
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{Rate, Ticks, iso, iso_or_null, text, text_or_null};
+use crate::openapi::described_by;
+use crate::openapi::scalars::{
+    AdminIdText, AnswerValueText, CreditsText, FeeRateText, LabelText, MarketEventIdText, MarketIdText,
+    MarketStateName, TickerText, TicksText, TimeText,
+};
 use crate::view::market_events::MarketEventView;
 
 /// The answer of a market: YES, NO, VOID, or the payout of one YES contract.
@@ -29,11 +35,18 @@ impl Display for AnswerText {
 }
 
 /// Limits of each account in one market; null means no limit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MarketLimits)]
 pub struct MarketLimitsShape {
+    /// Live orders of the account in the market.
+    #[schema(required)]
     live_orders: Option<u32>,
+    /// Credits that its live orders may be worth.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<CreditsText>, required)]
     notional: Option<Credits>,
+    /// Contracts that it may hold or buy.
+    #[schema(required)]
     position: Option<u64>,
 }
 
@@ -49,10 +62,15 @@ impl From<MarketLimits> for MarketLimitsShape {
 }
 
 /// Limits of an account over all markets; null means no limit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountLimits)]
 pub struct AccountLimitsShape {
+    /// Live orders in all markets together.
+    #[schema(required)]
     live_orders: Option<u32>,
+    /// Credits that its orders may hold.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<CreditsText>, required)]
     held: Option<Credits>,
 }
 
@@ -82,16 +100,20 @@ pub struct MarketShape {
 }
 
 /// An admin's addition to a market's rules.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Clarification)]
 pub struct Clarified {
     /// The text.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = String)]
     pub text: Clarification,
     /// The admin.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = AdminIdText)]
     pub by: AdminId,
     /// When it was added, by the log's time.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     pub time: Timestamp,
 }
 
@@ -99,15 +121,23 @@ pub struct Clarified {
 pub struct Brief(pub MarketShape);
 
 /// A market event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MarketEvent)]
 pub struct MarketEventShape {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = MarketEventIdText)]
     event_id: MarketEventId,
+    /// The name, which gives the id.
     name: String,
+    /// The title, for people.
     title: String,
+    /// True if at most one of its markets can be YES.
     exclusive: bool,
+    /// The market that is YES, or is proposed as YES, in an exclusive market event.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<MarketIdText>, required)]
     yes_market_id: Option<MarketId>,
+    /// The shard that decides about it.
     shard: u16,
 }
 
@@ -142,12 +172,20 @@ impl MarketShape {
     }
 }
 
-#[derive(Serialize)]
+/// The proposed or final answer to a market's question.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Resolution)]
 struct ResolutionShape {
+    #[schema(value_type = AnswerValueText)]
     answer: String,
+    /// The admin who proposed it.
+    #[schema(value_type = AdminIdText)]
     proposed_by: String,
+    /// The admin who confirmed it.
+    #[schema(value_type = Option<AdminIdText>, required)]
     confirmed_by: Option<String>,
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     payout_at: Option<Timestamp>,
 }
 
@@ -163,42 +201,79 @@ impl From<Resolution> for ResolutionShape {
     }
 }
 
-#[derive(Serialize)]
-struct MarketFields<'a> {
+/// A market in a list: without its rules, clarifications and sources.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BriefMarket)]
+struct BriefFields<'a> {
+    #[schema(value_type = MarketIdText)]
     market_id: String,
+    #[schema(value_type = TickerText)]
     ticker: &'a str,
+    /// The question, which the answer answers.
     question: &'a str,
+    #[schema(value_type = LabelText)]
     category: &'a str,
+    #[schema(value_type = Vec<LabelText>)]
     tags: Vec<&'a str>,
+    /// The market event that it belongs to.
     #[serde(serialize_with = "text_or_null")]
+    #[schema(value_type = Option<MarketEventIdText>, required)]
     event_id: Option<MarketEventId>,
+    #[schema(value_type = MarketStateName)]
     state: &'static str,
+    /// When it opens by itself.
     #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
     opens_at: Option<Timestamp>,
+    /// When trading ends.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     expiry: Timestamp,
+    #[schema(value_type = TicksText)]
     tick_size: String,
+    /// The fee rate of resting orders.
+    #[schema(value_type = FeeRateText)]
     maker_fee: String,
+    /// The fee rate of incoming orders.
+    #[schema(value_type = FeeRateText)]
     taker_fee: String,
+    /// Milliseconds between the second admin's confirmation and the payout.
     dispute_window_ms: u64,
     limits: MarketLimitsShape,
+    /// The proposed or final answer, from RESOLVING on.
+    #[schema(required)]
     resolution: Option<ResolutionShape>,
+    /// What one YES contract pays, in credits, once it is final.
+    #[schema(value_type = Option<CreditsText>, required)]
     yes_value: Option<String>,
+    /// The shard that decides about it.
     shard: u16,
+}
+
+/// A market.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Market)]
+struct WholeFields<'a> {
     #[serde(flatten)]
-    texts: Option<Texts<'a>>,
+    brief: BriefFields<'a>,
+    #[serde(flatten)]
+    texts: Texts<'a>,
 }
 
 /// The long fields of a market.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MarketTexts)]
 struct Texts<'a> {
+    /// What decides the answer.
     rules: &'a str,
+    /// Additions to the rules, oldest first.
     clarifications: &'a [Clarified],
+    /// Where the answer is published.
     sources: Vec<&'a str>,
 }
 
-impl<'a> MarketFields<'a> {
-    fn brief(market: &'a MarketShape) -> Self {
+impl<'a> BriefFields<'a> {
+    fn of(market: &'a MarketShape) -> Self {
         let (listing, about) = (&market.listing, &market.listing.about);
         Self {
             market_id: listing.market.to_string(),
@@ -218,23 +293,25 @@ impl<'a> MarketFields<'a> {
             resolution: market.resolution.map(ResolutionShape::from),
             yes_value: market.yes_value().map(|value| Ticks(value.ticks()).to_string()),
             shard: market.shard.number(),
-            texts: None,
         }
     }
 }
+
+described_by!(MarketShape, WholeFields<'static>);
+described_by!(Brief, BriefFields<'static>);
 
 impl Serialize for MarketShape {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let about = &self.listing.about;
         let sources = about.sources.iter().map(Source::as_str).collect();
         let texts = Texts { rules: about.rules.as_str(), clarifications: &self.clarifications, sources };
-        MarketFields { texts: Some(texts), ..MarketFields::brief(self) }.serialize(serializer)
+        WholeFields { brief: BriefFields::of(self), texts }.serialize(serializer)
     }
 }
 
 impl Serialize for Brief {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        MarketFields::brief(&self.0).serialize(serializer)
+        BriefFields::of(&self.0).serialize(serializer)
     }
 }
 

@@ -8,6 +8,12 @@ pub mod positions;
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use crate::openapi::described_by;
+use crate::openapi::scalars::{
+    AmountText, BookSideName, CancelReasonText, ClientIdText, CodeText, CommandIdText, ContractName, ContractsNumber,
+    CreditsText, GroupNumber, MarketIdText, OrderIdText, PostOnlyName, PriceText, SelfTradeName, SideName, StatusName,
+    TimeInForceName, TimeText, TradeIdText, TradeKindName, TypeName,
+};
 use schemas::event::{CancelReason, OrderPlaced, Party, Trade, TradeKind};
 use schemas::{
     AccountId, BookSide, ClientId, CommandId, Credits, Entry, Event, FeeRate, GroupId, MarketId, NewOrder, OrderId,
@@ -16,6 +22,7 @@ use schemas::{
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use utoipa::ToSchema;
 
 /// Serializes a value by its text form, as a JSON string.
 pub fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -78,25 +85,32 @@ impl Display for Rate {
 }
 
 /// A trade as everybody sees it: without accounts and orders.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Trade)]
 pub struct PublicTrade {
     /// The trade's id.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = TradeIdText)]
     pub trade_id: TradeId,
     /// The price of the YES contract.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = PriceText)]
     pub price: Price,
     /// Number of contracts.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = ContractsNumber)]
     pub quantity: Quantity,
     /// The side of the book on which the taker's order was entered.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = BookSideName)]
     pub taker_side: BookSide,
     /// Whether it created, destroyed or transferred contracts.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = TradeKindName)]
     pub kind: TradeKind,
     /// When the trade happened, by the log's time.
     #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
     pub time: Timestamp,
 }
 
@@ -262,41 +276,87 @@ pub fn fills_of_taker(rest: &[Event], id: OrderId) -> impl Iterator<Item = Fill>
     })
 }
 
+/// The fields of an order in JSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+struct OrderFields {
+    #[schema(value_type = OrderIdText)]
+    order_id: String,
+    #[schema(value_type = MarketIdText)]
+    market_id: String,
+    #[schema(value_type = ContractName)]
+    contract: &'static str,
+    #[schema(value_type = SideName)]
+    side: &'static str,
+    #[schema(value_type = TypeName)]
+    r#type: &'static str,
+    /// The limit price of the order's own contract; null for a MARKET order.
+    #[schema(value_type = Option<PriceText>, required)]
+    price: Option<String>,
+    #[schema(value_type = TimeInForceName)]
+    time_in_force: &'static str,
+    /// When it expires, with GTD.
+    #[serde(serialize_with = "iso_or_null")]
+    #[schema(value_type = Option<TimeText>, required)]
+    expires_at: Option<Timestamp>,
+    #[schema(value_type = PostOnlyName)]
+    post_only: &'static str,
+    #[schema(value_type = SelfTradeName)]
+    self_trade: &'static str,
+    /// True if a pause of the market cancels it.
+    cancel_on_pause: bool,
+    /// True if it only reduces its account's position.
+    reduce_only: bool,
+    /// Its group.
+    #[schema(value_type = Option<GroupNumber>, required)]
+    group: Option<u16>,
+    /// The worst price of a MARKET order.
+    #[schema(value_type = Option<PriceText>, required)]
+    worst_price: Option<String>,
+    /// The credits of a MARKET order with a budget.
+    #[schema(value_type = Option<AmountText>, required)]
+    budget: Option<String>,
+    #[schema(value_type = StatusName)]
+    status: &'static str,
+    /// Contracts asked for; of a budget, those bought.
+    #[schema(value_type = ContractsNumber)]
+    quantity: u32,
+    /// Contracts filled.
+    #[schema(value_type = ContractsNumber)]
+    filled: u32,
+    /// Contracts that rest in the book.
+    #[schema(value_type = ContractsNumber)]
+    remaining: u32,
+    /// Why it was rejected.
+    #[schema(value_type = Option<CodeText>, required)]
+    rejection: Option<Cow<'static, str>>,
+    #[schema(value_type = Option<CancelReasonText>, required)]
+    cancel_reason: Option<Cow<'static, str>>,
+    /// The mean price of its fills, before fees.
+    #[schema(value_type = Option<CreditsText>, required)]
+    average_price: Option<String>,
+    /// Fees paid for its fills.
+    #[schema(value_type = CreditsText)]
+    fees: String,
+    #[schema(value_type = Option<ClientIdText>, required)]
+    client_id: Option<String>,
+    /// When it was accepted or rejected.
+    #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
+    time: Timestamp,
+    /// When it last changed.
+    #[serde(serialize_with = "iso")]
+    #[schema(value_type = TimeText)]
+    updated_at: Timestamp,
+    /// The command that placed it.
+    #[schema(value_type = CommandIdText)]
+    command_id: String,
+}
+
+described_by!(Order, OrderFields);
+
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape {
-            order_id: String,
-            market_id: String,
-            contract: &'static str,
-            side: &'static str,
-            r#type: &'static str,
-            price: Option<String>,
-            time_in_force: &'static str,
-            #[serde(serialize_with = "iso_or_null")]
-            expires_at: Option<Timestamp>,
-            post_only: &'static str,
-            self_trade: &'static str,
-            cancel_on_pause: bool,
-            reduce_only: bool,
-            group: Option<u16>,
-            worst_price: Option<String>,
-            budget: Option<String>,
-            status: &'static str,
-            quantity: u32,
-            filled: u32,
-            remaining: u32,
-            rejection: Option<Cow<'static, str>>,
-            cancel_reason: Option<Cow<'static, str>>,
-            average_price: Option<String>,
-            fees: String,
-            client_id: Option<String>,
-            #[serde(serialize_with = "iso")]
-            time: Timestamp,
-            #[serde(serialize_with = "iso")]
-            updated_at: Timestamp,
-            command_id: String,
-        }
         let (kind, price, worst_price, budget) = match self.kind {
             OrderKind::Limit(price, _, _) => ("LIMIT", Some(price), None, None),
             OrderKind::Market(worst) => ("MARKET", None, Some(worst), None),
@@ -306,7 +366,7 @@ impl Serialize for Order {
             OrderKind::Limit(_, time_in_force, post_only) => (time_in_force, post_only),
             OrderKind::Market(_) | OrderKind::Budget(_) => (TimeInForce::Ioc, PostOnly::Off),
         };
-        let shape = Shape {
+        let shape = OrderFields {
             order_id: self.id.to_string(),
             market_id: self.market.to_string(),
             contract: self.entry.contract().name(),
@@ -340,26 +400,30 @@ impl Serialize for Order {
 }
 
 /// One order's side of a trade. The price is the contract's own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct Fill {
     /// The trade.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = TradeIdText)]
     pub trade_id: TradeId,
     /// The price of the order's contract.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = PriceText)]
     pub price: Price,
     /// Number of contracts.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = ContractsNumber)]
     pub quantity: Quantity,
     /// The fee that the order paid.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = CreditsText)]
     pub fee: Credits,
     /// MAKER or TAKER.
     pub role: TradeRole,
 }
 
 /// One of a trade's two orders.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TradeRole {
     /// The order that rested in the book.

@@ -137,6 +137,12 @@ impl BookLevels {
         }
     }
 
+    /// Counts the levels of both sides. The cost is that of the pages.
+    pub fn count(&self) -> usize {
+        let pages = self.bids.0.values().chain(self.asks.0.values());
+        pages.map(|page| page.len()).sum()
+    }
+
     /// Returns the best price of a side.
     pub fn best(&self, side: BookSide) -> Option<Price> {
         self.levels(side).next().map(|(price, _)| price)

@@ -515,8 +515,8 @@ mod tests {
                 }
             }
         }
-        // Some 5 a second: 10,000 for all of the crowd.
-        assert!((10..=20).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
+        // Two a second: 4,000 for all of the crowd.
+        assert!((5..=10).contains(&heard), "{heard} messages of {OUTCOMES} outcomes");
         assert!(crowd.iter().all(|inbox| inbox.evicted.borrow().is_none()));
         let oldest = levels.values().min().copied().unwrap();
         assert!(levels.len() == 100 && last - oldest < 100, "every level as of the last message");

@@ -9,6 +9,7 @@ pub mod orders;
 pub mod protocol;
 pub mod queue;
 pub mod session;
+pub mod snapshot_rate;
 pub mod subject;
 pub mod subjects;
 pub mod turns;
@@ -35,7 +36,14 @@ pub const MESSAGE_MAX: usize = 4 * 1024;
 /// would take gigabytes.
 const BUFFER: usize = 8 * 1024;
 
-/// `GET /v1/ws`
+/// Opens a WebSocket: streams of books, trades and orders.
+#[utoipa::path(
+    get,
+    path = "/v1/ws",
+    operation_id = "open_websocket",
+    tag = "streams",
+    responses((status = 101, description = "The connection is a WebSocket (RFC 6455) from here on")),
+)]
 pub async fn upgrade(
     State(state): State<Shared>,
     _: Unsigned,

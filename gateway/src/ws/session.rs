@@ -434,6 +434,9 @@ impl SocketSession {
         }
         match channel {
             Channel::Book(name) => {
+                let levels = live.market(&name, |_, _, moving| moving.book.count());
+                let levels = levels.map_err(|error| Problem::unstored(&error))?.unwrap_or(0);
+                self.state.snapshot_rate.wait(self.asker().owner, levels).await?;
                 let watched = watch_market(live, client, &name, Subject::Book, |moving| moving.book.clone())?;
                 let WatchedMarket { id, at, is_more, copy: book } = watched;
                 self.counts(is_more);

@@ -25,10 +25,10 @@ pub const TURN_MAX: usize = 4_096;
 
 /// How long a subject rests for each message of a turn to each client: some times what writing one
 /// costs a processor, so that one subject never takes all of them.
-const REST_EACH: Duration = Duration::from_micros(100);
+const REST_EACH: Duration = Duration::from_micros(250);
 
 /// The longest rest.
-const REST_MAX: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_millis(500);
 
 /// How far each shard was in a client's snapshot, until something later is delivered. The client
 /// has everything up to there.

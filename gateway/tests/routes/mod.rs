@@ -1,5 +1,7 @@
 //! Every route with a body, and the faults of bad bodies.
 
+pub mod described;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -223,6 +225,7 @@ pub fn routes() -> Vec<Route> {
             good: json!({"scopes": ["READ"]}),
             required: &[],
             bad: vec![
+                ("public_key", json!("AAAA"), "form"),
                 ("scopes", json!([]), "form"),
                 ("scopes", json!(["ROOT"]), "form"),
                 ("scopes", json!(["READ", "READ"]), "form"),

@@ -1,0 +1,129 @@
+//! Adds to each operation what all of them share: problems, headers, the wanted position, and the
+//! ways to show a key. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::http::public;
+
+use super::problems::{self, Access, ListedProblem};
+
+/// Operations with a method that writes, which put nothing on the log.
+const READING_POSTS: [&str; 1] = ["preview_order"];
+
+/// Completes all operations.
+pub fn complete(document: &mut Value) {
+    let mut all = BTreeMap::new();
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths.iter_mut() {
+        let Some(item) = item.as_object_mut() else { continue };
+        for (method, operation) in item.iter_mut().filter(|(_, operation)| operation.is_object()) {
+            let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            let is_write = method != "get" && !READING_POSTS.contains(&id.as_str());
+            let access = secure(operation);
+            let is_static = operation["tags"] == json!(["documents"]);
+            if !is_static {
+                ask_for_position(operation);
+            }
+            let problems = problems::of(&id, access, is_write);
+            respond(operation, &problems, is_write, is_static);
+            if method == "get" && public::ROUTES.contains(&path.as_str()) {
+                tell_of_tags(operation);
+            }
+            all.extend(problems.iter().map(|problem| (problem.code, problem.shown())));
+        }
+    }
+    // Once, and not in each answer.
+    document["x-problems"] = json!(all);
+}
+
+/// Replaces the marks `account` and `admin` by the ways to show such a key.
+fn secure(operation: &mut Value) -> Access {
+    let marks = operation["security"].as_array().cloned().unwrap_or_default();
+    let scopes = |mark: &str| marks.iter().find_map(|entry| entry.get(mark).cloned());
+    let (access, security) = match (scopes("account"), scopes("admin")) {
+        (Some(scopes), _) => {
+            let signed = json!({"signatureKey": scopes, "signatureTime": [], "signature": []});
+            (Access::Account, json!([{"accountKey": scopes}, signed]))
+        }
+        (None, Some(roles)) => (Access::Admin, json!([{"adminKey": roles}])),
+        (None, None) => (Access::Public, json!([])),
+    };
+    operation["security"] = security;
+    access
+}
+
+/// The same answer for everybody can be asked for again with its tag.
+fn tell_of_tags(operation: &mut Value) {
+    let tag = json!({"$ref": "#/components/headers/ETag"});
+    let responses = &mut operation["responses"];
+    if let Some(headers) = responses["200"]["headers"].as_object_mut() {
+        headers.insert("ETag".to_owned(), tag.clone());
+    }
+    responses["304"] = json!({
+        "description": "The content is the one with the tag in `If-None-Match`",
+        "headers": {"ETag": tag, "X-Request-Id": request_id()},
+    });
+    let known = json!({"$ref": "#/components/parameters/IfNoneMatch"});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(known),
+        None => operation["parameters"] = json!([known]),
+    }
+}
+
+fn request_id() -> Value {
+    json!({"$ref": "#/components/headers/XRequestId"})
+}
+
+fn ask_for_position(operation: &mut Value) {
+    let position = json!({"$ref": "#/components/parameters/MinPosition"});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(position),
+        None => operation["parameters"] = json!([position]),
+    }
+}
+
+fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_static: bool) {
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        response["headers"] = json!({"X-Request-Id": request_id()});
+        if status.starts_with('2') && !is_static {
+            response["headers"]["Lfg-Position"] = json!({"$ref": "#/components/headers/LfgPosition"});
+        }
+    }
+    if is_write && !responses.contains_key("202") {
+        responses.insert("202".to_owned(), json!({"$ref": "#/components/responses/Accepted"}));
+    }
+    let mut by_status: BTreeMap<u16, Vec<&ListedProblem>> = BTreeMap::new();
+    for problem in listed {
+        by_status.entry(problem.status).or_default().push(problem);
+    }
+    for (status, problems) in by_status {
+        responses.insert(status.to_string(), refusal(status, &problems));
+    }
+    let sorted: BTreeMap<String, Value> = std::mem::take(responses).into_iter().collect();
+    *responses = sorted.into_iter().collect();
+}
+
+fn refusal(status: u16, listed: &[&ListedProblem]) -> Value {
+    let named: Vec<String> = listed.iter().map(|problem| format!("`{}`", problem.code)).collect();
+    let codes: Vec<&str> = listed.iter().map(|problem| problem.code).collect();
+    let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    let mut response = Map::from_iter([
+        ("description".to_owned(), json!(format!("{}: {}", problems::phrase(status), named.join(", ")))),
+        ("content".to_owned(), content),
+        ("x-problem-codes".to_owned(), json!(codes)),
+    ]);
+    let header = match status {
+        401 => Some(("WWW-Authenticate", "WwwAuthenticate")),
+        429 | 503 => Some(("Retry-After", "RetryAfter")),
+        _ => None,
+    };
+    let mut headers = json!({"X-Request-Id": request_id()});
+    if let Some((name, component)) = header {
+        headers[name] = json!({"$ref": format!("#/components/headers/{component}")});
+    }
+    response.insert("headers".to_owned(), headers);
+    Value::Object(response)
+}

@@ -10,8 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use schemas::AccountId;
 use service::buckets::BucketRate;
 use service::config::Hidden;
-use service::{AdminArgs, FirstAdmin, LogArgs};
+use service::{AdminArgs, FirstAdmin, LogArgs, TlsArgs};
 
+use crate::http::cors::origin;
 use crate::rates::RateSettings;
 
 /// HTTP and WebSocket in front of the log.
@@ -42,6 +43,14 @@ pub struct Config {
     /// The address for clients. Port 0 takes a free port and logs it.
     #[arg(long, env = "LFG_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT")]
     pub listen: SocketAddr,
+    /// The address for clients over TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    /// Seconds from SIGTERM until no connection is accepted any more. Meanwhile the gateway is not
+    /// ready and serves every request, so that load balancers can turn to others: at least as long
+    /// as they need to see it.
+    #[arg(long, env = "LFG_NOTICE_WITHIN", default_value = "5", value_parser = seconds_or_none, value_name = "SECONDS")]
+    pub notice_within: Duration,
     /// Postgres, `postgres://user:password@host:port/database`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
@@ -58,8 +67,9 @@ pub struct Config {
         value_parser = Hidden(str::parse::<FirstAdmin>)
     )]
     pub first_admin: Option<FirstAdmin>,
-    /// Web origins whose pages may open a WebSocket, for example `https://lfg.example`.
-    #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
+    /// Web origins whose pages may send requests and open a WebSocket, for example
+    /// `https://lfg.example`. None by default.
+    #[arg(long, env = "LFG_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = origin, value_name = "ORIGIN,…")]
     pub allowed_origins: Vec<String>,
     /// Connections of clients.
     #[command(flatten)]
@@ -155,6 +165,14 @@ pub struct ConnectionArgs {
     /// Seconds without progress after which the write of an answer fails.
     #[arg(long = "write-within", env = "LFG_WRITE_WITHIN", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     pub write_within: Duration,
+    /// Requests on one connection; the last answer ends it.
+    #[arg(
+        long = "connection-requests-max",
+        env = "LFG_CONNECTION_REQUESTS_MAX",
+        default_value_t = 100_000,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub requests: u64,
 }
 
 /// How fast one client may ask: an account, an admin or, without a key, an address.
@@ -374,6 +392,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(0) | Err(_) => Err("must be a number of seconds above 0".to_owned()),
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
     }
+}
+
+fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "must be a number of seconds".to_owned())
 }
 
 /// An answer must fit into [`REQUEST_WITHIN`], and reading an order that was placed before takes

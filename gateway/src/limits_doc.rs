@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::CommandFactory;
 
 use crate::config::{self, GatewayCli};
+use crate::ending;
 use crate::http::problem::ERRORS_MAX;
+use crate::http::public;
 use crate::live::WAITING_MAX;
 use crate::rates;
 use crate::replays::{ALL_MAX, OF_KEY_MAX};
@@ -72,6 +74,12 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("ANSWERS_MAX", config::ANSWERS_MAX.to_string()),
         ("ANSWER_PARTS", config::ANSWER_PARTS.to_string()),
         ("PIECE", service::serve::PIECE.to_string()),
+        ("RESET_STREAMS_MAX", service::serve::RESET_STREAMS_MAX.to_string()),
+        ("FAULTY_STREAMS_MAX", service::serve::FAULTY_STREAMS_MAX.to_string()),
+        ("REQUEST_ID_MAX", service::serve::REQUEST_ID_MAX.to_string()),
+        ("COMPRESS_FROM", public::COMPRESS_FROM.to_string()),
+        ("COMPRESSIONS_MAX", public::COMPRESSIONS_MAX.to_string()),
+        ("CLOSED_AT_ONCE", ending::CLOSED_AT_ONCE.to_string()),
         ("URI_MAX", service::serve::refusal::URI_MAX.to_string()),
         ("HEAD_MAX", service::serve::HEAD_MAX.to_string()),
         ("HEAD_MAX_HTTP2", service::serve::HEAD_MAX_HTTP2.to_string()),

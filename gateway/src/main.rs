@@ -18,6 +18,7 @@ mod books;
 mod command_result;
 mod config;
 mod db;
+mod ending;
 mod follow;
 mod fresh;
 mod halted;
@@ -55,6 +56,7 @@ mod view;
 mod waiting;
 mod ws;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,8 +65,9 @@ use clap::Parser;
 use schemas::{PartId, PartKind, Program};
 use service::buckets::BucketRate;
 use service::kafka::{KafkaFault, announce, topics};
-use service::serve::{self, Peer, serve};
-use service::{AdminPort, Liveness, Readiness, Shutdown, descriptors, telemetry};
+use service::serve::{self, Entrance, Peer, serve};
+use service::tls::TlsError;
+use service::{AdminPort, Liveness, Readiness, Shutdown, Tls, descriptors, telemetry};
 use snapshots::Snapshots;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -75,6 +78,7 @@ use config::{
     ANSWER_PARTS, Config, GatewayCli, GatewayCommand, REQUEST_PARTS, WAIT_PARTS, WEBSOCKET_BYTE_PARTS, WEBSOCKET_PARTS,
 };
 use db::Database;
+use ending::{ClosingTurns, GatewayEnding};
 use follow::Followers;
 use fresh::{Fresh, Reads};
 use halted::HaltedShards;
@@ -114,6 +118,8 @@ enum Fatal {
     Begin(#[from] BeginError),
     #[error(transparent)]
     Descriptors(#[from] TooFew),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("{0}: {1}")]
     Io(&'static str, std::io::Error),
     #[error("the tail of the log panicked")]
@@ -144,7 +150,11 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let telemetry = telemetry::init("gateway")?;
     let sockets = sockets(&config)?;
     let replays = Replays::new(service::clock::now().as_millis());
-    let shutdown = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
+    let tls = config.tls.load()?;
+    let asked = Shutdown::on_signals().map_err(|error| Fatal::Io("signals", error))?;
+    let ending = GatewayEnding::default();
+    let shutdown = ending.stop.clone();
+    let early = ending.stops_at_once(&asked);
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
     let postgres = readiness.side("postgres");
@@ -205,19 +215,19 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let submitter =
         Arc::new(Submitter::new(Arc::clone(&producer), (config.pending_max, config.outcome_within), outcomes));
     let seen = ProcessParts { live, halted, followers, replays, degraded };
-    let state = share(&config, sockets, seen, submitter, database, read_models, shutdown.clone());
-    start_background(&state, &config);
+    let state = share(&config, sockets, seen, submitter, database, read_models, ending.port.shutdown.clone());
+    start_background(&state, &config, &shutdown);
 
     // If the tail ends first, it has triggered the shutdown, and its error is returned below.
     if caught_up.await.is_ok() {
         warm_up(&producer).await?;
         state.read_models.settle(REDIS_WITHIN).await;
-        let listener = TcpListener::bind(config.listen).await.map_err(|error| Fatal::Io("listener", error))?;
-        let address = listener.local_addr().map_err(|error| Fatal::Io("listener", error))?;
+        let entrances = entrances(&config, tls, &shutdown).await.map_err(|error| Fatal::Io("listener", error))?;
+        early.abort();
         ready.set(true);
-        tracing::info!(%address, "the gateway listens");
-        serve(listener, http::router(Arc::clone(&state)), limits_of(&config, sockets), shutdown.clone()).await;
-        ready.set(false);
+        let port = ending.port.clone();
+        tokio::spawn(ending.leave(asked, ready, config.notice_within));
+        serve(entrances, http::router(Arc::clone(&state)), limits_of(&config, sockets), port).await;
         farewell(&state).await;
     }
     shutdown.trigger();
@@ -236,6 +246,26 @@ async fn run(config: Config) -> Result<(), Fatal> {
         Ok(Ok(result)) => Ok(result?),
         Ok(Err(_)) | Err(_) => Err(Fatal::TailPanicked),
     }
+}
+
+/// Listens without TLS and, if it is configured, with TLS.
+async fn entrances(
+    config: &Config,
+    tls: Option<(SocketAddr, Tls)>,
+    shutdown: &Shutdown,
+) -> std::io::Result<Vec<Entrance>> {
+    let listener = TcpListener::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let mut entrances = vec![Entrance::plain(listener)];
+    if let Some((listen, tls)) = tls {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(tls.clone().watch(shutdown.clone())?);
+        entrances.push(Entrance::encrypted(listener, tls));
+        tracing::info!(%address, "the gateway listens for TLS");
+    }
+    tracing::info!(%address, "the gateway listens");
+    Ok(entrances)
 }
 
 /// The process's state from the log and from its clients.
@@ -284,6 +314,7 @@ fn limits_of(config: &Config, sockets: Sockets) -> serve::Limits {
         write_within: config.connections.write_within,
         drain_within: config::DRAIN_WITHIN,
         streams: config::STREAMS_MAX,
+        requests: config.connections.requests,
         each_address_rate: Some(BucketRate {
             per_second: config.connections.per_second,
             burst: config.connections.burst,
@@ -327,18 +358,17 @@ fn share(
         websockets: Shares::new(sockets.websockets, WEBSOCKET_PARTS),
         websocket_bytes: Shares::new(config.websocket_bytes_max, WEBSOCKET_BYTE_PARTS),
         degraded,
+        closing: ClosingTurns::default(),
         shutdown,
     })
 }
 
 /// Starts the background tasks, which run until the shutdown.
-fn start_background(state: &Shared, config: &Config) {
-    let shutdown = &state.shutdown;
+fn start_background(state: &Shared, config: &Config, shutdown: &Shutdown) {
     if config.rates.shared {
-        let (state, prefix) = (Arc::clone(state), config.log.topic_prefix.clone());
+        let (state, prefix, shutdown) = (Arc::clone(state), config.log.topic_prefix.clone(), shutdown.clone());
         tokio::spawn(async move {
-            let (redis, shutdown) = (state.read_models.clone(), state.shutdown.clone());
-            keep_sharing(&state.rates, redis, &prefix, shutdown).await;
+            keep_sharing(&state.rates, state.read_models.clone(), &prefix, shutdown).await;
         });
     }
     tokio::spawn(state.database.clone().look_after(shutdown.clone()));

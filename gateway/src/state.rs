@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::books::BookTexts;
 use crate::db::Database;
+use crate::ending::ClosingTurns;
 use crate::follow::Followers;
 use crate::halted::HaltedShards;
 use crate::live::Live;
@@ -56,7 +57,7 @@ pub struct GatewayState {
     pub first_admin: Option<FirstAdmin>,
     /// Recently accepted signed requests.
     pub replays: Replays,
-    /// Origins whose pages may open a WebSocket.
+    /// Origins whose pages may send requests and open a WebSocket.
     pub allowed_origins: HashSet<String>,
     /// Incoming bodies.
     pub bodies: Arc<Shares>,
@@ -82,6 +83,8 @@ pub struct GatewayState {
     pub websocket_bytes: Arc<Shares>,
     /// The degraded dependencies of this process.
     pub degraded: watch::Receiver<Degraded>,
-    /// The request to stop.
+    /// In which order WebSockets are closed at the end.
+    pub closing: ClosingTurns,
+    /// The request to close WebSockets.
     pub shutdown: Shutdown,
 }

@@ -361,6 +361,27 @@ async fn keys_that_do_not_fit(api: &Api, keys: &Keys) {
     }
 }
 
+async fn outcomes(api: &Api, keys: &Keys) {
+    for (method, path, outcome) in [
+        (Method::POST, "/v1/orders", "rejected"),
+        (Method::DELETE, "/v1/orders/1", "rejected"),
+        (Method::PUT, "/v1/none", "rejected"),
+    ] {
+        let refused = api.send(api.request(method, path)).await;
+        assert_eq!(refused.body["outcome"], outcome, "{path} {}", refused.body);
+    }
+    let batch = json!({"requests": [{"cancel": {"order_id": "1"}}, 7]});
+    let refused = api.post(Some(&keys.full), "/v1/orders/batch", &batch).await;
+    assert_eq!(refused.body["outcome"], "rejected", "{}", refused.body);
+    for path in ["/v1/orders", "/v1/none"] {
+        let refused = api.get(None, path).await;
+        assert_eq!(refused.body.get("outcome"), None, "{path}");
+    }
+    // A preview writes nothing.
+    let preview = api.post(None, "/v1/orders/preview", &json!({})).await;
+    assert_eq!(preview.body.get("outcome"), None, "{}", preview.body);
+}
+
 async fn routes_and_methods(api: &Api) {
     for path in [
         "/",
@@ -375,6 +396,16 @@ async fn routes_and_methods(api: &Api) {
         "/v1/orders/",
     ] {
         check(&api.get(None, path).await, path, "route-unknown");
+    }
+    for (path, status, advice) in [
+        ("/", 404, "GET /v1/markets lists the markets"),
+        ("/v1/orders/", 404, "no slash at the end: perhaps /v1/orders"),
+        ("/markets", 404, "perhaps /v1/markets"),
+        ("/v1/markets/rain-2099", 404, "tickers are in upper case: RAIN-2099"),
+        ("/v1/markets/rain-2099/book", 404, "tickers are in upper case: RAIN-2099"),
+    ] {
+        let body = api.get(None, path).await.expect(status);
+        assert!(body["detail"].as_str().is_some_and(|detail| detail.contains(advice)), "{path} {body}");
     }
     for (method, path, allowed) in [
         (Method::PUT, "/v1/orders", "GET,HEAD,POST,PATCH,DELETE"),
@@ -461,6 +492,7 @@ async fn bad_input_gets_a_clear_problem_and_writes_nothing() {
     query_strings(&api, &keys).await;
     keys_that_do_not_fit(&api, &keys).await;
     routes_and_methods(&api).await;
+    outcomes(&api, &keys).await;
     websocket(&api, &keys).await;
     assert_eq!(scribe.commands(), 0, "commands were written");
     let log = gateway.log();

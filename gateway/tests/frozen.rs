@@ -56,6 +56,7 @@ async fn a_broker_that_hangs_is_told_of_and_nothing_is_lost_or_doubled() {
         let name = uuid::Uuid::now_v7().to_string();
         let answer = api.order(&account, &named(&name)).await;
         answer.problem(504, "outcome-unknown");
+        assert_eq!(answer.body["outcome"], "unknown");
         assert!(answer.body["look"].as_str().unwrap().starts_with("/v1/orders?c"), "{}", answer.body);
         answered.insert(name, Value::Null);
     }

@@ -7,7 +7,7 @@ mod common;
 
 use axum::http::{Request, Response};
 use common::Platform;
-use common::raw::{answer, ask, connect_from, ended};
+use common::raw::{answer, ask, connect_from, ended, header};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
@@ -19,6 +19,7 @@ fn problem(told: &str, status: u16, code: &str, head: &str, body: &[u8]) {
     assert!(head.contains("content-type: application/problem+json"), "{told}: {head}");
     assert!(head.contains("cache-control: no-store"), "{told}: {head}");
     let body: Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(body["request_id"].as_str(), header(head, "x-request-id"), "{told}: {head}");
     assert_eq!((&body["code"], &body["status"]), (&Value::from(code), &Value::from(status)), "{told}");
     assert_eq!(body["type"], format!("urn:lfg:problem:{code}"));
 }
@@ -87,6 +88,7 @@ async fn refuses_over_http2(port: &str, address: &str, path: &str) {
         assert_eq!(head.headers()["content-type"], "application/problem+json", "{port}");
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["code"], code, "{port}");
+        assert_eq!(body["request_id"].as_str(), head.headers()["x-request-id"].to_str().ok(), "{port}");
     }
     // The connection goes on.
     assert_eq!(get(path, 1).await.0.status(), 200, "{port}");

@@ -141,6 +141,8 @@ stack_variables() { # RUN PART
   if [[ $2 == gateway ]]; then
     echo "LFG_LISTEN=127.0.0.1:$(port_of "$1" gateway)"
     echo "LFG_FIRST_ADMIN=$(stack_first_admin "$1")"
+    # There is no load balancer that has to see the end coming.
+    echo "LFG_NOTICE_WITHIN=${LFG_NOTICE_WITHIN:-0}"
     # Load tests open accounts from one address.
     echo "LFG_ACCOUNTS_PER_ADDRESS=1000000"
     # All clients of a local stack have one address, the load test's hundreds among them.

@@ -274,7 +274,7 @@ async fn result(state: &Shared, account: AccountId, reply: ItemReply, sound: Sou
         ItemReply::Told(Content::Refused(problem), ..) => Err(CommandFailure::Problem(problem)),
     };
     let (status, body) = answered.unwrap_or_else(|failure| match failure {
-        CommandFailure::Problem(problem) => (problem.kind().status, problem.body()),
+        CommandFailure::Problem(problem) => (problem.kind().status, problem.body_of_write()),
         CommandFailure::Accepted(body) => (StatusCode::ACCEPTED, body),
     });
     ResultItem { status: status.as_u16(), body }

@@ -105,6 +105,10 @@ pub async fn file(Segment(name): Segment) -> Result<Response, Problem> {
     }
 }
 
+/// What a page of Swagger UI may load: its own files, and nothing of others.
+const PAGE_MAY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
 /// A file of Swagger UI, which is compiled in.
 fn page(name: &str) -> Result<Response, Problem> {
     static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from(OPENAPI)));
@@ -113,5 +117,6 @@ fn page(name: &str) -> Result<Response, Problem> {
         Problem::new(kinds::INTERNAL)
     })?;
     let file = found.ok_or_else(|| Problem::new(kinds::ROUTE_UNKNOWN))?;
-    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+    let headers = [(header::CONTENT_TYPE, file.content_type), (header::CONTENT_SECURITY_POLICY, PAGE_MAY.to_owned())];
+    Ok((headers, file.bytes.into_owned()).into_response())
 }

@@ -27,6 +27,7 @@ use crate::follow::Unavailable;
 use crate::http::admission::{Admitted, apart, refuse, to_wait};
 use crate::http::auth;
 use crate::http::extract::QueryString;
+use crate::http::outcome;
 use crate::http::problem::{Problem, kinds};
 use crate::http::receive::{receive, refuse_unread};
 use crate::http::signed::{has_signature, verify};
@@ -44,18 +45,21 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let method = known.into_iter().find(|known| request.method().as_str() == *known).unwrap_or("other");
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
     let (parts, body) = request.into_parts();
     let is_urgent = is_urgent(&parts.method, parts.extensions.get());
     let mut client = Client { asker: auth::asker(&parts, &state, is_urgent), demand: demand(&parts, is_urgent) };
     let pace = parts.extensions.get::<Pace>().cloned();
-    let mut response = admitted(&state, &mut client, parts, body, next).await;
+    let is_read = client.demand.is_read();
+    let answered = admitted(&state, &mut client, parts, body, next);
+    let mut response = outcome::told((!is_read).then_some(route), answered).await;
     if response.extensions().get::<Violated>().is_some() {
         slow_down(pace.as_ref(), client.asker);
     }
     told::tell(&state.rates, client.asker, client.demand, &mut response);
-    // Every answer is as of this moment, and many belong to one client.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (route, status) = (route.as_ref().map_or("unknown", MatchedPath::as_str), response.status().as_u16());
+    // Unless it is for everybody, an answer belongs to one client.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let status = response.status().as_u16();
     tracing::debug!(method, route, status, micros = start.elapsed().as_micros(), "request");
     SECONDS.of(method, route, status).record(start.elapsed());
     response

@@ -9,8 +9,10 @@ pub mod admission;
 pub mod answer;
 pub mod auth;
 pub mod batch;
+pub mod coding;
 pub mod command;
 pub mod costs;
+pub mod cors;
 pub mod deposits;
 pub mod documents;
 pub mod extract;
@@ -23,14 +25,17 @@ pub mod json;
 pub mod market_changed;
 pub mod market_events;
 pub mod markets;
+pub mod missing;
 pub mod new_key;
 pub mod new_order;
 pub mod orders;
 pub mod origin;
+pub mod outcome;
 pub mod oversight;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod public;
 pub mod queries;
 pub mod queue;
 pub mod receive;
@@ -38,6 +43,7 @@ pub mod safety;
 pub mod signed;
 pub mod transfers;
 pub mod unavailable;
+pub mod unknown;
 pub mod vocabulary;
 pub mod wallet;
 
@@ -112,11 +118,17 @@ pub fn routes() -> OpenApiRouter<Shared> {
 pub fn router(state: Shared) -> Router {
     let (routes, described) = routes().split_for_parts();
     let document = documents::OpenApiText(document(described).to_string().into());
-    routes
+    let routes = routes
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED))
-        .fallback(async || Problem::new(kinds::ROUTE_UNKNOWN))
+        .fallback(unknown::route)
         .layer(Extension(document))
         .layer(from_fn(origin::carry))
-        .layer(from_fn_with_state(state.clone(), gate::pass))
-        .with_state(state)
+        .layer(from_fn(public::represent))
+        .layer(from_fn_with_state(state.clone(), gate::pass));
+    // A preflight has no key, and is answered before one is needed.
+    let routes = match cors::layer(&state.allowed_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes.with_state(state)
 }

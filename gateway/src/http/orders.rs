@@ -15,6 +15,7 @@ use crate::http::command::{CommandFailure, look_at, submit};
 use crate::http::extract::{JsonBody, QueryString, Segment};
 use crate::http::fields::{Fields, Params};
 use crate::http::history::unreadable;
+use crate::http::missing;
 use crate::http::new_order::RequestedOrder;
 use crate::http::parse::{self, ValueFault};
 use crate::http::problem::{Problem, kinds};
@@ -124,9 +125,7 @@ fn order_id(state: &Shared, segment: &str) -> Result<OrderId, Problem> {
 
 /// Finds a market by id or ticker.
 pub fn market_id(state: &Shared, name: &str) -> Result<MarketId, Problem> {
-    let view = state.live.view();
-    let market = view.market_named(name).map(|live| live.market.listing.market);
-    market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))
+    missing::market_id(&state.live.view(), name)
 }
 
 /// Cancels an order.

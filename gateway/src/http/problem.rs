@@ -12,9 +12,11 @@ use schemas::ids::LogPosition;
 use schemas::{CommandId, OrderId, Rejection, Shard};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use service::serve::RequestId;
 use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
+use crate::http::outcome;
 use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
 use crate::rates::TooFast;
 use crate::rates::told::Violated;
@@ -34,6 +36,13 @@ pub struct ProblemKind {
     pub code: &'static str,
     /// The title, the same for every occurrence.
     pub title: &'static str,
+}
+
+impl ProblemKind {
+    /// What became of a write that ended with it.
+    pub fn outcome(self) -> &'static str {
+        if [kinds::OUTCOME_UNKNOWN, kinds::INTERNAL].contains(&self) { "unknown" } else { "rejected" }
+    }
 }
 
 /// Kinds of problems that the gateway finds. Those of the engine are in [`rejection_kind`].
@@ -299,11 +308,17 @@ pub struct DescribedProblem {
     order_id: Option<String>,
     /// True if an earlier request with this client id was refused.
     repeated: Option<bool>,
+    /// What became of a write: `rejected` (nothing changed) or `unknown`. Absent for a read.
+    #[schema(example = "rejected")]
+    outcome: Option<String>,
     /// Where to look for the result of a command whose outcome is unknown.
     look: Option<String>,
     /// The policy of `RateLimit` that refused the request.
     #[serde(rename = "violated-policies")]
     violated_policies: Option<Vec<String>>,
+    /// The id of the request, as in the header `X-Request-Id`.
+    #[schema(example = "0199c2a4-6f0e-7c3a-9d55-0b7f3c1de001")]
+    request_id: String,
     /// The gateway's clock, in milliseconds since 1970-01-01 UTC.
     gateway_time_ms: Option<u64>,
 }
@@ -500,7 +515,15 @@ impl Problem {
         &self.0.errors
     }
 
-    /// Returns the JSON.
+    /// Returns the JSON of an answer's part, as a result within a batch: of a write, with the
+    /// outcome.
+    pub fn body_of_write(&self) -> Value {
+        let mut body = self.body();
+        body["outcome"] = json!(self.0.kind.outcome());
+        body
+    }
+
+    /// Returns the JSON without what belongs to a request.
     pub fn body(&self) -> Value {
         let Occurrence { kind, code, detail, errors, members, .. } = &*self.0;
         let mut body = members.clone();
@@ -520,7 +543,14 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.0.kind.status, Json(self.body())).into_response();
+        let mut body = self.body();
+        if let Value::Object(members) = &mut body {
+            outcome::add(self.0.kind.outcome(), members);
+            if let Some(id) = RequestId::current() {
+                members.insert("request_id".to_owned(), json!(id.as_str()));
+            }
+        }
+        let mut response = (self.0.kind.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.0.headers);
@@ -568,6 +598,13 @@ mod tests {
         for (millis, seconds) in [(0, "1"), (20, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")] {
             assert_eq!(after(millis), (429, vec![HeaderValue::from_static(seconds)]));
         }
+    }
+
+    #[test]
+    fn only_what_the_gateway_cannot_know_is_unknown() {
+        assert_eq!((kinds::OUTCOME_UNKNOWN.outcome(), kinds::INTERNAL.outcome()), ("unknown", "unknown"));
+        assert_eq!(kinds::OVERLOADED.outcome(), "rejected");
+        assert!(Rejection::ALL.iter().all(|rejection| rejection_kind(*rejection).outcome() == "rejected"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::{reaches, reaches_own};
 use crate::http::history;
 use crate::http::market_events;
+use crate::http::missing::missing_market;
 use crate::http::parse::{self, PAGE_DEFAULT};
 use crate::http::problem::{Problem, kinds};
 use crate::openapi::params::{DepthParams, LimitParams, MarketFilterParams, PageParams};
@@ -289,7 +290,7 @@ async fn live_markets(
 pub fn find(state: &Shared, name: &str) -> Result<(MarketShape, Shard), Problem> {
     let view = state.live.view();
     let market = view.market_named(name).map(|live| live.market.clone());
-    let market = market.ok_or_else(|| Problem::no_market(view.archived_named(name).is_some()))?;
+    let market = market.ok_or_else(|| missing_market(&view, name))?;
     let shard = market.shard;
     Ok((market, shard))
 }
@@ -395,7 +396,7 @@ pub async fn book(
         (live.market.listing.market, BookCopy { book: moving.book.clone(), at })
     });
     let found = found.map_err(|error| Problem::unstored(&error))?;
-    let (id, copy) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
+    let (id, copy) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
     let (levels, at) = match depth {
         Some(depth) => (books::text(&copy.book, depth).into(), copy.at),
         None => {
@@ -464,7 +465,7 @@ pub async fn trades(
         (live.market.listing.market, at, moving.trades.clone())
     });
     let found = found.map_err(|error| Problem::unstored(&error))?;
-    let (market_id, at, trades) = found.ok_or_else(|| Problem::no_market(archived(&state, &name).is_some()))?;
+    let (market_id, at, trades) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
     let items = trades.newest_first().take(limit).copied().collect();
     Ok(Answer::one(TradesAnswer { market_id, items }, at))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::http::public;
 use crate::rates::costs::cost_of;
 
 use super::problems::{self, Access, ListedProblem};
@@ -40,6 +41,9 @@ pub fn complete(document: &mut Value) {
             }
             let problems = problems::of(&id, access, is_write);
             respond(operation, &problems, is_write, is_static);
+            if method == "get" && public::ROUTES.contains(&path.as_str()) {
+                tell_of_tags(operation);
+            }
             all.extend(problems.iter().map(|problem| (problem.code, problem.shown())));
         }
     }
@@ -63,6 +67,28 @@ fn secure(operation: &mut Value) -> Access {
     access
 }
 
+/// The same answer for everybody can be asked for again with its tag.
+fn tell_of_tags(operation: &mut Value) {
+    let tag = json!({"$ref": "#/components/headers/ETag"});
+    let responses = &mut operation["responses"];
+    if let Some(headers) = responses["200"]["headers"].as_object_mut() {
+        headers.insert("ETag".to_owned(), tag.clone());
+    }
+    responses["304"] = json!({
+        "description": "The content is the one with the tag in `If-None-Match`",
+        "headers": {"ETag": tag, "X-Request-Id": request_id()},
+    });
+    let known = json!({"$ref": "#/components/parameters/IfNoneMatch"});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(known),
+        None => operation["parameters"] = json!([known]),
+    }
+}
+
+fn request_id() -> Value {
+    json!({"$ref": "#/components/headers/XRequestId"})
+}
+
 fn ask_for_position(operation: &mut Value) {
     let position = json!({"$ref": "#/components/parameters/MinPosition"});
     match operation["parameters"].as_array_mut() {
@@ -74,13 +100,12 @@ fn ask_for_position(operation: &mut Value) {
 fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_static: bool) {
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
-        if status.starts_with('2') {
-            let mut headers = rate_headers();
-            if !is_static {
-                headers.insert("Lfg-Position".to_owned(), json!({"$ref": "#/components/headers/LfgPosition"}));
-            }
-            response["headers"] = json!(headers);
+        let mut headers = if status.starts_with('2') { rate_headers() } else { BTreeMap::new() };
+        headers.insert("X-Request-Id".to_owned(), request_id());
+        if status.starts_with('2') && !is_static {
+            headers.insert("Lfg-Position".to_owned(), json!({"$ref": "#/components/headers/LfgPosition"}));
         }
+        response["headers"] = json!(headers);
     }
     if is_write && !responses.contains_key("202") {
         responses.insert("202".to_owned(), json!({"$ref": "#/components/responses/Accepted"}));
@@ -117,11 +142,14 @@ fn refusal(status: u16, listed: &[&ListedProblem]) -> Value {
         429 | 503 => Some(("Retry-After", "RetryAfter")),
         _ => None,
     };
+    let mut headers = BTreeMap::from([("X-Request-Id".to_owned(), request_id())]);
     if let Some((name, component)) = header {
         // Every answer has those of rates; here they are named where they matter.
-        let mut headers = if status == 429 { rate_headers() } else { BTreeMap::new() };
+        if status == 429 {
+            headers.extend(rate_headers());
+        }
         headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{component}")}));
-        response.insert("headers".to_owned(), json!(headers));
     }
+    response.insert("headers".to_owned(), json!(headers));
     Value::Object(response)
 }

@@ -47,7 +47,13 @@ pub fn document(routes: utoipa::openapi::OpenApi) -> Value {
     complete(&mut document);
     tidy(&mut document);
     let components = &mut document["components"];
-    components["parameters"] = json!({"MinPosition": {
+    components["parameters"] = json!({"IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "Tags of answers that the client has.",
+        "schema": {"type": "string"},
+        "example": "W/\"9f2c0b1e4d7a8c35f1e0a2b3c4d5e6f7\"",
+    }, "MinPosition": {
         "name": "min_position",
         "in": "query",
         "description": "The answer shows at least these positions, one for each shard, separated by commas. It waits \
@@ -56,6 +62,17 @@ pub fn document(routes: utoipa::openapi::OpenApi) -> Value {
         "example": "0:1",
     }});
     components["headers"] = json!({
+        "ETag": {
+            "description": "A weak tag of the content without its log position.",
+            "schema": {"type": "string"},
+            "example": "W/\"9f2c0b1e4d7a8c35f1e0a2b3c4d5e6f7\"",
+        },
+        "XRequestId": {
+            "description": "The id of the request: the client's own `X-Request-Id`, if it is 1 to 64 letters, digits, \
+                `.`, `_` or `-`; otherwise a UUID.",
+            "schema": {"type": "string"},
+            "example": "0199c2a4-6f0e-7c3a-9d55-0b7f3c1de001",
+        },
         "LfgPosition": {
             "description": "The log positions of the answer, one for each shard, separated by commas.",
             "schema": {"type": "string"},

@@ -2,6 +2,7 @@
 //! all waits are bounded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -15,6 +16,7 @@ use tungstenite::error::ProtocolError;
 
 use crate::books::BookCopy;
 use crate::http::auth::holder;
+use crate::http::missing::missing_market;
 use crate::http::problem::{Problem, kinds};
 use crate::http::signed::websocket_signer;
 use crate::live::Live;
@@ -180,8 +182,11 @@ struct SocketSession {
 
 impl SocketSession {
     async fn converse(&mut self, pings: &mut Interval) -> SessionEnd {
-        let shutdown = self.state.shutdown.clone();
-        let stopped = shutdown.wait();
+        let state = Arc::clone(&self.state);
+        let stopped = async {
+            state.shutdown.wait().await;
+            state.closing.wait().await;
+        };
         tokio::pin!(stopped);
         let mut looks = interval(self.state.socket_idle_within);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -521,7 +526,7 @@ impl SocketSession {
         let view = self.state.live.view();
         let market = view.market_named(name).map(|live| live.market.listing.market);
         // A subscription from before the market was archived can still be ended.
-        market.or_else(|| view.archived_named(name)).ok_or_else(|| Problem::new(kinds::MARKET_UNKNOWN))
+        market.or_else(|| view.archived_named(name)).ok_or_else(|| missing_market(&view, name))
     }
 }
 
@@ -551,7 +556,7 @@ fn watch_market<T>(
         Ok(WatchedMarket { id, at, is_more, copy: copy(moving) })
     });
     let watched = watched.map_err(|error| Problem::unstored(&error))?;
-    watched.unwrap_or_else(|| Err(Problem::no_market(live.view().archived_named(name).is_some())))
+    watched.unwrap_or_else(|| Err(missing_market(&live.view(), name)))
 }
 
 fn too_many(NotSubscribed: NotSubscribed) -> Problem {

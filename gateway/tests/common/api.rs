@@ -45,6 +45,7 @@ impl Answer {
         assert_eq!(self.body["status"], status);
         assert_eq!(self.body["type"], format!("urn:lfg:problem:{code}"));
         assert!(self.body["title"].as_str().is_some_and(|title| !title.is_empty()));
+        assert_eq!(self.body["request_id"].as_str(), self.headers["x-request-id"].to_str().ok());
     }
 }
 

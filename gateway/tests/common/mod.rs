@@ -90,6 +90,8 @@ impl Platform {
             ("LFG_OUTCOME_WITHIN", "10".to_owned()),
             ("LFG_FIRST_ADMIN", format!("1={}", to_hex(&Sha256::digest(ADMIN_KEY)))),
             ("LFG_ALLOWED_ORIGINS", ORIGIN.to_owned()),
+            // No load balancer has to see that a gateway is to stop.
+            ("LFG_NOTICE_WITHIN", "0".to_owned()),
             ("LFG_ACCOUNTS_PER_ADDRESS", "1000000".to_owned()),
             // All clients of a test have one address, and come as fast as they can.
             ("LFG_CONNECTIONS_PER_SECOND", FAST.to_owned()),

@@ -109,10 +109,21 @@ impl Process {
         self.child.wait().expect("wait");
     }
 
+    /// Sends it a signal, as TERM.
+    pub fn signal(&self, name: &str) {
+        let done =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().expect("kill");
+        assert!(done.success());
+    }
+
+    /// True if it has ended without an error; `None` while it runs.
+    pub fn ended(&mut self) -> Option<bool> {
+        self.child.try_wait().expect("wait").map(|status| status.success())
+    }
+
     /// Ends the process with SIGTERM; true if it ended without an error.
     pub fn stop(&mut self) -> bool {
-        let done = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().expect("kill -TERM");
-        assert!(done.success());
+        self.signal("TERM");
         self.child.wait().expect("wait").success()
     }
 }

@@ -1,8 +1,9 @@
 //! Connections for arbitrary bytes, as a client that breaks the protocol sends them.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::PATIENCE;
@@ -26,19 +27,21 @@ pub async fn narrow_from(last: u8, address: &str) -> TcpStream {
 }
 
 /// Waits until the other end has closed, and returns the bytes before that.
-pub async fn ended(stream: &mut TcpStream) -> Vec<u8> {
+pub async fn ended(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut all = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the connection is ended");
     match read {
         Ok(_) => {}
-        // The other end closed with unread bytes.
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+        // The other end closed with unread bytes, or without a word of TLS.
+        Err(error) => {
+            assert!([ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&error.kind()), "{error}")
+        }
     }
     all
 }
 
 /// Reads one HTTP/1.1 answer: its head, in lower case, and its body.
-pub async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let byte = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("an answer in time");
@@ -51,8 +54,13 @@ pub async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     (head, body)
 }
 
+/// The value of a header in a head of lower case.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
 /// Sends bytes, and reads one answer.
-pub async fn ask(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) -> (String, Vec<u8>) {
+pub async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: impl AsRef<[u8]>) -> (String, Vec<u8>) {
     stream.write_all(bytes.as_ref()).await.expect("a write");
     answer(stream).await
 }

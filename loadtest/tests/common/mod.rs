@@ -137,6 +137,7 @@ impl Stack {
             .env("LFG_URL", self.url())
             .env("LFG_ADMIN_KEY_FILE", self.admin_key_file())
             .env("LFG_LISTEN", self.gateway.to_string())
+            .env("LFG_NOTICE_WITHIN", "0")
             .env("LFG_ACCOUNTS_PER_ADDRESS", "1000000")
             .env("LFG_FIRST_ADMIN", format!("1={}", hex(&Sha256::digest(ADMIN_KEY))))
             // All clients of a test have one address.

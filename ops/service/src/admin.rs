@@ -25,9 +25,8 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::Shutdown;
 use crate::health::{Liveness, Readiness};
-use crate::serve::{Limits, demand_host, refusal, serve};
+use crate::serve::{Entrance, Limits, PortEnding, demand_host, refusal, serve};
 use crate::telemetry::Telemetry;
 
 /// Maximum number of connections of the admin port. A probe always gets one: the connection that
@@ -44,6 +43,7 @@ pub const LIMITS: Limits = Limits {
     write_within: Duration::from_secs(10),
     drain_within: Duration::ZERO,
     streams: 8,
+    requests: 100_000,
     // Probes come from wherever operators are.
     each_address_rate: None,
 };
@@ -81,7 +81,7 @@ impl AdminPort {
             .fallback(async || refusal::ROUTE_UNKNOWN)
             .layer(from_fn(demand_host))
             .with_state(Asked { telemetry, liveness, readiness });
-        tokio::spawn(serve(listener, routes, LIMITS, Shutdown::new()));
+        tokio::spawn(serve(vec![Entrance::plain(listener)], routes, LIMITS, PortEnding::default()));
         tracing::info!(%address, "admin port listens");
         Ok(Self { address })
     }

@@ -4,12 +4,16 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
 use schemas::shard_map::ShardMap;
 use schemas::topics::Topics;
+
+use crate::Tls;
+use crate::tls::TlsError;
 
 /// Parses a secret. An error names the argument and the reason, and never shows the value, as
 /// clap's own errors would.
@@ -109,6 +113,38 @@ pub struct AdminArgs {
         value_name = "IP:PORT"
     )]
     pub listen: SocketAddr,
+}
+
+/// TLS of a port for clients. Without the address, there is none.
+#[derive(Clone, Debug, Args)]
+pub struct TlsArgs {
+    /// The address for clients over TLS, besides the one without. Port 0 takes a free one, which
+    /// the log output names.
+    #[arg(
+        id = "tls-listen",
+        long = "tls-listen",
+        env = "LFG_TLS_LISTEN",
+        value_name = "IP:PORT",
+        requires_all = ["tls-certificate", "tls-key"]
+    )]
+    pub listen: Option<SocketAddr>,
+    /// The certificate with its chain, a PEM file. It and the key are read again when they change,
+    /// and on SIGHUP.
+    #[arg(id = "tls-certificate", long = "tls-certificate", env = "LFG_TLS_CERTIFICATE", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, a PEM file.
+    #[arg(id = "tls-key", long = "tls-key", env = "LFG_TLS_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// Returns the address and what TLS begins with there, if there is to be TLS.
+    pub fn load(&self) -> Result<Option<(SocketAddr, Tls)>, TlsError> {
+        let (Some(listen), Some(certificate), Some(key)) = (self.listen, &self.certificate, &self.key) else {
+            return Ok(None);
+        };
+        Tls::load(certificate, key).map(|tls| Some((listen, tls)))
+    }
 }
 
 fn property(text: &str) -> Result<(String, String), String> {

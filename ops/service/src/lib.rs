@@ -22,12 +22,14 @@ pub mod shutdown;
 pub mod statements;
 pub mod tables;
 pub mod telemetry;
+pub mod tls;
 
 pub use admin::AdminPort;
 pub use announce::Announcements;
 pub use backoff::Backoff;
-pub use config::{AdminArgs, KafkaArgs, LogArgs};
+pub use config::{AdminArgs, KafkaArgs, LogArgs, TlsArgs};
 pub use first_admin::{FirstAdmin, is_key};
 pub use health::{Liveness, Pulse, Readiness, ReadinessPart, panic_text};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;
+pub use tls::Tls;

@@ -131,6 +131,7 @@ mod tests {
             write_within: second,
             drain_within: second,
             streams: 1,
+            requests: 3,
             each_address_rate,
         }))
     }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub drain_within: Duration,
     /// Requests in progress on one HTTP/2 connection.
     pub streams: u32,
+    /// Requests on one connection: its last answer ends it in order.
+    pub requests: u64,
     /// Connections that one address may begin.
     pub each_address_rate: Option<BucketRate>,
 }

@@ -1,14 +1,16 @@
 //! The accept loop of every port that speaks HTTP: one task a connection, each bounded from its
 //! first byte to the last byte of an answer.
 //!
-//!   socket ─▶ connections (how many) ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ refusal (heads) ─▶ router
+//!   socket ─▶ connections (how many) ─▶ TLS ─▶ stream (writing) ─▶ hyper ─▶ traffic (what goes on) ─▶ refusal (heads) ─▶ router
 //!
 //! | a connection                                        | ends                                             |
 //! |-----------------------------------------------------|--------------------------------------------------|
 //! | beyond the limit of its address, or its rate        | at once                                          |
 //! | beyond the limit of all                             | takes the place of the one that is idle longest, |
 //! |                                                     | or ends at once                                  |
-//! | without a whole first request                       | after `first_within`                             |
+//! | without TLS where it is demanded, or without a      | after `first_within`                             |
+//! | whole first request                                 |                                                  |
+//! | that had `requests` requests                        | in order, when they are answered                 |
 //! | without a request in progress, whatever pings come  | after `idle_within`                              |
 //! | whose answer is not read                            | after `write_within` without progress; over      |
 //! |                                                     | HTTP/2, the answer's stream alone is reset       |
@@ -20,10 +22,12 @@
 
 mod answer;
 mod connections;
+mod headers;
 mod limits;
 mod pace;
 mod peer;
 pub mod refusal;
+mod request_id;
 mod stream;
 mod streams;
 mod traffic;
@@ -36,7 +40,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Version, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,9 +48,13 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
+use tracing::Instrument;
 
-use crate::Shutdown;
+use crate::{Shutdown, Tls};
 use answer::AnswerBody;
 pub use answer::PIECE;
 use connections::{Connections, Slot};
@@ -54,7 +62,8 @@ pub use limits::{HEAD_MAX, HEAD_MAX_HTTP2, Limits};
 pub use pace::Pace;
 pub use peer::Peer;
 use refusal::PortRefusal;
-use stream::Stream;
+pub use request_id::{REQUEST_ID_HEADER, REQUEST_ID_MAX, RequestId};
+use stream::{ByteStream, Stream};
 use streams::Streams;
 use traffic::{Due, Traffic};
 
@@ -74,25 +83,50 @@ const PING_WITHIN: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// Streams of HTTP/2 that a peer has reset before they were served. Beyond that, the connection
+/// ends: a peer cannot have requests begun and thrown away without end.
+pub const RESET_STREAMS_MAX: usize = 20;
+
+/// Streams that were reset because the peer broke the protocol. Beyond that, the same.
+pub const FAULTY_STREAMS_MAX: usize = 64;
+
+/// An address that connections come to.
+pub struct Entrance {
+    listener: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Entrance {
+    /// Without TLS: HTTP/1.1, and HTTP/2 for who begins with it.
+    pub fn plain(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+
+    /// With TLS, over which HTTP/2 or HTTP/1.1 is agreed upon.
+    pub fn encrypted(listener: TcpListener, tls: Tls) -> Self {
+        Self { listener, tls: Some(tls) }
+    }
+}
+
+/// How a port ends, in two steps.
+#[derive(Clone, Default)]
+pub struct PortEnding {
+    /// Each answer over HTTP/1 ends its connection, so that clients come to another process with
+    /// their next request. All are served.
+    pub notice: Shutdown,
+    /// No connection is accepted; those without a request in progress end.
+    pub shutdown: Shutdown,
+}
+
 /// Serves until the shutdown; then lets the requests in progress end, a bounded time.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
-    let port = Port::new(router, limits, shutdown);
+pub async fn serve(entrances: Vec<Entrance>, router: Router, limits: Limits, ending: PortEnding) {
+    let port = Arc::new(Port::new(router, limits, ending));
     // Each connection has a sender; the receiver ends with the last of them.
     let (open, mut ended) = mpsc::channel::<Infallible>(1);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = port.shutdown.wait() => break,
-        };
-        match accepted {
-            Ok((stream, address)) => port.admit(stream, Peer::of(address.ip()), &open),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-    drop((listener, open));
+    let accepting = entrances.into_iter().map(|entrance| Arc::clone(&port).accept(entrance, open.clone()));
+    let accepting: JoinSet<()> = accepting.collect();
+    drop(open);
+    accepting.join_all().await;
     if tokio::time::timeout(port.limits.drain_within, ended.recv()).await.is_err() {
         tracing::warn!("requests were still in progress at the end");
     }
@@ -104,11 +138,11 @@ struct Port {
     router: Router,
     limits: Arc<Limits>,
     connections: Arc<Connections>,
-    shutdown: Shutdown,
+    ending: PortEnding,
 }
 
 impl Port {
-    fn new(router: Router, limits: Limits, shutdown: Shutdown) -> Self {
+    fn new(router: Router, limits: Limits, ending: PortEnding) -> Self {
         let mut builder = Builder::new(Streams);
         builder
             .http1()
@@ -123,77 +157,121 @@ impl Port {
             .max_header_list_size(HEAD_MAX)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(limits.streams);
+            .max_concurrent_streams(limits.streams)
+            .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+            .max_local_error_reset_streams(FAULTY_STREAMS_MAX);
         let limits = Arc::new(limits);
-        Self { builder, router, connections: Connections::new(Arc::clone(&limits)), limits, shutdown }
+        Self { builder, router, connections: Connections::new(Arc::clone(&limits)), limits, ending }
     }
 
-    fn admit(&self, stream: TcpStream, peer: Peer, open: &mpsc::Sender<Infallible>) {
+    async fn accept(self: Arc<Self>, Entrance { listener, tls }: Entrance, open: mpsc::Sender<Infallible>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.ending.shutdown.wait() => break,
+            };
+            match accepted {
+                Ok((stream, address)) => self.admit(stream, tls.as_ref(), Peer::of(address.ip()), &open),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, tls: Option<&Tls>, peer: Peer, open: &mpsc::Sender<Infallible>) {
         // Nothing is said: an answer would cost more than the connection.
         let Some(slot) = self.connections.admit(peer) else { return };
         if let Err(error) = prepare(&stream) {
             tracing::debug!(%error, "options of a connection cannot be set");
         }
-        tokio::spawn(self.converse(stream, slot, peer, open.clone()));
-    }
-
-    fn converse(
-        &self,
-        stream: TcpStream,
-        slot: Slot,
-        peer: Peer,
-        open: mpsc::Sender<Infallible>,
-    ) -> impl Future<Output = ()> + 'static {
-        let (traffic, limits, shutdown) = (slot.traffic(), Arc::clone(&self.limits), self.shutdown.clone());
-        let stream = TokioIo::new(Stream::new(stream, slot, limits.write_within));
-        let (router, of_requests) = (self.router.clone(), Arc::clone(&traffic));
-        let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(Pace::of(Arc::clone(&of_requests)));
-            answer(router.clone(), request, Arc::clone(&of_requests))
-        });
-        let connection = self.builder.serve_connection_with_upgrades(stream, service).into_owned();
-        async move {
-            let (stopped, mut asked) = (shutdown.wait(), false);
-            tokio::pin!(connection, stopped);
-            loop {
-                let at = traffic.due(&limits).at();
-                tokio::select! {
-                    ended = connection.as_mut() => {
-                        if let Err(error) = ended {
-                            // A client that hangs up or does not speak HTTP: its own matter. It may
-                            // have been told so.
-                            traffic.linger();
-                            tracing::debug!(error = &*error, "a connection ended");
-                        }
-                        break;
+        let (port, acceptor, open) = (Arc::clone(self), tls.map(Tls::acceptor), open.clone());
+        tokio::spawn(async move {
+            match acceptor {
+                None => port.converse(Box::new(stream), false, slot, peer).await,
+                Some(acceptor) => {
+                    if let Some(stream) = port.handshake(acceptor, stream, &slot.traffic()).await {
+                        port.converse(Box::new(stream), true, slot, peer).await;
                     }
-                    () = &mut stopped, if !asked => {
-                        asked = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
-                    () = traffic.must_leave() => break,
-                    () = tokio::time::sleep_until(at) => match traffic.overdue(&limits) {
-                        None => {}
-                        // What was sent meanwhile is still answered, and streams that nobody reads
-                        // are not waited for.
-                        Some(Due::Idle(_)) if !asked => {
-                            asked = true;
-                            traffic.leaves(limits.write_within);
-                            connection.as_mut().graceful_shutdown();
-                        }
-                        // The other streams go on.
-                        Some(Due::Stalled(_)) if traffic.end_stalled_streams(&limits) => {
-                            tracing::debug!(?peer, "streams are reset whose client does not read");
-                        }
-                        Some(why) => {
-                            tracing::debug!(?why, ?peer, "a connection is ended");
-                            break;
-                        }
-                    },
                 }
             }
             drop(open);
+        });
+    }
+
+    /// Agrees upon TLS. The time for the first request runs meanwhile.
+    async fn handshake(
+        &self,
+        acceptor: TlsAcceptor,
+        stream: TcpStream,
+        traffic: &Traffic,
+    ) -> Option<TlsStream<TcpStream>> {
+        let until = traffic.due(&self.limits).at();
+        tokio::select! {
+            accepted = acceptor.accept(stream) => {
+                accepted.inspect_err(|error| tracing::debug!(%error, "no TLS was agreed upon")).ok()
+            }
+            () = traffic.must_leave() => None,
+            () = tokio::time::sleep_until(until) => None,
+        }
+    }
+
+    async fn converse(&self, socket: Box<dyn ByteStream>, is_tls: bool, slot: Slot, peer: Peer) {
+        let (traffic, limits) = (slot.traffic(), &self.limits);
+        let stream = TokioIo::new(Stream::new(socket, slot, limits.write_within));
+        let of_requests = RequestPath {
+            router: self.router.clone(),
+            traffic: Arc::clone(&traffic),
+            peer,
+            is_tls,
+            requests: limits.requests,
+            notice: self.ending.notice.clone(),
+        };
+        let service = hyper::service::service_fn(move |request| of_requests.clone().answer(request));
+        let connection = self.builder.serve_connection_with_upgrades(stream, service).into_owned();
+        let (stopped, mut asked) = (self.ending.shutdown.wait(), false);
+        tokio::pin!(connection, stopped);
+        loop {
+            let at = traffic.due(limits).at();
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        // A client that hangs up or does not speak HTTP: its own matter. It may
+                        // have been told so.
+                        traffic.linger();
+                        tracing::debug!(error = &*error, "a connection ended");
+                    }
+                    break;
+                }
+                () = &mut stopped, if !asked => {
+                    asked = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = traffic.must_finish(), if !asked => {
+                    asked = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = traffic.must_leave() => break,
+                () = tokio::time::sleep_until(at) => match traffic.overdue(limits) {
+                    None => {}
+                    // What was sent meanwhile is still answered, and streams that nobody reads
+                    // are not waited for.
+                    Some(Due::Idle(_)) if !asked => {
+                        asked = true;
+                        traffic.leaves(limits.write_within);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    // The other streams go on.
+                    Some(Due::Stalled(_)) if traffic.end_stalled_streams(limits) => {
+                        tracing::debug!(?peer, "streams are reset whose client does not read");
+                    }
+                    Some(why) => {
+                        tracing::debug!(?why, ?peer, "a connection is ended");
+                        break;
+                    }
+                },
+            }
         }
     }
 }
@@ -205,24 +283,52 @@ fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keep_alive.with_retries(KEEP_ALIVE_TIMES))
 }
 
-async fn answer(
+/// What the requests of a connection share.
+#[derive(Clone)]
+struct RequestPath {
     router: Router,
-    request: Request<hyper::body::Incoming>,
     traffic: Arc<Traffic>,
-) -> Result<Response<AnswerBody>, Infallible> {
-    let under_way = traffic.begin();
-    let response = match PortRefusal::of(&request) {
-        Some(refusal) => refusal.answer(request.version()),
-        None => router.oneshot(request.map(Body::new)).await?,
-    };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        traffic.upgrade();
-        traffic.linger();
+    peer: Peer,
+    is_tls: bool,
+    /// After so many, the connection ends.
+    requests: u64,
+    notice: Shutdown,
+}
+
+impl RequestPath {
+    async fn answer(self, mut request: Request<hyper::body::Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+        let Self { router, traffic, peer, is_tls, requests, notice } = self;
+        let under_way = traffic.begin();
+        let (id, version) = (RequestId::of(request.headers()), request.version());
+        let extensions = request.extensions_mut();
+        extensions.insert(peer);
+        extensions.insert(Pace::of(Arc::clone(&traffic)));
+        extensions.insert(id.clone());
+        let serving = async {
+            match PortRefusal::of(&request) {
+                Some(refusal) => Ok(refusal.answer(version)),
+                None => router.oneshot(request.map(Body::new)).await,
+            }
+        };
+        let span = tracing::info_span!("request", request_id = id.as_str());
+        let mut response = id.clone().scope(serving).instrument(span).await?;
+        headers::complete(response.headers_mut(), &id, is_tls);
+        let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_last = under_way.number() + 1 >= requests;
+        if is_last {
+            traffic.finish();
+        }
+        if version < Version::HTTP_2 && !is_switched && (is_last || notice.is_triggered()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if is_switched {
+            traffic.upgrade();
+        }
+        if is_switched || response.headers().contains_key(header::CONNECTION) {
+            traffic.linger();
+        }
+        Ok(response.map(|body| AnswerBody::new(body, under_way)))
     }
-    if response.headers().contains_key(header::CONNECTION) {
-        traffic.linger();
-    }
-    Ok(response.map(|body| AnswerBody::new(body, under_way)))
 }
 
 /// True if the request says whom it is for, once: HTTP/1.1 demands a `Host` header, and two could

@@ -20,7 +20,9 @@ use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::headers::SECURITY;
 use super::limits::HEAD_MAX_HTTP2;
+use super::request_id::{REQUEST_ID_HEADER, RequestId};
 
 /// The media type of problems.
 const PROBLEM: &str = "application/problem+json";
@@ -94,17 +96,21 @@ impl PortRefusal {
         response
     }
 
-    fn body(self) -> String {
+    fn body(self, id: Option<&RequestId>) -> String {
         let Self { status, code, title } = self;
         let kind = format!("urn:lfg:problem:{code}");
-        json!({ "type": kind, "code": code, "title": title, "status": status.as_u16() }).to_string()
+        let mut body = json!({ "type": kind, "code": code, "title": title, "status": status.as_u16() });
+        if let Some(id) = id {
+            body["request_id"] = json!(id.as_str());
+        }
+        body.to_string()
     }
 }
 
 impl IntoResponse for PortRefusal {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, "no-store")];
-        (self.status, headers, self.body()).into_response()
+        (self.status, headers, self.body(RequestId::current().as_ref())).into_response()
     }
 }
 
@@ -137,7 +143,12 @@ pub(super) fn replace(bytes: &[u8]) -> Option<Bytes> {
     if !is_empty {
         return None;
     }
-    let body = refusal.body();
+    // hyper has not said what the client's own id is.
+    let id = RequestId::make();
+    for (name, value) in SECURITY.iter().chain([&(REQUEST_ID_HEADER, id.to_header())]) {
+        write!(ours, "{name}: {}\r\n", value.to_str().ok()?).ok()?;
+    }
+    let body = refusal.body(Some(&id));
     let length = body.len();
     write!(ours, "content-type: {PROBLEM}\r\ncache-control: no-store\r\ncontent-length: {length}\r\n\r\n{body}")
         .ok()?;
@@ -167,6 +178,11 @@ mod tests {
                 assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
                 let body: serde_json::Value = serde_json::from_str(body).unwrap();
                 assert_eq!((&body["code"], &body["status"]), (&json!(refusal.code), &json!(refusal.status.as_u16())));
+                assert!(
+                    head.contains(&format!("x-request-id: {}\r\n", body["request_id"].as_str().unwrap())),
+                    "{head}"
+                );
+                assert!(head.contains("x-content-type-options: nosniff\r\n"), "{head}");
             }
         }
         let bad = "HTTP/1.1 400 Bad Request\r\n";

@@ -1,6 +1,6 @@
 //! A connection's socket. It has its place among the connections for as long as it is open, whoever
 //! holds it, and a peer that takes nothing of what is written ends it. An answer that hyper gives by
-//! itself gets a body (`refusal`).
+//! itself gets a body (`refusal`). Over TLS, all of this is about what is encrypted and decrypted.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -21,10 +20,15 @@ use super::refusal;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
+/// A socket, with or without TLS.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+
 /// See the module.
 pub struct Stream {
     /// Both until the end.
-    open: Option<(TcpStream, Slot)>,
+    open: Option<(Box<dyn ByteStream>, Slot)>,
     write_within: Duration,
     /// Runs while the socket takes nothing.
     deadline: Pin<Box<Sleep>>,
@@ -36,14 +40,14 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(socket: TcpStream, slot: Slot, write_within: Duration) -> Self {
+    pub fn new(socket: Box<dyn ByteStream>, slot: Slot, write_within: Duration) -> Self {
         let deadline = Box::pin(sleep(write_within));
         Self { open: Some((socket, slot)), write_within, deadline, waits: false, finished: false, instead: None }
     }
 
-    fn socket(&mut self) -> Pin<&mut TcpStream> {
+    fn socket(&mut self) -> Pin<&mut dyn ByteStream> {
         let (socket, _) = self.open.as_mut().expect("open until its end");
-        Pin::new(socket)
+        Pin::new(socket.as_mut())
     }
 
     fn is_upgraded(&self) -> bool {
@@ -139,7 +143,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.socket().poll_flush(cx)
+        // What TLS has encrypted waits until here.
+        let flushed = self.socket().poll_flush(cx);
+        self.judge(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {

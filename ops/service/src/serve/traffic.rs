@@ -41,6 +41,7 @@ pub struct Traffic {
     upgraded: AtomicBool,
     lingers: AtomicBool,
     leave: Notify,
+    finish: Notify,
 }
 
 struct State {
@@ -100,7 +101,15 @@ impl Traffic {
         idle.all().insert((since, number));
         let state = State { spoke: false, since, next: 0, under_way, until: None, held: None, closed: false };
         let (upgraded, lingers) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { number, idle, state: Mutex::new(state), upgraded, lingers, leave: Notify::new() })
+        Arc::new(Self {
+            number,
+            idle,
+            state: Mutex::new(state),
+            upgraded,
+            lingers,
+            leave: Notify::new(),
+            finish: Notify::new(),
+        })
     }
 
     /// A request begins.
@@ -170,6 +179,15 @@ impl Traffic {
 
     pub async fn must_leave(&self) {
         self.leave.notified().await;
+    }
+
+    /// Ends the connection once its requests in progress are answered.
+    pub fn finish(&self) {
+        self.finish.notify_one();
+    }
+
+    pub async fn must_finish(&self) {
+        self.finish.notified().await;
     }
 
     /// It is being ended in order.
@@ -253,6 +271,11 @@ impl RequestInProgress {
         }
     }
 
+    /// How many requests the connection had before.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// True if it is a stream of HTTP/2.
     pub fn is_stream(&self) -> bool {
         self.is_stream
@@ -289,6 +312,7 @@ mod tests {
             write_within: 2 * SECOND,
             drain_within: SECOND,
             streams: 1,
+            requests: 3,
             each_address_rate: None,
         }
     }

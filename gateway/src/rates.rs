@@ -28,7 +28,7 @@ const READ_COST: NonZeroU32 = NonZeroU32::MIN;
 
 /// Reads that cost more than others: lists, what comes from Postgres, and what a follower computes.
 /// Public: clients can count with it.
-pub const READ_COSTS: [(&str, &str, u32); 13] = [
+pub const READ_COSTS: [(&str, &str, u32); 17] = [
     ("GET", "/v1/orders", 10),
     ("GET", "/v1/fills", 10),
     ("GET", "/v1/wallet/deposits/proposals", 10),
@@ -40,7 +40,11 @@ pub const READ_COSTS: [(&str, &str, u32); 13] = [
     ("GET", "/v1/orders/{id}", 2),
     ("GET", "/v1/orders/{id}/queue", 2),
     ("GET", "/v1/positions", 2),
-    ("GET", "/v1/markets/{market}/trades", 2),
+    ("GET", "/v1/markets/{market}/trades", 5),
+    ("GET", "/v1/markets/{market}/candles", 5),
+    ("GET", "/v1/markets/{market}/ticker", 2),
+    ("GET", "/v1/tickers", 10),
+    ("GET", "/v1/books", 10),
     ("GET", "/v1/api-keys", 2),
 ];
 

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod answer;
 pub mod auth;
 pub mod batch;
+pub mod candles;
 pub mod command;
 pub mod deposits;
 pub mod documents;
@@ -21,6 +22,7 @@ pub mod history;
 pub mod json;
 pub mod market_changed;
 pub mod market_events;
+pub mod market_filter;
 pub mod markets;
 pub mod new_key;
 pub mod new_order;
@@ -32,9 +34,12 @@ pub mod preview;
 pub mod problem;
 pub mod queries;
 pub mod queue;
+pub mod range;
 pub mod receive;
 pub mod safety;
 pub mod signed;
+pub mod tickers;
+pub mod trades;
 pub mod transfers;
 pub mod unavailable;
 pub mod vocabulary;
@@ -62,7 +67,11 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(queries::markets, markets::create))
         .routes(routes!(queries::market, about::edit))
         .routes(routes!(queries::book))
-        .routes(routes!(queries::trades))
+        .routes(routes!(trades::list))
+        .routes(routes!(candles::list))
+        .routes(routes!(tickers::one))
+        .routes(routes!(tickers::list))
+        .routes(routes!(tickers::books))
         .routes(routes!(markets::pause))
         .routes(routes!(markets::resolve))
         .routes(routes!(markets::confirm))

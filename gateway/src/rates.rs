@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((cost(Method::GET, "/v1/wallet"), cost(Method::GET, "")), (Some(1), Some(1)));
         assert_eq!((cost(Method::HEAD, "/v1/orders"), cost(Method::POST, "/v1/orders/preview")), (Some(10), Some(5)));
         assert_eq!((cost(Method::POST, "/v1/orders"), cost(Method::DELETE, "/v1/orders")), (None, None));
-        let (routes, told) = (include_str!("http/mod.rs"), include_str!("../../docs/limits.md"));
+        let (routes, told) = (include_str!("../openapi.json"), include_str!("../../docs/limits.md"));
         for (method, route, cost) in READ_COSTS {
             assert!(routes.contains(&format!("\"{route}\"")), "{route} is no route");
             assert!(told.contains(&format!("| {method} {route} | {cost} |")), "{method} {route} is not told");

@@ -8,7 +8,7 @@
 //! copy of the book, and all who wait for that market share it.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use schemas::ids::LogPosition;
@@ -16,6 +16,7 @@ use schemas::{BookSide, MarketId};
 use tokio::sync::Semaphore;
 
 use crate::lines::Lines;
+use crate::shapes::Ticks;
 use crate::view::book::BookLevels;
 
 /// Books with fewer levels are serialised for each request: that costs less than caching them.
@@ -123,17 +124,46 @@ impl BookTexts {
 /// Returns the best `depth` levels of each side, in the form of [`BookText::levels`].
 pub fn text(book: &BookLevels, depth: usize) -> String {
     let mut text = String::new();
-    for (name, side) in [("bids", BookSide::Bid), ("asks", BookSide::Ask)] {
-        let comma = if text.is_empty() { "" } else { "," };
-        // Writing into a string cannot fail.
-        let _ = write!(text, r#"{comma}"{name}":["#);
-        for (index, (price, quantity)) in book.levels(side).take(depth).enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(text, r#"{comma}["{price}",{quantity}]"#);
-        }
-        text.push(']');
-    }
+    write_levels(&mut text, r#""bids":["#, book.levels(BookSide::Bid).take(depth));
+    write_levels(&mut text, r#","asks":["#, book.levels(BookSide::Ask).take(depth));
     text
+}
+
+/// Like [`text`], with the levels of each `tick` added up: bids are rounded down, asks up, so that
+/// no price looks better than it is. The lowest bid may become 0, and the highest ask 1.
+pub fn coarse_text(book: &BookLevels, tick: u16, depth: usize) -> String {
+    let mut text = String::new();
+    let bids = merged(book, BookSide::Bid, |ticks| ticks / tick * tick);
+    write_levels(&mut text, r#""bids":["#, bids.take(depth));
+    let asks = merged(book, BookSide::Ask, |ticks| ticks.div_ceil(tick) * tick);
+    write_levels(&mut text, r#","asks":["#, asks.take(depth));
+    text
+}
+
+/// Adds up neighbouring levels whose prices are rounded to the same one.
+fn merged<'a>(
+    book: &'a BookLevels,
+    side: BookSide,
+    rounded: impl Fn(u16) -> u16 + 'a,
+) -> impl Iterator<Item = (Ticks, i64)> + 'a {
+    let mut levels = book.levels(side).map(move |(price, quantity)| (rounded(price.ticks()), quantity)).peekable();
+    std::iter::from_fn(move || {
+        let (ticks, mut sum) = levels.next()?;
+        while let Some((_, more)) = levels.next_if(|(next, _)| *next == ticks) {
+            sum += more;
+        }
+        Some((Ticks(ticks), sum))
+    })
+}
+
+fn write_levels<P: Display>(text: &mut String, start: &str, levels: impl Iterator<Item = (P, i64)>) {
+    text.push_str(start);
+    for (index, (price, quantity)) in levels.enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Writing into a string cannot fail.
+        let _ = write!(text, r#"{comma}["{price}",{quantity}]"#);
+    }
+    text.push(']');
 }
 
 #[cfg(test)]
@@ -161,6 +191,21 @@ mod tests {
             .unwrap();
         assert_eq!(text(&book, 1), r#""bids":[["0.5500",3]],"asks":[["0.5900",2]]"#);
         assert_eq!(text(&book, 9), r#""bids":[["0.5500",3],["0.5400",1]],"asks":[["0.5900",2],["0.6000",4]]"#);
+    }
+
+    #[test]
+    fn a_coarser_tick_adds_levels_up_and_rounds_away_from_the_other_side() {
+        use BookSide::{Ask, Bid};
+        let mut book = BookLevels::default();
+        let bids = [(5_500, 3), (5_499, 1), (5_401, 2), (99, 7)].map(|(ticks, n)| change(Bid, ticks, n));
+        let asks = [(5_501, 2), (5_600, 4), (5_601, 1), (9_901, 5)].map(|(ticks, n)| change(Ask, ticks, n));
+        book.apply(&[bids, asks].concat()).unwrap();
+        assert_eq!(
+            coarse_text(&book, 100, usize::MAX),
+            r#""bids":[["0.5500",3],["0.5400",3],["0.0000",7]],"asks":[["0.5600",6],["0.5700",1],["1.0000",5]]"#
+        );
+        assert_eq!(coarse_text(&book, 100, 1), r#""bids":[["0.5500",3]],"asks":[["0.5600",6]]"#);
+        assert_eq!(coarse_text(&book, 1, usize::MAX), text(&book, usize::MAX));
     }
 
     fn copy(book: &BookLevels) -> BookCopy {

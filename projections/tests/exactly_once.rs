@@ -85,7 +85,22 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
     assert_eq!(redis, fresh);
 
     check_truth(&stack, &exchange).await;
+    candles_are_those_of_the_trades(&stack).await;
     stack.remove().await;
+}
+
+/// Compares the candles with those that the migration would make of the trades.
+async fn candles_are_those_of_the_trades(stack: &Stack) {
+    let sql = include_str!("../../migrations/V024__candles.sql");
+    let (_, select) = sql.split_once("INSERT INTO candles\n").unwrap();
+    let select = select.trim_end().trim_end_matches(';');
+    let differing = format!(
+        "SELECT count(*) FROM ((TABLE candles EXCEPT ALL ({select})) UNION ALL (({select}) EXCEPT ALL TABLE candles)) AS d"
+    );
+    assert_eq!(stack.postgres.query_one(&differing, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let sums = "SELECT count(*) FROM (SELECT interval_s FROM candles GROUP BY interval_s \
+        HAVING sum(trades) = (SELECT count(*) FROM trades) AND sum(volume) = (SELECT sum(quantity) FROM trades)) AS s";
+    assert_eq!(stack.postgres.query_one(sums, &[]).await.unwrap().get::<_, i64>(0), 4);
 }
 
 fn grow(log: &mut Log, exchange: &mut Exchange, steps: usize) {

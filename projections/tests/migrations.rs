@@ -72,3 +72,41 @@ async fn orders_of_before_keep_their_rows_and_live_ones_are_apart() {
     assert_eq!(stack.postgres.query_one(moved, &[]).await.unwrap().get::<_, String>(0), "orders_ended_2026_02");
     stack.remove().await;
 }
+
+/// Two trades of one minute, one of the same day, one of another market.
+const TRADES: &str = "
+    SELECT ensure_month('trades', '2026-01-15Z');
+    INSERT INTO trades SELECT id, market_id, price, quantity, 'MINT', 1, 1, 'BUY_YES', 0, 2, 2, 'BUY_NO', 0, created_at::timestamptz, 3, sequence
+        FROM (VALUES (1, 7, 5000, 2, '2026-01-15 10:00:01Z', 11), (2, 7, 4000, 3, '2026-01-15 10:00:01Z', 11),
+            (3, 7, 4500, 5, '2026-01-15 10:04:59Z', 12), (4, 8, 10, 1, '2026-01-15 23:59:59.999Z', 13))
+        AS t (id, market_id, price, quantity, created_at, sequence)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trades_of_before_have_their_candles() {
+    let stack = Stack::new("candles", 1).await;
+    let sql = async |text: &str| stack.postgres.batch_execute(text).await.unwrap();
+    sql("CREATE SCHEMA before; SET search_path TO before; SET timezone TO 'UTC'").await;
+    for migration in migrations(1..=23) {
+        sql(&migration).await;
+    }
+    sql(TRADES).await;
+    for migration in migrations(24..=24) {
+        sql(&migration).await;
+    }
+    let rows = "SELECT concat_ws(' ', market_id, interval_s, to_char(start_at, 'HH24:MI'), open, high, low, close, volume, trades, shard, sequence) \
+        FROM candles ORDER BY market_id, interval_s, start_at";
+    let found: Vec<String> = stack.postgres.query(rows, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let expected = [
+        "7 60 10:00 5000 5000 4000 4000 5 2 3 11",
+        "7 60 10:04 4500 4500 4500 4500 5 1 3 12",
+        "7 300 10:00 5000 5000 4000 4500 10 3 3 12",
+        "7 3600 10:00 5000 5000 4000 4500 10 3 3 12",
+        "7 86400 00:00 5000 5000 4000 4500 10 3 3 12",
+        "8 60 23:59 10 10 10 10 1 1 3 13",
+        "8 300 23:55 10 10 10 10 1 1 3 13",
+        "8 3600 23:00 10 10 10 10 1 1 3 13",
+        "8 86400 00:00 10 10 10 10 1 1 3 13",
+    ];
+    assert_eq!(found, expected);
+    stack.remove().await;
+}

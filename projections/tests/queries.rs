@@ -43,6 +43,8 @@ const FILL: &str = "
         FROM generate_series(1, 100000) AS i;
     INSERT INTO trades SELECT i, i % 50, 5000, 1, 'MINT', i, i % 100, 'BUY_YES', 0, i + 1, (i + 7) % 100, 'BUY_NO', 0,
         TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds', 0, i FROM generate_series(1, 100000) AS i;
+    INSERT INTO candles SELECT i % 50, interval_s, TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '1 hour', 5000, 5000, 5000, 5000, 1, 1, 0, i
+        FROM generate_series(1, 10000) AS i, unnest(ARRAY[60, 3600]) AS interval_s;
     INSERT INTO ledger_entries SELECT i % 100, 0, i, 0, 'DEPOSIT', 1, 0, NULL, NULL, NULL,
         TIMESTAMPTZ '2026-01-01Z' + i * INTERVAL '150 seconds' FROM generate_series(1, 100000) AS i;
     ANALYZE;";
@@ -166,6 +168,37 @@ const HOT: &[(&str, &str, &[&str])] = &[
         "an account's ledger, newest first",
         "SELECT * FROM ledger_entries WHERE account_id = 8 \
          ORDER BY created_at DESC, shard DESC, sequence DESC, index DESC LIMIT 100",
+        &[],
+    ),
+    (
+        "a page of a market's trades in a range of time",
+        "SELECT * FROM trades WHERE market_id = 8 AND (created_at, id) < (TIMESTAMPTZ '2026-05-30Z', 90000) \
+         AND created_at <= TIMESTAMPTZ '2026-05-30Z' AND created_at >= TIMESTAMPTZ '2026-03-01Z' \
+         ORDER BY created_at DESC, id DESC LIMIT 100",
+        &["trades_market"],
+    ),
+    (
+        "an account's orders of several statuses in a range of time",
+        "SELECT * FROM ( \
+             (SELECT * FROM orders_live WHERE account_id = 57 AND status = 'ACTIVE' AND created_at >= TIMESTAMPTZ '2026-03-01Z' \
+              ORDER BY created_at DESC, id DESC LIMIT 100) UNION ALL \
+             (SELECT * FROM orders_ended WHERE account_id = 57 AND status = 'FILLED' AND created_at >= TIMESTAMPTZ '2026-03-01Z' \
+              ORDER BY created_at DESC, id DESC LIMIT 100) UNION ALL \
+             (SELECT * FROM orders_ended WHERE account_id = 57 AND status = 'EXPIRED' AND created_at >= TIMESTAMPTZ '2026-03-01Z' \
+              ORDER BY created_at DESC, id DESC LIMIT 100) \
+         ) AS o ORDER BY created_at DESC, id DESC LIMIT 100",
+        &["orders_live_account", "orders_ended_status"],
+    ),
+    (
+        "a market's candles, newest first",
+        "SELECT * FROM candles WHERE market_id = 8 AND interval_s = 60 AND start_at < TIMESTAMPTZ '2026-05-30Z' \
+         ORDER BY start_at DESC LIMIT 101",
+        &[],
+    ),
+    (
+        "some markets' candles of a day",
+        "SELECT market_id, sum(volume) FROM candles WHERE market_id = ANY(ARRAY[8, 9, 10]::bigint[]) AND interval_s = 3600 \
+         AND start_at >= TIMESTAMPTZ '2026-05-29Z' GROUP BY market_id",
         &[],
     ),
 ];

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use schemas::ids::LogPosition;
 use schemas::text::Ticker;
-use schemas::{Credits, MarketId, Shard};
+use schemas::{Credits, MarketId, Shard, Timestamp, TradeId};
+use tokio_postgres::types::ToSql;
 
 use super::boot::{MARKET_COLUMNS, market, trade};
 use super::{Database, DbError, Timed, positioned, rows};
@@ -12,6 +13,24 @@ use crate::read_models::TickerData;
 use crate::shapes::PublicTrade;
 use crate::shapes::market::MarketShape;
 use crate::view::topics::MarketTopic;
+
+/// The key of a trade among a market's.
+pub type TradePlace = (Timestamp, TradeId);
+
+/// A page of a market's trades, newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TradesWanted {
+    /// The market.
+    pub market: MarketId,
+    /// Its home.
+    pub home: Shard,
+    /// The first moment of the range.
+    pub since: Option<Timestamp>,
+    /// The place before the page: the last trade of the previous page.
+    pub after: Option<TradePlace>,
+    /// The length of the page.
+    pub limit: usize,
+}
 
 /// A market with its last figures.
 pub type Archived = (MarketShape, TickerData);
@@ -63,25 +82,34 @@ impl Database {
         found.iter().map(market).collect()
     }
 
-    /// Reads a market's last trades, newest first.
-    pub async fn last_trades(
-        &self,
-        id: MarketId,
-        home: Shard,
-        limit: usize,
-    ) -> Result<(Vec<PublicTrade>, Vec<LogPosition>), DbError> {
+    /// Reads a page of a market's trades, newest first. Returns whether more follow.
+    pub async fn trades(&self, wanted: &TradesWanted) -> Result<(Vec<PublicTrade>, bool, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.last_trades);
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (found, at) = self.read(Some(home), &positioned(LAST_TRADES), &[&rows::to_i64(id.0), &most]).await?;
+        let (time, id) = wanted.after.unwrap_or((Timestamp(u64::MAX), TradeId(u64::MAX)));
+        let (market, time, id) = (rows::to_i64(wanted.market.0), rows::to_time(time), rows::to_i64(id.0));
+        let (most, since) = (i64::try_from(wanted.limit + 1).unwrap_or(i64::MAX), wanted.since.map(rows::to_time));
+        let sql = page_of_trades(since.is_some());
+        let parameters: [&(dyn ToSql + Sync); 5] = [&market, &most, &time, &id, &since];
+        let (found, at) = self.read(Some(wanted.home), &positioned(&sql), &parameters).await?;
         let trades = found.iter().map(|row| Ok(trade(row)?.1)).collect::<Result<Vec<_>, DbError>>();
         let mut trades = trades?;
         trades.sort_by_key(|trade| Reverse((trade.time, trade.trade_id)));
-        Ok((trades, at))
+        let more = trades.len() > wanted.limit;
+        trades.truncate(wanted.limit);
+        Ok((trades, more, at))
     }
 }
 
-const LAST_TRADES: &str = "SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades \
-    WHERE market_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+/// Makes the query of a page. The first condition is the cursor; the second excludes the months
+/// after it. A filter that is not set is left out of the text.
+fn page_of_trades(since: bool) -> String {
+    let since = if since { "created_at >= $5" } else { "$5::timestamptz IS NULL" };
+    format!(
+        "SELECT id, market_id, price, quantity, kind, taker_entry, created_at FROM trades \
+         WHERE market_id = $1 AND (created_at, id) < ($3, $4) AND created_at <= $3 AND {since} \
+         ORDER BY created_at DESC, id DESC LIMIT $2"
+    )
+}
 
 /// An archived market has no resting orders and no positions.
 fn with_figures(row: &tokio_postgres::Row) -> Result<Archived, DbError> {

@@ -89,7 +89,9 @@ pub struct FillsWanted {
     pub order: Option<OrderId>,
     /// The shard of all fills that the filters allow, if it is one.
     pub shard: Option<Shard>,
-    /// The last fill of the previous page.
+    /// The first moment of the range.
+    pub since: Option<Timestamp>,
+    /// The place before the page: the last fill of the previous page.
     pub after: Option<FillPlace>,
     /// The length of the page.
     pub limit: usize,
@@ -101,15 +103,16 @@ pub type FillPage = (Vec<FillRow>, bool, Vec<LogPosition>);
 /// Makes the query for these filters. Each half uses the index of its filter, newest first, however
 /// many other fills the account has; a filter that is not set is left out of the text, because a
 /// plan for all cases would use no index.
-fn page_of(market: bool, order: bool) -> String {
+fn page_of(market: bool, order: bool, since: bool) -> String {
     let half = |role: i32, side: &str| {
         let market = if market { "market_id = $5" } else { "$5::bigint IS NULL" };
         let order = if order { format!("{side}_order_id = $7") } else { "$7::bigint IS NULL".to_owned() };
+        let since = if since { "created_at >= $8" } else { "$8::timestamptz IS NULL" };
         format!(
             "(SELECT id, market_id, price, quantity, kind, created_at, {role} AS role, {side}_order_id AS order_id, \
                {side}_entry AS entry, {side}_fee AS fee FROM trades \
              WHERE {side}_account_id = $1 AND created_at <= $2 AND (created_at, id, {role}) < ($2, $3, $4) \
-               AND {market} AND {order} \
+               AND {market} AND {order} AND {since} \
              ORDER BY created_at DESC, id DESC LIMIT $6)"
         )
     };
@@ -140,8 +143,9 @@ impl Database {
         let (account, last) = (rows::to_i64(wanted.account.0), (rows::to_time(time), rows::to_i64(id.0)));
         let (role, market) = (i32::from(role == TradeRole::Taker), wanted.market.map(|id| rows::to_i64(id.0)));
         let order = wanted.order.map(|id| rows::to_i64(id.0));
-        let parameters: [&(dyn ToSql + Sync); 7] = [&account, &last.0, &last.1, &role, &market, &limit, &order];
-        let query = page_of(market.is_some(), order.is_some());
+        let since = wanted.since.map(rows::to_time);
+        let parameters: [&(dyn ToSql + Sync); 8] = [&account, &last.0, &last.1, &role, &market, &limit, &order, &since];
+        let query = page_of(market.is_some(), order.is_some(), since.is_some());
         let (found, at) = self.read(wanted.shard, &positioned(&query), &parameters).await?;
         let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         fills.sort_by_key(|row| Reverse((row.time, row.fill.trade_id, row.fill.role == TradeRole::Taker)));

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod rows;
 
 mod archived;
+mod candles;
 mod error;
 mod fills;
 mod lease;
@@ -32,11 +33,13 @@ use crate::asker;
 use crate::config::ReadPoolArgs;
 use crate::fresh::Fresh;
 
+pub use archived::{TradePlace, TradesWanted};
+pub use candles::{CandleRow, CandlesWanted, DAY_STEP_S, DayFigures};
 use error::STATEMENT_TIMEOUT;
 pub use error::{DbError, READ_WITHIN};
 pub use fills::{FillRow, FillsWanted};
 use lease::{Canceller, Lease};
-pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
+pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusSet};
 pub use proposals::OpenProposal;
 use turns::ReadTurns;
 
@@ -71,6 +74,8 @@ struct Times {
     market: Histogram,
     settled_markets: Histogram,
     last_trades: Histogram,
+    candles: Histogram,
+    days: Histogram,
 }
 
 impl Times {
@@ -85,6 +90,8 @@ impl Times {
             market: of("market"),
             settled_markets: of("settled_markets"),
             last_trades: of("last_trades"),
+            candles: of("candles"),
+            days: of("days"),
         }
     }
 }

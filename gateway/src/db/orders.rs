@@ -32,27 +32,48 @@ pub struct ListedOrder {
     pub market_state: Option<String>,
 }
 
-/// A filter by status.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StatusFilter {
+/// Some statuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StatusSet(u8);
+
+impl StatusSet {
     /// ACTIVE and PARTIALLY_FILLED.
-    Live,
-    /// This status.
-    Is(Status),
+    pub const LIVE: Self = Self::of(Status::Active).or(Self::of(Status::PartiallyFilled));
+
+    /// This status alone.
+    pub const fn of(status: Status) -> Self {
+        Self(1 << status as u8)
+    }
+
+    /// The statuses of both.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns true if it has the status.
+    pub const fn has(self, status: Status) -> bool {
+        self.0 & Self::of(status).0 != 0
+    }
+
+    /// Returns true if it has statuses of live orders alone.
+    pub const fn is_live(self) -> bool {
+        self.0 & !Self::LIVE.0 == 0
+    }
 }
 
 /// A filter of orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OrderFilter {
     /// By status.
-    pub status: Option<StatusFilter>,
+    pub statuses: Option<StatusSet>,
     /// By market.
     pub market: Option<MarketId>,
     /// By the command that placed it.
     pub command: Option<CommandId>,
     /// By client id.
     pub client_id: Option<ClientId>,
-    /// By group; with [`StatusFilter::Live`], because live orders are few.
+    /// By group; with [`StatusSet::LIVE`], because live orders are few.
     pub group: Option<GroupId>,
     /// By id.
     pub id: Option<OrderId>,
@@ -67,7 +88,9 @@ pub struct OrdersWanted {
     pub filter: OrderFilter,
     /// The shard of all orders that the filter allows, if it is one.
     pub shard: Option<Shard>,
-    /// The last order of the previous page.
+    /// The first moment of the range.
+    pub since: Option<Timestamp>,
+    /// The place before the page: the last order of the previous page.
     pub after: Option<(Timestamp, OrderId)>,
     /// The length of the page.
     pub limit: usize,
@@ -79,6 +102,10 @@ impl Database {
         let _timed = Timed::start(&self.times.orders);
         let mut query = Query::new(wanted.account);
         query.filter(&wanted.filter);
+        if let Some(since) = wanted.since {
+            let since = query.bind(rows::to_time(since));
+            query.and(&format!("o.created_at >= {since}"));
+        }
         if let Some((time, id)) = wanted.after {
             let (time, id) = (query.bind(rows::to_time(time)), query.bind(rows::to_i64(id.0)));
             // The first is the cursor; the second excludes the months after it.
@@ -102,7 +129,7 @@ impl Database {
         id: OrderId,
     ) -> Result<(Option<ListedOrder>, Vec<LogPosition>), DbError> {
         let filter = OrderFilter { id: Some(id), ..OrderFilter::default() };
-        let wanted = OrdersWanted { account, filter, shard: Some(id.shard()), after: None, limit: 1 };
+        let wanted = OrdersWanted { account, filter, shard: Some(id.shard()), since: None, after: None, limit: 1 };
         let (mut orders, _, at) = self.orders(&wanted).await?;
         Ok((orders.pop(), at))
     }
@@ -129,8 +156,8 @@ impl Database {
         account: AccountId,
         limit: usize,
     ) -> Result<(Vec<ListedOrder>, bool, Vec<LogPosition>), DbError> {
-        let filter = OrderFilter { status: Some(StatusFilter::Live), ..OrderFilter::default() };
-        self.orders(&OrdersWanted { account, filter, shard: None, after: None, limit }).await
+        let filter = OrderFilter { statuses: Some(StatusSet::LIVE), ..OrderFilter::default() };
+        self.orders(&OrdersWanted { account, filter, shard: None, since: None, after: None, limit }).await
     }
 }
 
@@ -154,37 +181,28 @@ const ENDED: &str = "orders_ended";
 
 /// Text and parameters of one query, built from fixed parts, never from a client's text.
 struct Query {
-    /// The tables that may have the orders.
-    tables: &'static [&'static str],
     conditions: String,
-    /// Whether each status of ended orders gets a page of its own: their index by market has the
-    /// status before the time.
+    statuses: Option<StatusSet>,
+    /// Whether each status of ended orders gets a page of its own although all are wanted: their
+    /// index by market has the status before the time.
     by_status: bool,
     parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Query {
     fn new(account: AccountId) -> Self {
-        let tables = &[LIVE, ENDED];
-        let mut query = Self { tables, conditions: String::new(), by_status: false, parameters: Vec::new() };
+        let mut query = Self { conditions: String::new(), statuses: None, by_status: false, parameters: Vec::new() };
         let account = query.bind(rows::to_i64(account.0));
         query.conditions = format!("o.account_id = {account}");
         query
     }
 
     fn filter(&mut self, filter: &OrderFilter) {
-        match filter.status {
-            Some(StatusFilter::Live) => self.tables = &[LIVE],
-            Some(StatusFilter::Is(status)) => {
-                self.tables = if status.is_live() { &[LIVE] } else { &[ENDED] };
-                self.equal("status", status.name());
-            }
-            None => {}
-        }
+        self.statuses = filter.statuses;
         if let Some(market) = filter.market {
             self.equal("market_id", rows::to_i64(market.0));
             let has_index = filter.client_id.is_some() || filter.command.is_some() || filter.id.is_some();
-            self.by_status = filter.status.is_none() && !has_index;
+            self.by_status = !has_index;
         }
         if let Some(command) = filter.command {
             self.equal("command_id", Uuid::from_u128(command.0));
@@ -219,17 +237,24 @@ impl Query {
     }
 
     /// Reads a page of each table and merges them: for both together Postgres would start with
-    /// every month.
+    /// every month. Each wanted status of ended orders has a page of its own, because the indexes
+    /// by status have it before the time.
     fn sql(&self, end: &str) -> String {
         let (columns, conditions) = (rows::ORDER_COLUMNS, &self.conditions);
         let page =
             |table: &str, more: &str| format!("(SELECT {columns} FROM {table} o WHERE {conditions}{more} {end})");
-        let pages = self.tables.iter().flat_map(|&table| match (self.by_status, table) {
-            (true, ENDED) => {
-                let ended = Status::ALL.iter().filter(|status| !status.is_live());
-                ended.map(|status| page(table, &format!(" AND o.status = '{}'", status.name()))).collect()
+        let pages = [(LIVE, true), (ENDED, false)].into_iter().flat_map(|(table, live)| {
+            let all = Status::ALL.iter().filter(|status| status.is_live() == live);
+            let wanted: Vec<Status> =
+                all.clone().copied().filter(|status| self.statuses.is_none_or(|set| set.has(*status))).collect();
+            let one_page = wanted.len() == all.count() && (live || !self.by_status);
+            match one_page {
+                true => vec![page(table, "")],
+                false => {
+                    let of = |status: &Status| page(table, &format!(" AND o.status = '{}'", status.name()));
+                    wanted.iter().map(of).collect()
+                }
             }
-            _ => vec![page(table, "")],
         });
         let pages = pages.collect::<Vec<_>>().join(" UNION ALL ");
         format!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answers::FILLS_SHOWN;
-use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusFilter};
+use crate::db::{DbError, FillRow, FillsWanted, ListedOrder, OrderFilter, OrdersWanted, StatusSet};
 use crate::http::answer::{Answer, AtPositions, ListPage};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
@@ -14,7 +14,8 @@ use crate::http::fields::Params;
 use crate::http::gate::reaches_own;
 use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::{Problem, kinds};
-use crate::openapi::params::{FillParams, MarketParams, OrderParams, PageParams};
+use crate::http::range::{TimeRange, several};
+use crate::openapi::params::{FillParams, MarketParams, OrderParams, PageParams, RangeParams};
 use crate::openapi::scalars::OrderIdText;
 use crate::seldom::Seldom;
 use crate::shapes::{Fill, TradeRole};
@@ -39,7 +40,7 @@ pub fn unreadable(error: &DbError) -> Problem {
     path = "/v1/orders",
     operation_id = "list_orders",
     tag = "orders",
-    params(OrderParams, MarketParams, PageParams),
+    params(OrderParams, MarketParams, RangeParams, PageParams),
     responses((status = 200, description = "A page of orders", body = AtPositions<ListPage<ListedOrder>>)),
     security(("account" = ["READ"])),
 )]
@@ -51,33 +52,39 @@ pub async fn orders(
     let (mut params, at_least) = (query.params, query.at_least);
     name_is_whole(&mut params);
     let filter = OrderFilter {
-        status: params.optional("status", status),
+        statuses: params.optional("status", statuses),
         market: market(&mut params),
         command: params.optional("command_id", parse::command_id),
         client_id: params.optional("client_id", parse::client_id),
         group: params.optional("group", parse::group_segment),
         id: None,
     };
-    if filter.group.is_some() && filter.status != Some(StatusFilter::Live) {
+    if filter.group.is_some() && !filter.statuses.is_some_and(StatusSet::is_live) {
         params.fault("status", ValueFault::missing("only live orders can be listed by group: give status=live"));
     }
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", order_place);
+    let range = TimeRange::read(&mut params);
     params.finish()?;
+    let (since, after) = (range.since, range.place(after, |(time, _)| *time, |time| (time, OrderId(0))));
     known(&state, filter.market)?;
     let shard = filter.market.map(|market| state.map.of_market(market));
     reaches_own(&state, &state.database_progress, account, shard, &at_least).await?;
-    let wanted = OrdersWanted { account, filter, shard, after, limit };
+    let wanted = OrdersWanted { account, filter, shard, since, after, limit };
     let (items, more, at) = state.database.orders(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| order_cursor(last.order.created_at, last.order.id));
     Ok(Answer::many(ListPage { items, next }, at))
 }
 
-fn status(text: &str) -> Result<StatusFilter, ValueFault> {
+fn statuses(text: &str) -> Result<StatusSet, ValueFault> {
+    Ok(several(status)(text)?.into_iter().fold(StatusSet::default(), StatusSet::or))
+}
+
+fn status(text: &str) -> Result<StatusSet, ValueFault> {
     const NAMES: &str = "live, ACTIVE, PARTIALLY_FILLED, FILLED, CANCELLED, EXPIRED, REJECTED";
     match text {
-        "live" => Ok(StatusFilter::Live),
-        name => parse::name::<Status>(NAMES)(name).map(StatusFilter::Is),
+        "live" => Ok(StatusSet::LIVE),
+        name => parse::name::<Status>(NAMES)(name).map(StatusSet::of),
     }
 }
 
@@ -149,7 +156,7 @@ pub async fn order(
     path = "/v1/fills",
     operation_id = "list_fills",
     tag = "orders",
-    params(FillParams, MarketParams, PageParams),
+    params(FillParams, MarketParams, RangeParams, PageParams),
     responses((status = 200, description = "A page of fills", body = AtPositions<ListPage<FillRow>>)),
     security(("account" = ["READ"])),
 )]
@@ -163,11 +170,14 @@ pub async fn fills(
     let order = params.optional("order_id", parse::order_id);
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", fill_place);
+    let range = TimeRange::read(&mut params);
     params.finish()?;
+    let first_of = |time| (time, TradeId(0), TradeRole::Maker);
+    let (since, after) = (range.since, range.place(after, |(time, ..)| *time, first_of));
     known(&state, market)?;
     let shard = order.map(OrderId::shard).or_else(|| market.map(|market| state.map.of_market(market)));
     reaches_own(&state, &state.database_progress, account, shard, &at_least).await?;
-    let wanted = FillsWanted { account, market, order, shard, after, limit };
+    let wanted = FillsWanted { account, market, order, shard, since, after, limit };
     let (items, more, at) = state.database.fills(&wanted).await.map_err(|error| unreadable(&error))?;
     let next = items.last().filter(|_| more).map(|last| fill_cursor(last.time, last.fill.trade_id, last.fill.role));
     Ok(Answer::many(ListPage { items, next }, at))
@@ -208,7 +218,7 @@ fn halves(bytes: [u8; 16]) -> (u64, u64) {
     (high, low)
 }
 
-fn foreign_cursor() -> ValueFault {
+pub fn foreign_cursor() -> ValueFault {
     ValueFault::form("the `next` of an earlier page, unchanged")
 }
 
@@ -247,9 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn live_is_a_status() {
-        assert_eq!(status("live"), Ok(StatusFilter::Live));
-        assert_eq!(status("FILLED"), Ok(StatusFilter::Is(Status::Filled)));
-        assert!(status("filled").is_err());
+    fn live_is_a_status_and_several_are_one_filter() {
+        assert_eq!(statuses("live"), Ok(StatusSet::LIVE));
+        assert_eq!(statuses("ACTIVE,PARTIALLY_FILLED"), Ok(StatusSet::LIVE));
+        let ended = statuses("FILLED,EXPIRED").unwrap();
+        let has = |status| ended.has(status);
+        assert!(has(Status::Filled) && has(Status::Expired) && !has(Status::Cancelled) && !ended.is_live());
+        for wrong in ["filled", "", "FILLED,", "live FILLED"] {
+            assert!(statuses(wrong).is_err(), "{wrong}");
+        }
     }
 }

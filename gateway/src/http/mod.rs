@@ -10,6 +10,7 @@ pub mod answer;
 pub mod auth;
 pub mod batch;
 pub mod coding;
+pub mod candles;
 pub mod command;
 pub mod costs;
 pub mod cors;
@@ -24,6 +25,7 @@ pub mod history;
 pub mod json;
 pub mod market_changed;
 pub mod market_events;
+pub mod market_filter;
 pub mod markets;
 pub mod missing;
 pub mod new_key;
@@ -38,9 +40,12 @@ pub mod problem;
 pub mod public;
 pub mod queries;
 pub mod queue;
+pub mod range;
 pub mod receive;
 pub mod safety;
 pub mod signed;
+pub mod tickers;
+pub mod trades;
 pub mod transfers;
 pub mod unavailable;
 pub mod unknown;
@@ -70,7 +75,11 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(queries::markets, markets::create))
         .routes(routes!(queries::market, about::edit))
         .routes(routes!(queries::book))
-        .routes(routes!(queries::trades))
+        .routes(routes!(trades::list))
+        .routes(routes!(candles::list))
+        .routes(routes!(tickers::one))
+        .routes(routes!(tickers::list))
+        .routes(routes!(tickers::books))
         .routes(routes!(markets::pause))
         .routes(routes!(markets::resolve))
         .routes(routes!(markets::confirm))

@@ -322,7 +322,8 @@ pub const PAGE_DEFAULT: usize = 50;
 /// The most levels of a book that a request can ask for.
 pub const DEPTH_MAX: usize = 1_000;
 
-fn bounded(text: &str, max: usize) -> Parsed<usize> {
+/// Parses a number from 1 to `max`.
+pub fn bounded(text: &str, max: usize) -> Parsed<usize> {
     let number = text::decimal(text).and_then(|number| usize::try_from(number).ok());
     number.filter(|n| (1..=max).contains(n)).ok_or_else(|| ValueFault::range(&format!("1 to {max}")))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemas::ids::LogPosition;
 use schemas::text::Ticker;
-use schemas::{AccountId, BookSide, Credits, MarketId, MarketState, Shard, Timestamp};
+use schemas::{AccountId, BookSide, Credits, MarketId, Shard, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,21 +13,22 @@ use crate::books::{self, BookCopy};
 use crate::http::answer::{Answer, AtPosition, AtPositions, ListPage, PreparedAnswer};
 use crate::http::auth::ReadAccess;
 use crate::http::extract::{QueryString, Segment};
+use crate::http::fields::Params;
 use crate::http::gate::{reaches, reaches_own};
 use crate::http::history;
 use crate::http::market_events;
+use crate::http::market_filter::MarketFilter;
 use crate::http::missing::missing_market;
-use crate::http::parse::{self, PAGE_DEFAULT};
+use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::{Problem, kinds};
-use crate::openapi::params::{DepthParams, LimitParams, MarketFilterParams, PageParams};
-use crate::openapi::scalars::{AccountIdText, CreditsText, MarketIdText, PriceText, TickerText, TimeText};
+use crate::openapi::params::{DepthParams, MarketFilterParams, PageParams};
+use crate::openapi::scalars::{AccountIdText, CreditsText, LevelPriceText, MarketIdText, TickerText, TimeText};
 use crate::read_models::{AccountStatus, Holding, ReadError, TickerData, Wallet};
 use crate::seldom::Seldom;
 use crate::shapes::market::{AccountLimitsShape, Brief, MarketShape};
-use crate::shapes::{PublicTrade, iso_or_null, text, text_or_null};
+use crate::shapes::{Ticks, iso_or_null, text, text_or_null};
 use crate::state::Shared;
 use crate::view::topics::MarketTopic;
-use crate::view::trades::RECENT_TRADES_MAX;
 
 /// Logs a failed read of Redis in full, and returns a problem that allows a retry.
 fn unreadable(error: ReadError) -> Problem {
@@ -177,6 +178,8 @@ pub async fn positions(
 }
 
 /// Lists markets by ticker.
+///
+/// A page may be short, or empty, while `next` is set: few markets meet the filters there.
 #[utoipa::path(
     get,
     path = "/v1/markets",
@@ -186,26 +189,21 @@ pub async fn positions(
     responses((status = 200, description = "A page of markets", body = AtPositions<ListPage<Brief>>)),
 )]
 pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<Answer<ListPage<Brief>>, Problem> {
-    const STATES: &str = "CREATED, OPEN, PAUSED, CANCEL_ONLY, CLOSED, RESOLVING, RESOLVED, VOIDED";
     let mut params = query.params;
-    let wanted = params.optional("state", parse::name::<MarketState>(STATES));
-    let listed = wanted.map(MarketTopic::State);
-    let category = params.optional("category", parse::label).map(MarketTopic::Category);
-    let tag = params.optional("tag", parse::label).map(MarketTopic::Tag);
+    let filter = MarketFilter::read(&mut params);
     let event = params.optional("event", |name| Ok(name.to_owned()));
     let limit = params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
     let after = params.optional("cursor", parse::ticker);
     params.finish()?;
     let event = event.map(|name| market_events::find(&state, &name)).transpose()?;
     let event = event.map(|known| MarketTopic::Event(known.event.id));
-    let topics: Vec<MarketTopic> = [listed, category, tag, event].into_iter().flatten().collect();
+    let wanted = WantedMarkets { topics: filter.topics().chain(event).collect(), filter };
     let at = state.live.view().positions();
-    let with_settled = wanted.is_none_or(MarketState::is_final);
     let (mut items, mut from, mut steps) = (Vec::new(), after, STEPS_MAX);
     // Most pages are full after the first part.
     for _ in 0..PARTS_MAX {
         let missing = limit + 1 - items.len();
-        let (found, reached) = part_of_page(&state, &topics, from.as_ref(), missing, with_settled, &mut steps).await?;
+        let (found, reached) = part_of_page(&state, &wanted, from.as_ref(), missing, &mut steps).await?;
         items.extend(found);
         from = reached;
         if items.len() > limit || from.is_none() || steps == 0 {
@@ -218,6 +216,12 @@ pub async fn markets(State(state): State<Shared>, query: QueryString) -> Result<
     let next = last.or(from).map(|ticker| ticker.to_string());
     let items = items.into_iter().map(Brief).collect();
     Ok(Answer::many(ListPage { items, next }, at))
+}
+
+/// The markets of a list: the criteria that have indexes, and all filters.
+struct WantedMarkets {
+    topics: Vec<MarketTopic>,
+    filter: MarketFilter,
 }
 
 /// Markets that are examined under the view's lock at a time.
@@ -233,25 +237,25 @@ const PARTS_MAX: usize = 4;
 /// they are complete if there may be more.
 async fn part_of_page(
     state: &Shared,
-    topics: &[MarketTopic],
+    wanted: &WantedMarkets,
     after: Option<&Ticker>,
     limit: usize,
-    with_settled: bool,
     steps: &mut usize,
 ) -> Result<(Vec<MarketShape>, Option<Ticker>), Problem> {
     // Includes archived markets. Read before the view, which may archive one meanwhile.
-    let settled = match with_settled {
-        true => state.database.settled_markets(after, topics, limit).await,
+    let settled = match wanted.filter.allows_final() {
+        true => state.database.settled_markets(after, &wanted.topics, limit).await,
         false => Ok(Vec::new()),
     };
     let settled = settled.map_err(|error| history::unreadable(&error))?;
-    let (mut items, live_until) = live_markets(state, topics, after, limit, steps).await;
+    let (mut items, live_until) = live_markets(state, wanted, after, limit, steps).await;
     let settled_until = settled.last().filter(|_| settled.len() == limit).map(|last| last.listing.ticker.clone());
     // Beyond the first of the two ends, the other list may lack something.
     let until = [live_until, settled_until].into_iter().flatten().min();
     {
         let view = state.live.view();
-        items.extend(settled.into_iter().filter(|market| view.market(market.listing.market).is_none()));
+        let left = |market: &MarketShape| view.market(market.listing.market).is_none() && wanted.filter.allows(market);
+        items.extend(settled.into_iter().filter(left));
     }
     items.sort_by(|a, b| a.listing.ticker.cmp(&b.listing.ticker));
     // A market that was archived in between is found twice.
@@ -267,7 +271,7 @@ async fn part_of_page(
 /// may be more.
 async fn live_markets(
     state: &Shared,
-    topics: &[MarketTopic],
+    wanted: &WantedMarkets,
     after: Option<&Ticker>,
     limit: usize,
     steps: &mut usize,
@@ -275,7 +279,8 @@ async fn live_markets(
     let (mut found, mut from) = (Vec::new(), after.cloned());
     while *steps > 0 {
         *steps -= 1;
-        let (more, last) = state.live.view().markets_under(topics, from.as_ref(), limit - found.len(), STEP);
+        let (allows, missing) = (|market: &MarketShape| wanted.filter.allows(market), limit - found.len());
+        let (more, last) = state.live.view().markets_meeting(&wanted.topics, allows, from.as_ref(), missing, STEP);
         found.extend(more);
         from = last;
         if from.is_none() || found.len() == limit {
@@ -384,6 +389,7 @@ pub async fn book(
     Segment(name): Segment,
 ) -> Result<Response, Problem> {
     let depth = query.params.optional("depth", parse::depth);
+    let tick = query.params.optional("tick", parse::tick_size);
     let at_least = query.nothing_else()?;
     if let Some(market_id) = archived(&state, &name) {
         reaches(&state.database_progress, &at_least).await?;
@@ -393,13 +399,16 @@ pub async fn book(
     }
     let found = state.live.market(&name, |view, live, moving| {
         let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
-        (live.market.listing.market, BookCopy { book: moving.book.clone(), at })
+        let listing = &live.market.listing;
+        (listing.market, listing.tick, BookCopy { book: moving.book.clone(), at })
     });
     let found = found.map_err(|error| Problem::unstored(&error))?;
-    let (id, copy) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
-    let (levels, at) = match depth {
-        Some(depth) => (books::text(&copy.book, depth).into(), copy.at),
-        None => {
+    let (id, own_tick, copy) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
+    let tick = tick.map(|tick| coarser(tick, own_tick)).transpose()?;
+    let (levels, at) = match (depth, tick) {
+        (depth, Some(tick)) => (books::coarse_text(&copy.book, tick, depth.unwrap_or(usize::MAX)).into(), copy.at),
+        (Some(depth), None) => (books::text(&copy.book, depth).into(), copy.at),
+        (None, None) => {
             let text = state.books.text(id, copy, || state.live.newest_book(id)).await;
             (text.levels, text.at)
         }
@@ -408,8 +417,15 @@ pub async fn book(
     Ok(PreparedAnswer { fields, at }.into_response())
 }
 
-// The view has as many trades as a page.
-const _: () = assert!(parse::PAGE_MAX <= RECENT_TRADES_MAX);
+/// Refuses a tick that is not a multiple of the market's own.
+fn coarser(tick: u16, own: u16) -> Result<u16, Problem> {
+    if tick.is_multiple_of(own) {
+        return Ok(tick);
+    }
+    let mut refused = Params::new(Vec::new());
+    refused.fault("tick", ValueFault::range(&format!("a multiple of the market's tick size, {}", Ticks(own))));
+    refused.finish().map(|()| tick)
+}
 
 /// A book, in YES. That of an archived market is empty.
 #[derive(Serialize, ToSchema)]
@@ -419,53 +435,9 @@ struct ArchivedBook {
     #[schema(value_type = MarketIdText)]
     market_id: MarketId,
     /// Price and contracts of each level, the highest price first.
-    #[schema(value_type = Vec<(PriceText, u64)>)]
+    #[schema(value_type = Vec<(LevelPriceText, u64)>)]
     bids: [(); 0],
     /// Price and contracts of each level, the lowest price first.
-    #[schema(value_type = Vec<(PriceText, u64)>)]
+    #[schema(value_type = Vec<(LevelPriceText, u64)>)]
     asks: [(); 0],
-}
-
-/// A market's last trades, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = TradeList)]
-pub struct TradesAnswer {
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = MarketIdText)]
-    market_id: MarketId,
-    items: Vec<PublicTrade>,
-}
-
-/// Lists a market's last trades, newest first.
-///
-/// From the view, which keeps at least a page of trades.
-#[utoipa::path(
-    get,
-    path = "/v1/markets/{market}/trades",
-    operation_id = "list_trades",
-    tag = "markets",
-    params(("market" = String, Path, description = "The market: ticker or id"), LimitParams),
-    responses((status = 200, description = "The trades", body = AtPosition<TradesAnswer>)),
-)]
-pub async fn trades(
-    State(state): State<Shared>,
-    mut query: QueryString,
-    Segment(name): Segment,
-) -> Result<Answer<TradesAnswer>, Problem> {
-    let limit = query.params.optional("limit", parse::page_limit).unwrap_or(PAGE_DEFAULT);
-    let at_least = query.nothing_else()?;
-    if let Some(market_id) = archived(&state, &name) {
-        reaches(&state.database_progress, &at_least).await?;
-        let found = state.database.last_trades(market_id, state.map.of_market(market_id), limit).await;
-        let (items, at) = found.map_err(|error| history::unreadable(&error))?;
-        return Ok(Answer::many(TradesAnswer { market_id, items }, at));
-    }
-    let found = state.live.market(&name, |view, live, moving| {
-        let at = LogPosition { shard: live.market.shard, sequence: view.sequence(live.market.shard) };
-        (live.market.listing.market, at, moving.trades.clone())
-    });
-    let found = found.map_err(|error| Problem::unstored(&error))?;
-    let (market_id, at, trades) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
-    let items = trades.newest_first().take(limit).copied().collect();
-    Ok(Answer::one(TradesAnswer { market_id, items }, at))
 }

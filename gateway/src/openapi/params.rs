@@ -3,7 +3,7 @@
 use utoipa::IntoParams;
 
 use super::scalars::{
-    ClientIdText, CommandIdText, GroupNumber, LabelText, MarketIdText, MarketStateName, OrderIdText, TickerText,
+    ClientIdText, CommandIdText, GroupNumber, MarketIdText, OrderIdText, PriceText, TickerText, TimeText,
 };
 
 /// Declares parameters: structs that only describe.
@@ -29,11 +29,14 @@ parameters! {
         cursor: Option<String>,
     }
 
-    /// The length of a list.
-    LimitParams {
-        /// The length of the list; 50 if absent.
-        #[param(minimum = 1, maximum = 100, example = 50)]
-        limit: Option<u8>,
+    /// A range of time, by the log's time.
+    RangeParams {
+        /// Only from this moment on.
+        #[param(value_type = Option<TimeText>)]
+        since: (),
+        /// Only before this moment, which is later than `since`.
+        #[param(value_type = Option<TimeText>)]
+        until: (),
     }
 
     /// A market, by either of its names.
@@ -48,8 +51,11 @@ parameters! {
 
     /// Filters of orders.
     OrderParams {
-        /// `live` (ACTIVE and PARTIALLY_FILLED), or one status.
-        #[param(pattern = "^(live|ACTIVE|PARTIALLY_FILLED|FILLED|CANCELLED|EXPIRED|REJECTED)$", example = "live")]
+        /// `live` (ACTIVE and PARTIALLY_FILLED) or statuses, separated by commas.
+        #[param(
+            pattern = "^(live|ACTIVE|PARTIALLY_FILLED|FILLED|CANCELLED|EXPIRED|REJECTED)(,(live|ACTIVE|PARTIALLY_FILLED|FILLED|CANCELLED|EXPIRED|REJECTED)){0,15}$",
+            example = "live"
+        )]
         status: Option<String>,
         /// Only those that this command placed.
         #[param(value_type = Option<CommandIdText>)]
@@ -89,23 +95,59 @@ parameters! {
 
     /// Filters of markets.
     MarketFilterParams {
-        /// Only in this state.
-        #[param(value_type = Option<MarketStateName>)]
-        state: (),
-        /// Only of this category.
-        #[param(value_type = Option<LabelText>)]
-        category: (),
-        /// Only with this tag.
-        #[param(value_type = Option<LabelText>)]
-        tag: (),
+        /// Only in one of these states, separated by commas.
+        #[param(pattern = "^[A-Z_]+(,[A-Z_]+){0,15}$", example = "OPEN,PAUSED")]
+        state: Option<String>,
+        /// Only of one of these categories, separated by commas.
+        #[param(pattern = "^[a-z0-9-]{1,32}(,[a-z0-9-]{1,32}){0,15}$", example = "weather")]
+        category: Option<String>,
+        /// Only with one of these tags, separated by commas.
+        #[param(pattern = "^[a-z0-9-]{1,32}(,[a-z0-9-]{1,32}){0,15}$", example = "europe")]
+        tag: Option<String>,
+        /// Only those that have this in the ticker or the question, in any case.
+        #[param(min_length = 1, max_length = 64, example = "rain")]
+        search: Option<String>,
+        /// Only those that expire at this moment or later.
+        #[param(value_type = Option<TimeText>)]
+        expires_since: (),
+        /// Only those that expire before this moment.
+        #[param(value_type = Option<TimeText>)]
+        expires_until: (),
         /// Only of this market event: name or id.
         event: Option<String>,
     }
 
-    /// The depth of a book.
+    /// The length of candles.
+    CandleParams {
+        /// The length of an interval; intervals begin at whole multiples of it (UTC).
+        #[param(pattern = "^(1m|5m|1h|1d)$", example = "1m")]
+        interval: String,
+    }
+
+    /// Some markets.
+    ManyMarketsParams {
+        /// Up to 100 tickers or ids, separated by commas.
+        #[param(pattern = "^[A-Z0-9-]{1,32}(,[A-Z0-9-]{1,32}){0,99}$", example = "RAIN-TOMORROW,SNOW")]
+        markets: Option<String>,
+    }
+
+    /// Some markets' books.
+    ManyBooksParams {
+        /// Up to 100 tickers or ids, separated by commas.
+        #[param(pattern = "^[A-Z0-9-]{1,32}(,[A-Z0-9-]{1,32}){0,99}$", example = "RAIN-TOMORROW,SNOW")]
+        markets: String,
+        /// Levels of each side; 10 if absent.
+        #[param(minimum = 1, maximum = 100, example = 10)]
+        depth: Option<u8>,
+    }
+
+    /// How much of a book, and how finely.
     DepthParams {
         /// Levels of each side; all if absent.
         #[param(minimum = 1, maximum = 1_000, example = 10)]
         depth: Option<u16>,
+        /// Prices at multiples of this tick, which is a multiple of the market's own: bids are rounded down, asks up.
+        #[param(value_type = Option<PriceText>, example = "0.01")]
+        tick: (),
     }
 }

@@ -287,7 +287,15 @@ const OPERATIONS: &[OfOperation] = &[
         rejections: &[OF_KEY_CHANGES],
     },
     OfOperation {
-        operations: &["get_market", "get_book", "list_trades"],
+        operations: &[
+            "get_market",
+            "get_book",
+            "list_trades",
+            "list_candles",
+            "get_ticker",
+            "list_tickers",
+            "list_books",
+        ],
         kinds: &[kinds::MARKET_UNKNOWN],
         rejections: &[OF_MARKETS],
     },

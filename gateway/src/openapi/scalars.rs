@@ -97,6 +97,12 @@ scalars! {
         "^[0-9]{1,5}:(0|[1-9][0-9]{0,19})$",
         "2:41",
     );
+    /// A rounded price of a level of a book.
+    LevelPriceText = "LevelPrice": string(
+        "A price of a book's level in credits: 0.0001 to 0.9999; with `tick` also 0.0000 and 1.0000.",
+        r"^(0\.[0-9]{4}|1\.0000)$",
+        "0.5500",
+    );
     /// A price.
     PriceText = "Price": string(
         "A price of one contract in credits: 0.0001 to 0.9999, at most 4 decimal places; answers have 4.",

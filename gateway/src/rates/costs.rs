@@ -126,7 +126,12 @@ pub const ROUTES: &[RouteCost] = &[
     ("GET", "/v1/orders", read(10)),
     ("GET", "/v1/fills", read(10)),
     ("GET", "/v1/wallet/deposits/proposals", read(10)),
-    // Lists from memory or from all followers.
+    // Many markets at once.
+    ("GET", "/v1/tickers", read(10)),
+    ("GET", "/v1/books", read(10)),
+    // Lists from memory, from all followers, or of one market from Postgres.
+    ("GET", "/v1/markets/{market}/trades", read(5)),
+    ("GET", "/v1/markets/{market}/candles", read(5)),
     ("GET", "/v1/markets", read(5)),
     ("GET", "/v1/events", read(5)),
     ("GET", "/v1/groups", read(5)),
@@ -135,7 +140,7 @@ pub const ROUTES: &[RouteCost] = &[
     ("GET", "/v1/orders/{id}", read(2)),
     ("GET", "/v1/orders/{id}/queue", read(2)),
     ("GET", "/v1/positions", read(2)),
-    ("GET", "/v1/markets/{market}/trades", read(2)),
+    ("GET", "/v1/markets/{market}/ticker", read(2)),
     ("GET", "/v1/api-keys", read(2)),
     // One thing from memory or Redis.
     ("GET", "/v1/account/costs", read(1)),

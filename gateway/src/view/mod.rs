@@ -406,6 +406,18 @@ impl LiveView {
         limit: usize,
         steps: usize,
     ) -> (Vec<MarketShape>, Option<Ticker>) {
+        self.markets_meeting(topics, |_| true, after, limit, steps)
+    }
+
+    /// Like [`LiveView::markets_under`], without the markets that `allows` refuses.
+    pub fn markets_meeting(
+        &self,
+        topics: &[MarketTopic],
+        allows: impl Fn(&MarketShape) -> bool,
+        after: Option<&Ticker>,
+        limit: usize,
+        steps: usize,
+    ) -> (Vec<MarketShape>, Option<Ticker>) {
         let (mut found, mut looked_at, mut from) = (Vec::new(), None, after.map_or(Unbounded, Excluded));
         let fewest = topics.iter().min_by_key(|topic| self.topics.count(topic));
         for _ in 0..steps {
@@ -418,7 +430,8 @@ impl LiveView {
             let furthest = next.into_iter().max().filter(|next| *next > ticker);
             from = furthest.map_or(Excluded(ticker), Included);
             if furthest.is_none() {
-                found.extend(self.tickers.get(ticker).and_then(|id| Some(self.markets.get(id)?.market.clone())));
+                let market = self.tickers.get(ticker).and_then(|id| Some(&self.markets.get(id)?.market));
+                found.extend(market.filter(|market| allows(market)).cloned());
             }
             if found.len() == limit {
                 break;

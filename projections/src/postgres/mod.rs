@@ -16,6 +16,7 @@
 mod accounts;
 mod admins;
 mod arrays;
+mod candles;
 mod copy;
 mod error;
 mod groups;

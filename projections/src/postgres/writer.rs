@@ -9,7 +9,7 @@ use super::arrays::all;
 use super::error::classify;
 use super::months::Months;
 use super::pool::WritePool;
-use super::{accounts, admins, groups, market_events, markets, orders, progress, purses};
+use super::{accounts, admins, candles, groups, market_events, markets, orders, progress, purses};
 use crate::fold::RowChanges;
 use crate::sink::{Sink, SinkError, WriterId};
 
@@ -57,6 +57,7 @@ impl PostgresSink {
             Box::pin(groups::write(&tx, self.shard, self.map, changes)),
             Box::pin(purses::write(&tx, self.shard, changes)),
             Box::pin(orders::write(&tx, self.shard, changes)),
+            Box::pin(candles::write(&tx, self.shard, changes)),
             Box::pin(markets::write(&tx, self.shard, changes)),
             Box::pin(market_events::write(&tx, self.shard, changes)),
         ])

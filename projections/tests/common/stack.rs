@@ -255,6 +255,7 @@ pub async fn dump_postgres(postgres: &tokio_postgres::Client) -> BTreeMap<String
         "positions",
         "orders",
         "trades",
+        "candles",
         "ledger_entries",
         "admin_acts",
         "deposit_proposals",

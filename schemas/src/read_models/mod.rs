@@ -13,3 +13,6 @@ pub use redis_progress::{NoProgress, RedisProgress, sequence_reached};
 
 /// The name of the tables of Postgres in the column `projection` of the table `progress`.
 pub const TABLES_PROJECTION: &str = "tables";
+
+/// The lengths of candles in seconds, shortest first. Each is a multiple of the one before.
+pub const CANDLE_INTERVALS_S: [u32; 4] = [60, 300, 3_600, 86_400];

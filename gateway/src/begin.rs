@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use service::kafka::{KafkaFault, topics};
-use service::{ReadinessPart, Shutdown};
+use service::{Readiness, Shutdown};
 
 use crate::config::Config;
 use crate::db::boot::BootError;
@@ -58,13 +58,9 @@ pub struct Begun {
 
 /// Opens the store, Postgres and Redis, and builds the view. Returns `None` if the process is asked
 /// to end meanwhile.
-pub async fn begin(
-    config: &Config,
-    postgres: &ReadinessPart,
-    shutdown: &Shutdown,
-) -> Result<Option<Begun>, BeginError> {
+pub async fn begin(config: &Config, readiness: &Readiness, shutdown: &Shutdown) -> Result<Option<Begun>, BeginError> {
     let read_models = ReadModels::connect(&config.redis_url, &config.log.topic_prefix, shutdown.clone())?;
-    let database = Database::new(&config.database_url, &config.pool, postgres.clone())?;
+    let database = Database::new(&config.database_url, &config.replicas, &config.pool, readiness)?;
     let (prefix, shards) = (&config.log.topic_prefix, config.log.shards);
     let opened = config.state.as_ref().map(|folder| Store::open(folder, prefix, shards)).transpose()?;
     let verify = async || topics::verify(&config.log).await;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use schemas::AccountId;
 use service::buckets::BucketRate;
 use service::config::Hidden;
@@ -121,6 +121,9 @@ pub struct Config {
     /// Connections to Postgres.
     #[command(flatten)]
     pub pool: ReadPoolArgs,
+    /// Replicas of Postgres.
+    #[command(flatten)]
+    pub replicas: ReplicaArgs,
 }
 
 /// Limits and time-outs of client connections.
@@ -318,6 +321,53 @@ pub struct ReadPoolArgs {
     /// Seconds between two checks of the pool.
     #[arg(long = "pool-check", env = "LFG_POOL_CHECK", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub check: Duration,
+    /// Seconds after which Postgres ends a statement, on every connection. Reads of clients end
+    /// sooner.
+    #[arg(long = "statement-timeout", env = "LFG_STATEMENT_TIMEOUT", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
+    pub statement_timeout: Duration,
+    /// Plans of queries.
+    #[command(flatten)]
+    pub plans: PlanArgs,
+}
+
+/// Which plans of queries are logged.
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    /// Queries whose plans (`EXPLAIN (ANALYZE, BUFFERS)`) are logged, without values. Each of them
+    /// runs a second time.
+    #[arg(long = "plans", env = "LFG_PLANS", default_value = "none")]
+    pub logged: PlansLogged,
+    /// Milliseconds from which a query is slow.
+    #[arg(long = "plans-slower-than", env = "LFG_PLANS_SLOWER_THAN", default_value = "500", value_parser = millis, value_name = "MILLISECONDS")]
+    pub slower_than: Duration,
+}
+
+/// Queries whose plans are logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum PlansLogged {
+    /// None.
+    None,
+    /// Slow ones: for production.
+    Slow,
+    /// All: for development.
+    All,
+}
+
+/// Servers that follow the Postgres of `DATABASE_URL`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplicaArgs {
+    /// Streaming replicas of Postgres, in the form of `DATABASE_URL`: reads use them in turn.
+    #[arg(
+        long = "database-replicas",
+        env = "LFG_DATABASE_REPLICAS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "URL,…"
+    )]
+    pub urls: Vec<String>,
+    /// Seconds that a replica may be behind the primary; one that is further behind is skipped.
+    #[arg(long = "replica-lag", env = "LFG_REPLICA_LAG", default_value = "5", value_parser = seconds, value_name = "SECONDS")]
+    pub lag_max: Duration,
 }
 
 /// How long a query waits for a position it was asked for.
@@ -396,6 +446,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn seconds_or_none(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "must be a number of seconds".to_owned())
+}
+
+fn millis(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_millis).map_err(|_| "must be a number of milliseconds".to_owned())
 }
 
 /// An answer must fit into [`REQUEST_WITHIN`], and reading an order that was placed before takes

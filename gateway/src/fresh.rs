@@ -169,7 +169,7 @@ impl Fresh {
 
 impl FreshRead<'_> {
     /// Checks an answer as of these positions, and notes them.
-    pub fn answered(self, at: impl IntoIterator<Item = LogPosition> + Clone) -> Result<(), Behind> {
+    pub fn answered(&self, at: impl IntoIterator<Item = LogPosition> + Clone) -> Result<(), Behind> {
         for at in at.clone() {
             self.fresh.judge(at, self.floor.get(at.shard.index()).copied().unwrap_or(0))?;
         }
@@ -178,15 +178,27 @@ impl FreshRead<'_> {
     }
 
     /// The same for an answer from rows of one shard, or of all (`None`). A missing one is at 0.
-    pub fn answered_of(self, shard: Option<Shard>, at: &[LogPosition]) -> Result<(), Behind> {
+    pub fn answered_of(&self, shard: Option<Shard>, at: &[LogPosition]) -> Result<(), Behind> {
         let found =
             |shard| at.iter().find(|at| at.shard == shard).copied().unwrap_or(LogPosition { shard, sequence: 0 });
-        let shards = u16::try_from(self.floor.len()).unwrap_or(u16::MAX);
-        let read: Vec<LogPosition> = match shard {
-            Some(shard) => vec![found(shard)],
-            None => Shard::all(shards).map(found).collect(),
+        self.answered(self.shards(shard).into_iter().map(found).collect::<Vec<_>>())
+    }
+
+    /// Returns the positions that another server must have reached to give the answer from rows of
+    /// one shard, or of all (`None`). A client may have waited for other shards, too, so it is all
+    /// that was served, and what is due on the shards that are read.
+    pub fn wanted_of(&self, shard: Option<Shard>) -> Vec<LogPosition> {
+        let wanted = |at: Shard| {
+            let floor = self.floor.get(at.index()).copied().unwrap_or(0);
+            let due = if shard.is_none_or(|only| only == at) { self.fresh.reads.due(at) } else { 0 };
+            LogPosition { shard: at, sequence: floor.max(due) }
         };
-        self.answered(read)
+        self.shards(None).into_iter().map(wanted).collect()
+    }
+
+    fn shards(&self, only: Option<Shard>) -> Vec<Shard> {
+        let all = || Shard::all(u16::try_from(self.floor.len()).unwrap_or(u16::MAX)).collect();
+        only.map_or_else(all, |shard| vec![shard])
     }
 }
 
@@ -242,6 +254,17 @@ mod tests {
         assert_eq!(fresh.ask().answered_of(Some(second), &reached), behind);
         assert_eq!(fresh.ask().answered_of(None, &reached), behind);
         assert_eq!(fresh.ask().answered_of(Some(second), &reached[..1]).unwrap_err().at.sequence, 0);
+    }
+
+    #[test]
+    fn another_server_must_have_what_was_served_of_every_shard() {
+        let reads = Reads::from(&[7, 9].map(|sequence| Checkpoint { sequence, ..Checkpoint::default() }));
+        let (fresh, second) = (Fresh::new(&reads), Shard::new(1).unwrap());
+        let of_second = |sequence| LogPosition { shard: second, sequence };
+        assert_eq!(fresh.ask().wanted_of(None), [at(7), of_second(9)]);
+        assert_eq!(fresh.ask().wanted_of(Some(second)), [at(0), of_second(9)], "nothing is read of the first");
+        fresh.saw(&[at(8)]);
+        assert_eq!(fresh.ask().wanted_of(Some(second)), [at(8), of_second(9)], "a client may have waited for it");
     }
 
     #[test]

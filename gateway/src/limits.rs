@@ -34,7 +34,8 @@ pub struct TooFew {
 impl Sockets {
     /// Computes the limits from the number of descriptors.
     pub fn of(config: &Config, descriptors: u64) -> Result<Self, TooFew> {
-        let kept = admin::CONNECTIONS + config.pool.max + OF_SHARD * usize::from(config.log.shards) + FILES;
+        let pools = config.pool.max.saturating_mul(1 + config.replicas.urls.len());
+        let kept = admin::CONNECTIONS + pools + OF_SHARD * usize::from(config.log.shards) + FILES;
         let left = usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(kept);
         let connections = left.min(config.connections.all);
         if connections == 0 {
@@ -62,6 +63,8 @@ mod tests {
         assert_eq!(with(u64::MAX), Ok(Sockets { connections: 32_768, each_address: 8_192, websockets: 20_000 }));
         assert_eq!(with(1_024), Ok(Sockets { connections: 816, each_address: 204, websockets: 714 }));
         assert_eq!(with(kept), Err(TooFew { given: kept, kept: 208 }));
+        let replicas = config(&["--database-replicas", "postgres://a,postgres://b"]);
+        assert_eq!(Sockets::of(&replicas, kept + 33).unwrap().connections, 1, "each has a pool");
         let told = config(&["--connections-max", "100", "--connections-per-address", "7", "--websockets-max", "9"]);
         let few = Sockets { connections: 100, each_address: 7, websockets: 9 };
         assert_eq!(Sockets::of(&told, 1_024), Ok(few));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 
 use crate::config::{self, GatewayCli};
+use crate::db::{REACH_WITHIN, REPLICA_WITHIN};
 use crate::ending;
 use crate::http::problem::ERRORS_MAX;
 use crate::http::public;
@@ -107,7 +108,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("TALLIES_MAX", changes::TALLIES_MAX.to_string()),
         ("SNAPSHOT_ORDERS_MAX", changes::SNAPSHOT_ORDERS_MAX.to_string()),
     ];
-    times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).collect()
+    let moments = [("REACH_WITHIN", REACH_WITHIN), ("REPLICA_WITHIN", REPLICA_WITHIN)];
+    let moments = moments.map(|(name, time)| (name, format!("{} ms", time.as_millis())));
+    times.into_iter().map(|(name, time)| (name, seconds(time))).chain(numbers).chain(moments).collect()
 }
 
 /// Settings by their flags, with the defaults of those that have one.

@@ -157,7 +157,6 @@ async fn run(config: Config) -> Result<(), Fatal> {
     let early = ending.stops_at_once(&asked);
     let (liveness, readiness) = (Liveness::new(), Readiness::new());
     let [ready, topics_right, can_write] = ["view", "topics", "producer"].map(|part| readiness.part(part));
-    let postgres = readiness.side("postgres");
     let halted = HaltedShards::new(config.log.shards, &readiness);
     let followers = Arc::new(match config.follow {
         true => Followers::new(config.log.shards, &readiness),
@@ -167,7 +166,7 @@ async fn run(config: Config) -> Result<(), Fatal> {
         .await
         .map_err(|error| Fatal::Io("admin port", error))?;
 
-    let Some(Begun { database, read_models, view, store }) = begin(&config, &postgres, &shutdown).await? else {
+    let Some(Begun { database, read_models, view, store }) = begin(&config, &readiness, &shutdown).await? else {
         return Ok(());
     };
     let positions = view.read_from().to_vec();

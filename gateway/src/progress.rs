@@ -48,7 +48,7 @@ impl ReadModelProgress {
     /// Waits until the read model has reached these positions.
     pub async fn wait(&self, wanted: &[LogPosition], deadline: Instant) -> Result<(), NotReached> {
         let has = |at: LogPosition| covers(&self.reached.read().unwrap_or_else(PoisonError::into_inner), at);
-        if wanted.iter().all(|at| has(*at)) {
+        if self.has(wanted) {
             return Ok(());
         }
         let mut waited = pin!(self.waiting.reach(wanted, deadline, has));
@@ -58,6 +58,27 @@ impl ReadModelProgress {
             Poll::Pending => self.demand.notify_one(),
         }
         if waited.await { Ok(()) } else { Err(NotReached) }
+    }
+
+    /// Returns true if the read model is known to have reached these positions.
+    pub fn has(&self, wanted: &[LogPosition]) -> bool {
+        has_all(&self.reached.read().unwrap_or_else(PoisonError::into_inner), wanted)
+    }
+
+    /// Notes positions that an answer of the read model had.
+    pub fn note(&self, at: &[LogPosition]) {
+        if self.has(at) {
+            return;
+        }
+        let mut reached = self.reached.write().unwrap_or_else(PoisonError::into_inner);
+        for at in at {
+            match reached.iter_mut().find(|known| known.shard == at.shard) {
+                Some(known) => known.sequence = known.sequence.max(at.sequence),
+                None => reached.push(*at),
+            }
+        }
+        drop(reached);
+        at.iter().for_each(|at| self.waiting.advance(*at));
     }
 
     /// Polls `source` while requests wait. Ends with the process.
@@ -90,6 +111,11 @@ impl ReadModelProgress {
     }
 }
 
+/// Returns true if all of these positions are reached.
+pub fn has_all(reached: &[LogPosition], wanted: &[LogPosition]) -> bool {
+    wanted.iter().all(|at| covers(reached, *at))
+}
+
 /// Returns true if the shard has reached the position.
 fn covers(reached: &[LogPosition], wanted: LogPosition) -> bool {
     reached.iter().find(|at| at.shard == wanted.shard).map_or(0, |at| at.sequence) >= wanted.sequence
@@ -104,6 +130,15 @@ mod tests {
 
     fn at(sequence: u64) -> LogPosition {
         LogPosition { shard: Shard::new(1).unwrap(), sequence }
+    }
+
+    #[test]
+    fn what_an_answer_shows_is_known_and_never_goes_back() {
+        let progress = ReadModelProgress::new("test");
+        assert!(progress.has(&[at(0)]) && !progress.has(&[at(1)]));
+        progress.note(&[at(5)]);
+        progress.note(&[at(3)]);
+        assert!(progress.has(&[at(5)]) && !progress.has(&[at(6)]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,15 +10,26 @@ use crate::fresh::Behind;
 /// How long a read may take, including the wait for a connection.
 pub const READ_WITHIN: Duration = Duration::from_millis(1_800);
 
-/// The statement timeout, as Postgres shows it.
-pub const STATEMENT_TIMEOUT: &str = "1500ms";
+/// The time-out of a statement that a read runs, in milliseconds.
+pub const READ_STATEMENT_MS: u32 = 1_500;
 
 /// Why Postgres did not answer a query.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// `DATABASE_URL` is invalid. Never retry.
-    #[error("DATABASE_URL: {0}")]
-    Url(tokio_postgres::Error),
+    /// The URL that this setting has is invalid. Never retry.
+    #[error("{0}: {1}")]
+    Url(&'static str, tokio_postgres::Error),
+    /// A replica's URL names no host or several. Never retry.
+    #[error("LFG_DATABASE_REPLICAS: each URL names one host, and one names {0}")]
+    ReplicaHosts(usize),
+    /// The sizes of the pool contradict each other. Never retry.
+    #[error("LFG_POOL_MIN is {min} and LFG_POOL_MAX is {max}: the minimum is at most the maximum, which is above 0")]
+    PoolSize {
+        /// Connections that are kept open.
+        min: usize,
+        /// The maximum of connections.
+        max: usize,
+    },
     /// The pool could not be built. Never retry.
     #[error(transparent)]
     Build(#[from] deadpool_postgres::BuildError),
@@ -37,9 +48,17 @@ pub enum DbError {
     /// The tables are too far behind the log. Retry later.
     #[error(transparent)]
     Behind(#[from] Behind),
+    /// A replica is behind what its answer needs. The primary is asked.
+    #[error("the replica is behind what the read needs")]
+    ReplicaBehind,
     /// A connection lacks a required setting. Never retry.
-    #[error("a connection has statement_timeout {0} instead of {STATEMENT_TIMEOUT}")]
-    Settings(String),
+    #[error("a connection has a statement_timeout of {found} ms instead of {wanted}: does a proxy drop its options?")]
+    Settings {
+        /// What Postgres has.
+        found: i64,
+        /// What the configuration has.
+        wanted: u128,
+    },
     /// As many reads of this client, or of all clients, are in progress as may be. Retry later.
     #[error("too many earlier reads are still in progress")]
     Share,

@@ -160,8 +160,12 @@ impl Database {
         let (account, id) = (rows::to_i64(order.account.0), rows::to_i64(order.id.0));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (from, to) = (rows::to_time(order.created_at), rows::to_time(order.updated_at));
-        let found = self.query(FILLS_OF_ORDER, &[&account, &id, &from, &to, &limit]).await?;
-        found.iter().map(|row| Ok(fill(row)?.fill)).collect()
+        // At least as far as the order that was read before, whichever server answers.
+        let query = positioned(FILLS_OF_ORDER);
+        let (found, _) = self.read(Some(order.id.shard()), &query, &[&account, &id, &from, &to, &limit]).await?;
+        let mut fills = found.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+        fills.sort_by_key(|row| (row.time, row.fill.trade_id, row.fill.role == TradeRole::Taker));
+        Ok(fills.into_iter().map(|row| row.fill).collect())
     }
 }
 

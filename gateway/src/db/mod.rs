@@ -1,8 +1,10 @@
-//! Postgres: the pool, and what all queries share.
+//! Postgres: the servers, and what all queries share.
 //!
-//! The gateway only reads here; its connections are read-only by setting, so a bug cannot write. A
-//! read has a short time from asking for a connection to its last row; then its client gets an
-//! error, and Postgres cancels the query (`lease.rs`).
+//!   reads with a position ─▶ a replica ([`replicas`]) ─▶ or the primary ─▶ *rows and their position*
+//!   all else ───────────────────────────────────────────▶ the primary
+//!
+//! The gateway only reads here. A read has a short time from asking for a connection to its last
+//! row; then its client gets an error, and Postgres cancels the query (`lease.rs`).
 
 pub mod boot;
 pub mod rows;
@@ -11,60 +13,56 @@ mod archived;
 mod candles;
 mod error;
 mod fills;
+mod history;
 mod lease;
 mod orders;
+mod plans;
+mod positions;
 mod proposals;
+mod replicas;
+mod server;
 mod tables;
 mod turns;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use metrics::{Histogram, gauge, histogram};
+use deadpool_postgres::Object;
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use schemas::Shard;
 use schemas::ids::LogPosition;
 use schemas::read_models::TABLES_PROJECTION as PROJECTION;
-use service::{ReadinessPart, Shutdown};
+use service::{Readiness, ReadinessPart, Shutdown};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, NoTls, Row};
+use tokio_postgres::{Config, IsolationLevel, Row};
 
-use crate::asker;
-use crate::config::ReadPoolArgs;
+use crate::config::{ReadPoolArgs, ReplicaArgs};
 use crate::fresh::Fresh;
 
 pub use archived::{TradePlace, TradesWanted};
 pub use candles::{CandleRow, CandlesWanted, DAY_STEP_S, DayFigures};
-use error::STATEMENT_TIMEOUT;
 pub use error::{DbError, READ_WITHIN};
 pub use fills::{FillRow, FillsWanted};
-use lease::{Canceller, Lease};
 pub use orders::{ListedOrder, OrderFilter, OrdersWanted, StatusSet};
+use positions::{PROGRESS, coordinates, positioned};
 pub use proposals::OpenProposal;
-use turns::ReadTurns;
+use replicas::ReadReplicas;
+#[cfg(test)]
+pub use replicas::{REACH_WITHIN, REPLICA_WITHIN};
+use server::{ReadServer, hosts};
 
-/// The settings of every connection. Postgres ends queries of a process that died by itself.
-const SETTINGS: &str = "-c statement_timeout=1500 -c default_transaction_read_only=on -c timezone=UTC";
-
-const WAIT_WITHIN: Duration = Duration::from_secs(1);
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// The pool.
+/// The servers.
 #[derive(Clone)]
 pub struct Database {
-    pool: Pool,
-    args: ReadPoolArgs,
+    primary: Arc<ReadServer>,
+    replicas: Arc<ReadReplicas>,
     times: Arc<Times>,
-    /// Whether Postgres answers, by the last read or check.
+    /// Whether the primary answers, by the last read or check.
     answers: ReadinessPart,
     fresh: Option<Fresh>,
-    /// How many connections one client may hold.
-    turns: Arc<ReadTurns>,
-    /// Where an abandoned query is cancelled.
-    canceller: Canceller,
 }
 
-/// Durations by kind of query.
+/// Durations by kind of query, and the number of those that the primary ran.
 struct Times {
     boot: Histogram,
     orders: Histogram,
@@ -76,6 +74,7 @@ struct Times {
     last_trades: Histogram,
     candles: Histogram,
     days: Histogram,
+    of_primary: Counter,
 }
 
 impl Times {
@@ -92,27 +91,27 @@ impl Times {
             last_trades: of("last_trades"),
             candles: of("candles"),
             days: of("days"),
+            of_primary: counter!("gateway_reads_total", "server" => "primary"),
         }
     }
 }
 
 impl Database {
-    /// Creates a pool without a connection.
-    pub fn new(url: &str, args: &ReadPoolArgs, answers: ReadinessPart) -> Result<Self, DbError> {
-        let mut config: tokio_postgres::Config = url.parse().map_err(DbError::Url)?;
-        let options = config.get_options().map_or_else(|| SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
-        config.options(options).application_name("lfg-gateway").connect_timeout(CONNECT_WITHIN);
-        let canceller = Canceller::of(&config);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
-            .max_size(args.max)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT_WITHIN))
-            .create_timeout(Some(CONNECT_WITHIN))
-            .recycle_timeout(Some(WAIT_WITHIN))
-            .build()?;
-        let (times, turns) = (Arc::new(Times::new()), ReadTurns::of(args.max));
-        Ok(Self { pool, args: args.clone(), times, answers, fresh: None, turns, canceller })
+    /// Creates pools without a connection.
+    pub fn new(url: &str, replicas: &ReplicaArgs, pool: &ReadPoolArgs, readiness: &Readiness) -> Result<Self, DbError> {
+        let config: Config = url.parse().map_err(|error| DbError::Url("DATABASE_URL", error))?;
+        let primary = Arc::new(ReadServer::new("primary".to_owned(), config, pool)?);
+        let replica = |url: &String| {
+            let config: Config = url.parse().map_err(|error| DbError::Url("LFG_DATABASE_REPLICAS", error))?;
+            match hosts(&config).as_slice() {
+                [host] => ReadServer::new(host.clone(), config, pool),
+                hosts => Err(DbError::ReplicaHosts(hosts.len())),
+            }
+        };
+        let servers = replicas.urls.iter().map(replica).collect::<Result<_, _>>()?;
+        let replicas = Arc::new(ReadReplicas::new(servers, replicas, readiness));
+        let answers = readiness.side("postgres");
+        Ok(Self { primary, replicas, times: Arc::new(Times::new()), answers, fresh: None })
     }
 
     /// Refuses answers that are too far behind from now on.
@@ -121,62 +120,30 @@ impl Database {
         Self { fresh: Some(fresh), ..self }
     }
 
-    /// Returns a connection with the required settings, to tables of this build's version.
+    /// Returns a connection to the primary.
     async fn connection(&self) -> Result<Object, DbError> {
-        let connection = self.pool.get().await?;
-        if Object::metrics(&connection).recycle_count > 0 {
-            return Ok(connection);
-        }
-        // Kept out of the pool until it is verified: a client that hangs up meanwhile must not
-        // leave it there unverified.
-        let unverified = Unverified(Some(connection));
-        unverified.connection().await
+        self.primary.connection().await
     }
 
-    /// Maintains the pool while the process runs: closes old and idle connections, keeps the
-    /// minimum open, and checks the kept ones.
+    /// Maintains the pools, and checks the servers, while the process runs.
     pub async fn look_after(self, shutdown: Shutdown) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(self.args.check) => {}
-                () = shutdown.wait() => return,
-            }
-            let spare = self.pool.status().size.saturating_sub(self.args.min);
-            let mut closed = 0;
-            self.pool.retain(|_, metrics| {
-                let idle = metrics.last_used() > self.args.idle && closed < spare;
-                closed += usize::from(idle);
-                metrics.age() < self.args.lifetime && !idle
-            });
-            let checked = tokio::time::timeout(CONNECT_WITHIN, self.check()).await.unwrap_or(Err(DbError::TooLong));
-            self.note(&checked);
+        self.replicas.look_after(&shutdown);
+        let (primary, until) = (Arc::clone(&self.primary), shutdown.clone());
+        tokio::spawn(async move { primary.log_plans(until).await });
+        let report = |checked: &Result<(), DbError>| {
+            self.note(checked);
             if let Err(error) = checked {
                 tracing::warn!(%error, "Postgres does not answer");
             }
-            self.observe();
-        }
+        };
+        self.primary.look_after(shutdown, report).await;
     }
 
-    async fn check(&self) -> Result<(), DbError> {
-        let connections = (0..self.args.min).map(|_| self.connection());
-        for connection in futures_util::future::try_join_all(connections).await? {
-            connection.simple_query("SELECT 1").await?;
-        }
-        Ok(())
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "counts of connections")]
-    fn observe(&self) {
-        let status = self.pool.status();
-        gauge!("gateway_pool_connections").set(status.size as f64);
-        gauge!("gateway_pool_available").set(status.available as f64);
-        gauge!("gateway_pool_waiting").set(status.waiting as f64);
-    }
-
-    /// Reads the position of the projection.
+    /// Reads the position of the projection from the primary.
     pub async fn progress(&self) -> Result<Vec<LogPosition>, DbError> {
         let rows = self.query(PROGRESS, &[]).await?;
         let at = rows.first().map(coordinates).transpose()?.unwrap_or_default();
+        self.replicas.primary_is_at(&at);
         self.fresh.iter().for_each(|fresh| fresh.saw(&at));
         Ok(at)
     }
@@ -189,95 +156,56 @@ impl Database {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<(Vec<Row>, Vec<LogPosition>), DbError> {
+        let begun = Instant::now();
         let asked = self.fresh.as_ref().map(Fresh::ask);
-        let mut found = self.query(sql, parameters).await?;
-        let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
-        if let Some(asked) = asked {
-            asked.answered_of(of, &at)?;
-        }
+        let by_replica = match &asked {
+            Some(asked) => self.replicas.read(of, sql, parameters, asked).await,
+            None => None,
+        };
+        let (mut found, at) = match by_replica {
+            Some(answer) => answer,
+            None => {
+                let left = READ_WITHIN.saturating_sub(begun.elapsed());
+                let found = self.query_within(sql, parameters, left).await?;
+                let at = found.first().map(coordinates).transpose()?.unwrap_or_default();
+                if let Some(asked) = asked {
+                    asked.answered_of(of, &at)?;
+                }
+                (found, at)
+            }
+        };
         found.retain(|row| row.get("found"));
         Ok((found, at))
     }
 
-    /// Runs a query within [`READ_WITHIN`]. Dropping the future cancels the query.
+    /// Asks the primary within [`READ_WITHIN`]. Dropping the future cancels the query.
     async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
-        let found = tokio::time::timeout(READ_WITHIN, self.query_to_its_end(sql, parameters)).await;
-        let found = found.unwrap_or(Err(DbError::TooLong));
+        self.query_within(sql, parameters, READ_WITHIN).await
+    }
+
+    async fn query_within(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        within: Duration,
+    ) -> Result<Vec<Row>, DbError> {
+        self.times.of_primary.increment(1);
+        let begun = Instant::now();
+        let found = async {
+            let turn = self.primary.turn().await?;
+            self.primary.query(turn, sql, parameters, within.saturating_sub(begun.elapsed())).await
+        };
+        let found = tokio::time::timeout(within, found).await.unwrap_or(Err(DbError::TooLong));
         self.note(&found);
         found
     }
 
-    async fn query_to_its_end(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DbError> {
-        let turn = tokio::time::timeout(WAIT_WITHIN, self.turns.take(asker::client())).await;
-        let turn = turn.map_err(|_| DbError::Share)?;
-        let lease = Lease::of(self.connection().await?, turn, self.canceller.clone());
-        let connection = lease.connection();
-        let found = async {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.query(&statement, parameters).await
-        };
-        let found = found.await;
-        lease.end();
-        Ok(found?)
-    }
-
-    /// Reports to readiness and metrics whether Postgres answers.
+    /// Reports to readiness and metrics whether the primary answers.
     fn note<T>(&self, outcome: &Result<T, DbError>) {
         let Some(answers) = outcome.as_ref().map_or_else(DbError::answers, |_| Some(true)) else { return };
         self.answers.set(answers);
         gauge!("gateway_postgres_answers").set(if answers { 1.0 } else { 0.0 });
     }
-}
-
-/// Checks each new connection once.
-async fn verify(connection: &Object) -> Result<(), DbError> {
-    let timeout: String = connection.query_one("SHOW statement_timeout", &[]).await?.get(0);
-    if timeout != STATEMENT_TIMEOUT {
-        return Err(DbError::Settings(timeout));
-    }
-    tables::check(connection).await
-}
-
-/// A new connection that is closed unless it is verified.
-struct Unverified(Option<Object>);
-
-impl Unverified {
-    async fn connection(mut self) -> Result<Object, DbError> {
-        verify(self.0.as_ref().expect("it is there until it is verified")).await?;
-        Ok(self.0.take().expect("it is there until it is verified"))
-    }
-}
-
-impl Drop for Unverified {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(Object::take(connection));
-        }
-    }
-}
-
-/// The projection's position: one row with one short text, because it comes with each row of a
-/// query.
-const PROGRESS: &str =
-    "SELECT string_agg(shard || ':' || sequence, ',') AS positions FROM progress WHERE projection = 'tables'";
-
-/// Makes a query for the rows of `query`, which have an `id`, and for the projection's position.
-/// One statement reads one snapshot, so the rows are as of exactly that position. Without rows, one
-/// row has the position alone.
-///
-/// The join does not preserve the order of `query`: the order decides which rows a `LIMIT` takes,
-/// and the caller sorts them again.
-fn positioned(query: &str) -> String {
-    format!("SELECT at.positions, r.id IS NOT NULL AS found, r.* FROM ({PROGRESS}) at LEFT JOIN ({query}) r ON TRUE")
-}
-
-fn coordinates(row: &Row) -> Result<Vec<LogPosition>, DbError> {
-    // NULL before the projection has written anything.
-    let Some(text) = row.get::<_, Option<&str>>("positions") else { return Ok(Vec::new()) };
-    let coordinates: Result<Vec<LogPosition>, _> = text.split(',').map(str::parse).collect();
-    let mut coordinates = coordinates.map_err(|_| DbError::Impossible("position"))?;
-    coordinates.sort_unstable_by_key(|at| at.shard);
-    Ok(coordinates)
 }
 
 /// Starts a transaction in which all reads use one snapshot.

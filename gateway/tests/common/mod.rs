@@ -10,6 +10,7 @@ pub mod door;
 pub mod later;
 pub mod log;
 pub mod own_kafka;
+pub mod own_replica;
 pub mod process;
 pub mod raw;
 pub mod scribe;

@@ -176,7 +176,10 @@ mod tests {
         CandleRow { start, open: price, high: price, low: price, close: price, volume: 1, trades: 1 }
     }
 
-    fn shown((items, carried, next): &CandlePage) -> (Vec<(u64, Option<u64>)>, Option<u64>, Option<Timestamp>) {
+    /// Starts with their gaps, what was carried over, and where the next page begins.
+    type ShownPage = (Vec<(u64, Option<u64>)>, Option<u64>, Option<Timestamp>);
+
+    fn shown((items, carried, next): &CandlePage) -> ShownPage {
         let items = items.iter().map(|item| (item.start.0 / 60_000, item.gap)).collect();
         (items, carried.as_ref().map(|row| row.start.0 / 60_000), next.as_ref().map(|next| place(next).unwrap()))
     }

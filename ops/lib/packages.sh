@@ -14,7 +14,7 @@ java_is_new_enough() {
 
 # Prints the missing packages. A package counts as present if the needed program works, whatever its
 # source.
-packages_missing() { # PART…  (build python kafka postgres redis)
+packages_missing() { # PART…  (build tools kafka postgres redis)
   local part
   for part in "$@"; do
     case $part in
@@ -26,8 +26,10 @@ packages_missing() { # PART…  (build python kafka postgres redis)
         has pkg-config || echo pkg-config
         has curl || echo curl
         ;;
-      python)
+      tools)
         python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
+        has npm || echo npm
+        has go || echo golang-go
         ;;
       kafka)
         java_is_new_enough || echo openjdk-17-jre-headless

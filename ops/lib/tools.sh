@@ -14,6 +14,18 @@ python_ensure() {
   fi
 }
 
+# The packages of the TypeScript client (gateway/clients/typescript).
+typescript_ensure() {
+  local client="$REPO/gateway/clients/typescript" home="$CACHE/typescript"
+  if ! cmp -s "$client/package-lock.json" "$home/installed.json"; then
+    rm -rf "$home"
+    mkdir -p "$home"
+    cp "$client/package.json" "$client/package-lock.json" "$home/"
+    (cd "$home" && npm ci --silent --no-audit --no-fund)
+    cp "$client/package-lock.json" "$home/installed.json"
+  fi
+}
+
 oasdiff_ensure() {
   [[ -x $CACHE/tools/bin/oasdiff ]] ||
     GOBIN="$CACHE/tools/bin" go install "github.com/oasdiff/oasdiff@v$OASDIFF_VERSION"

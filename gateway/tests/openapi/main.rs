@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use common::api::limit;
 use common::{ADMIN_KEY, Platform};
+use tokio::process::Command;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
@@ -25,15 +26,68 @@ const CHECKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi/checks.
 /// Operations that would end the run: they take the key that it uses, or its admins.
 const EXCLUDED: [&str; 4] = ["revoke_api_key", "set_admin", "revoke_admin", "raise_vocabulary"];
 
-/// Runs one program of the Python tools until it ends.
-async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
-    let path = PathBuf::from(std::env::var("LFG_PYTHON").expect("LFG_PYTHON: run ops/test")).join(program);
-    let mut command = tokio::process::Command::new(path);
-    let command = command.args(arguments).env("SCHEMATHESIS_HOOKS", CHECKS);
+/// Runs a program until it ends.
+async fn run(mut command: Command) -> (bool, String) {
     let ended = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let done = tokio::time::timeout(Duration::from_secs(900), ended).await.expect("it ends").expect(program);
+    let done = tokio::time::timeout(Duration::from_secs(900), ended).await.expect("it ends").expect("it starts");
     let text = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A folder of tools that `ops/test` installs.
+fn tools(variable: &str) -> PathBuf {
+    PathBuf::from(std::env::var(variable).unwrap_or_else(|_| panic!("{variable}: run ops/test")))
+}
+
+/// Runs one program of the Python tools.
+async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(tools("LFG_PYTHON").join(program));
+    command.args(arguments).env("SCHEMATHESIS_HOOKS", CHECKS);
+    run(command).await
+}
+
+#[tokio::test]
+async fn every_example_of_the_document_is_answered_as_it_says() {
+    let whole = Platform::with_two_admins("examples").await;
+    whole.api.market("RAIN-TOMORROW").await;
+    let account = whole.api.account("1000").await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/python/examples.py");
+    let url = format!("http://{}", whole.api.address);
+    let (fine, said) = python("python", &[script, DOCUMENT, &url, &account.key, ADMIN_KEY]).await;
+    assert!(fine, "{said}");
+    whole.remove().await;
+}
+
+#[tokio::test]
+async fn a_client_generated_for_typescript_trades() {
+    let client = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/typescript");
+    let (home, packages) = (tempfile::tempdir().unwrap(), tools("LFG_TYPESCRIPT"));
+    for file in ["package.json", "tsconfig.json", "client.ts", "trade.ts"] {
+        std::fs::copy(client.join(file), home.path().join(file)).unwrap();
+    }
+    std::os::unix::fs::symlink(&packages, home.path().join("node_modules")).unwrap();
+    let program = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(packages.join(".bin").join(name));
+        command.args(arguments).current_dir(home.path());
+        command
+    };
+    for made in [program("openapi-typescript", &[DOCUMENT, "--output", "schema.d.ts"]), program("tsc", &[])] {
+        let (fine, said) = run(made).await;
+        assert!(fine, "{said}");
+    }
+    let whole = Platform::whole("typescript").await;
+    whole.api.market("SNOW").await;
+    let account = whole.api.account("100").await;
+    let mut trade = Command::new("node");
+    trade.arg("build/trade.js").current_dir(home.path());
+    trade.envs([("LFG_URL", format!("http://{}", whole.api.address)), ("LFG_KEY", account.key)]);
+    let (fine, said) = run({
+        trade.env("LFG_TICKER", "SNOW");
+        trade
+    })
+    .await;
+    assert!(fine && said.contains("traded"), "{said}");
+    whole.remove().await;
 }
 
 #[tokio::test]

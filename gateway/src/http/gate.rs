@@ -50,9 +50,10 @@ pub async fn pass(State(state): State<Shared>, request: Request, next: Next) -> 
     let is_urgent = is_urgent(&parts.method, parts.extensions.get());
     let mut client = Client { asker: auth::asker(&parts, &state, is_urgent), demand: demand(&parts, is_urgent) };
     let pace = parts.extensions.get::<Pace>().cloned();
-    let is_read = client.demand.is_read();
+    // What is no route was meant as a write if its method is one.
+    let is_write = !client.demand.is_read() || (route == "unknown" && !["GET", "other"].contains(&method));
     let answered = admitted(&state, &mut client, parts, body, next);
-    let mut response = outcome::told((!is_read).then_some(route), answered).await;
+    let mut response = outcome::told(is_write.then_some(route), answered).await;
     if response.extensions().get::<Violated>().is_some() {
         slow_down(pace.as_ref(), client.asker);
     }

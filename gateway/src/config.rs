@@ -299,6 +299,7 @@ impl RateArgs {
             address: rate(self.address_per_second, self.address_burst),
             refusals: rate(self.refusals_per_second, self.refusals_burst),
             larger: self.larger.iter().copied().collect(),
+            shared: self.shared,
         }
     }
 }

@@ -97,6 +97,11 @@ impl PendingCommands {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether a shard has decided anything since then.
+    pub fn has_decided_since(&self, shard: Shard, start: Instant) -> bool {
+        self.decided.get(&shard).is_some_and(|last| *last >= start)
+    }
+
     /// Delivers each result in an outcome to the handler that waits for it. Never waits for a
     /// handler.
     pub fn settle(&self, shard: Shard, outcome: &Arc<Outcome>) {

@@ -156,9 +156,14 @@ impl Submitter {
     /// are collected. Reports missing ones to `gather` as lost, so that it always completes.
     pub async fn ask_all(&self, commands: Vec<(Shard, Command)>, gather: &mut impl Gather) -> CommandId {
         let (id, start) = (new_id(), Instant::now());
+        let shards: Vec<Shard> = commands.iter().map(|(shard, _)| *shard).collect();
         let mut exchange = Exchange { id, gather, open: BTreeMap::new(), result: SETTLED };
         self.hold(&mut exchange, commands, start + self.within).await;
-        if exchange.is_log_awaited() {
+        // A shard that decides nothing has another fault than too many commands: it says nothing about
+        // the room of the others.
+        if exchange.is_log_awaited()
+            && shards.iter().all(|shard| self.pending.has_decided_since(*shard, start.into_std()))
+        {
             self.room.took(start.elapsed());
         }
         match exchange.result {

@@ -58,6 +58,8 @@ pub struct ReadReplicas {
 /// One replica.
 struct ReadReplica {
     server: ReadServer,
+    /// Its name among the degraded parts. Clients read it, so it does not say where the server is.
+    part: String,
     /// How far it is, asked while reads wait for it.
     progress: Arc<ReadModelProgress>,
     /// Whether the last check found it well; `None` before the first.
@@ -76,13 +78,14 @@ impl ReadReplica {
 impl ReadReplicas {
     /// Starts with replicas that no read uses before they are checked.
     pub fn new(servers: Vec<ReadServer>, args: &ReplicaArgs, readiness: &Readiness) -> Self {
-        let replica = |server: ReadServer| {
+        let replica = |(server, number): (ReadServer, usize)| {
+            let part = format!("postgres replica {number}");
             let reads = counter!("gateway_reads_total", "server" => server.name.clone());
             let (progress, healthy) = (ReadModelProgress::new("a replica of postgres"), Mutex::new(None));
-            Arc::new(ReadReplica { server, progress, healthy, rests: AtomicBool::new(false), reads })
+            Arc::new(ReadReplica { server, part, progress, healthy, rests: AtomicBool::new(false), reads })
         };
         Self {
-            all: servers.into_iter().map(replica).collect(),
+            all: servers.into_iter().zip(1..).map(replica).collect(),
             next: AtomicUsize::new(0),
             lag_max: args.lag_max,
             history: PrimaryHistory::default(),
@@ -151,9 +154,8 @@ impl ReadReplicas {
             _ => {}
         }
         gauge!("gateway_replica_healthy", "server" => server.clone()).set(if is_well { 1.0 } else { 0.0 });
-        let part = format!("postgres replica {server}");
-        gauge!("gateway_degraded", "part" => part.clone()).set(if is_well { 0.0 } else { 1.0 });
-        self.readiness.degrade(&part, found.err());
+        gauge!("gateway_degraded", "part" => replica.part.clone()).set(if is_well { 0.0 } else { 1.0 });
+        self.readiness.degrade(&replica.part, found.err().map(|why| format!("{server}: {why}")));
     }
 
     /// Asks a replica. `None`: the primary must be asked.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
@@ -54,11 +54,12 @@ impl Admitted {
 }
 
 /// Counts a refusal among the answers of this client. If too many bytes of them are unread, it is a
-/// short one.
+/// short one, unless it says that the result of a command is unknown: that is always sent.
 pub fn refuse(state: &Shared, asker: Asker, refusal: Response) -> Response {
     let size = size(&refusal);
     match state.answers.take(asker, size) {
         Some(bytes) => keep(refusal, (None, Some(bytes))),
+        None if [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::GATEWAY_TIMEOUT].contains(&refusal.status()) => refusal,
         None => {
             let mut short = Problem::new(kinds::OVERLOADED).into_response();
             // Whether the connection is in step does not depend on the text.

@@ -39,7 +39,7 @@ fn place_of(route: &str) -> &'static str {
         ("/v1/api-keys", "/v1/api-keys"),
         ("/v1/markets", "/v1/markets"),
         ("/v1/events", "/v1/events"),
-        ("/v1/wallet/deposits/proposals", "/v1/wallet/deposits/proposals"),
+        ("/v1/wallet/deposits", "/v1/wallet/deposits/proposals"),
         ("/v1/admin/admins", "/v1/admin/admins"),
         ("/v1/admin", "/v1/admin/parts"),
     ];

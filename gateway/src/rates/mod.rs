@@ -20,6 +20,7 @@ pub mod sharing;
 pub mod told;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,8 @@ pub struct RateSettings {
     pub refusals: BucketRate,
     /// Accounts that have so many times these rates, but that of their address.
     pub larger: HashMap<AccountId, NonZeroU32>,
+    /// Whether other gateways are told what is taken.
+    pub shared: bool,
 }
 
 impl RateSettings {
@@ -132,6 +135,11 @@ impl RateSettings {
     }
 }
 
+/// Full buckets. `told` wakes who tells other gateways what is taken.
+fn buckets<K: Hash + Eq + Clone>(rate: BucketRate, told: Option<&Arc<Notify>>) -> Buckets<K> {
+    told.map_or_else(|| Buckets::new(rate), |told| Buckets::shared(rate, Arc::clone(told)))
+}
+
 /// The buckets of all owners.
 pub struct Rates {
     /// The rates.
@@ -152,13 +160,15 @@ impl Rates {
     pub fn new(settings: RateSettings) -> Self {
         let much_is_taken = Arc::new(Notify::new());
         let larger = || settings.larger.iter().map(|(account, times)| (Owner::Account(*account), *times));
-        let shared = |rate| Buckets::shared(rate, Arc::clone(&much_is_taken)).larger(larger().collect());
+        // Buckets of which others are to be told are kept until they are.
+        let told = settings.shared.then_some(&much_is_taken);
+        let shared = |rate| buckets(rate, told).larger(larger().collect());
         let both = larger().flat_map(|(owner, times)| [((owner, false), times), ((owner, true), times)]);
         Self {
             writes: shared(settings.writes),
             cancels: shared(settings.cancels),
             reads: shared(settings.reads),
-            of_addresses: Buckets::shared(settings.address, Arc::clone(&much_is_taken)),
+            of_addresses: buckets(settings.address, told),
             refusals: Buckets::new(settings.refusals).larger(both.collect()),
             limited: Policy::ALL.map(|policy| counter!("gateway_rate_limited_total", "policy" => policy.name())),
             settings,
@@ -328,6 +338,7 @@ pub mod tests {
             address: rate(150, 300),
             refusals: rate(2, 4),
             larger: [(AccountId(9), NonZeroU32::new(3).unwrap())].into(),
+            shared: true,
         }
     }
 

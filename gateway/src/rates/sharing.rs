@@ -5,7 +5,7 @@
 //! No request waits for Redis, and one that is refused costs it nothing. A gateway tells what was
 //! taken once an eighth of a bucket was, else within [`SHARE_EVERY`]. So for a moment each gateway
 //! may let through a bucket of its own; what is too much is owed, and nothing more is let through
-//! until it has come back. N gateways together let through in T seconds at most
+//! until it has come back. Up to 16 gateways (N) let through in T seconds at most
 //! `N × burst + T × rate`, and as a rule little more than one.
 //!
 //! | Redis         | each gateway                                                                   |
@@ -54,20 +54,23 @@ const SCRIPT: &str = include_str!("share.lua");
 
 /// Tells other gateways what is taken, until the shutdown.
 pub async fn keep_sharing(rates: &Rates, redis: ReadModels, prefix: &str, shutdown: Shutdown) {
-    let mut sharing = Sharing { redis, prefix: format!("{prefix}:rates"), hash: None };
+    let mut sharing = Sharing { redis, prefix: format!("{prefix}:rates"), hash: None, is_cut: false };
     let shared = gauge!("gateway_rates_shared");
     let mut told_all = Instant::now();
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             () = rates.much_is_taken.notified() => {}
-            () = sleep(SHARE_EVERY) => {}
+            () = sleep(SHARE_EVERY), if !sharing.is_cut => {}
+            () = sleep(SHARE_PAUSE), if sharing.is_cut => {}
         }
-        let all = told_all.elapsed() >= SHARE_EVERY;
-        if all {
-            told_all = Instant::now();
-        }
+        let (all, now) = (told_all.elapsed() >= SHARE_EVERY, Instant::now());
+        sharing.is_cut = false;
         let is_shared = sharing.round(rates, all).await;
+        // Otherwise the next round goes on with the rest.
+        if all && !sharing.is_cut {
+            told_all = now;
+        }
         shared.set(f64::from(u8::from(is_shared)));
         sleep(SHARE_PAUSE).await;
     }
@@ -78,6 +81,8 @@ struct Sharing {
     prefix: String,
     /// Of the script. It is sent as a text after a failure: the server may be another one.
     hash: Option<String>,
+    /// Whether the last round left some out.
+    is_cut: bool,
 }
 
 impl Sharing {
@@ -103,6 +108,7 @@ impl Sharing {
         // What cannot be told is forgotten: later it would be counted at a time when it is no longer
         // true.
         let taken = buckets.unshared(all, SHARE_MAX);
+        self.is_cut |= taken.len() == SHARE_MAX;
         let Some(redis) = self.redis.client() else { return false };
         if taken.is_empty() {
             return redis.is_connected();

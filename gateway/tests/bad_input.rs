@@ -417,6 +417,9 @@ async fn routes_and_methods(api: &Api) {
         ("/markets", 404, "perhaps /v1/markets"),
         ("/v1/markets/rain-2099", 404, "tickers are in upper case: RAIN-2099"),
         ("/v1/markets/rain-2099/book", 404, "tickers are in upper case: RAIN-2099"),
+        ("/v1/markets/rain-2099/trades", 404, "tickers are in upper case: RAIN-2099"),
+        ("/v1/markets/rain-2099/candles?interval=1m", 404, "tickers are in upper case: RAIN-2099"),
+        ("/v1/markets/rain-2099/ticker", 404, "tickers are in upper case: RAIN-2099"),
     ] {
         let body = api.get(None, path).await.expect(status);
         assert!(body["detail"].as_str().is_some_and(|detail| detail.contains(advice)), "{path} {body}");

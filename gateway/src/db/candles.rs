@@ -106,16 +106,18 @@ impl Database {
         Ok((candles, at))
     }
 
-    /// Reads figures of markets and of their trades since `since`, in any order.
+    /// Reads figures of markets and of their trades since `since`, in any order. `of` is the shard of
+    /// all these markets, if it is one: what others lack does not matter then.
     pub async fn days(
         &self,
         markets: &[MarketId],
         since: Timestamp,
+        of: Option<Shard>,
     ) -> Result<(Vec<DayFigures>, Vec<LogPosition>), DbError> {
         let _timed = Timed::start(&self.times.days);
         let ids: Vec<i64> = markets.iter().map(|id| rows::to_i64(id.0)).collect();
         let (interval, since) = (DAY_STEP_S.cast_signed(), rows::to_time(since));
-        let (found, at) = self.read(None, &positioned(DAYS), &[&ids, &interval, &since]).await?;
+        let (found, at) = self.read(of, &positioned(DAYS), &[&ids, &interval, &since]).await?;
         Ok((found.iter().map(figures).collect::<Result<_, _>>()?, at))
     }
 }

@@ -13,6 +13,7 @@ use crate::http::answer::{Answer, AtPosition};
 use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::reaches;
 use crate::http::history::{foreign_cursor, unreadable};
+use crate::http::missing::missing_market;
 use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::Problem;
 use crate::http::range::TimeRange;
@@ -135,7 +136,7 @@ pub async fn list(
 pub fn known(state: &Shared, name: &str) -> Result<MarketId, Problem> {
     let view = state.live.view();
     let live = view.market_named(name).map(|live| live.market.listing.market);
-    live.or_else(|| view.archived_named(name)).ok_or_else(|| Problem::no_market(false))
+    live.or_else(|| view.archived_named(name)).ok_or_else(|| missing_market(&view, name))
 }
 
 type CandlePage = (Vec<CandleItem>, Option<CarriedPrice>, Option<String>);

@@ -19,7 +19,7 @@ use crate::http::headers::POSITION_HEADER;
 use crate::http::problem::{Problem, kinds};
 
 /// The routes whose answers are the same for everybody.
-pub const ROUTES: [&str; 10] = [
+pub const ROUTES: [&str; 14] = [
     "/v1/openapi.json",
     "/llms.txt",
     "/docs/",
@@ -28,6 +28,10 @@ pub const ROUTES: [&str; 10] = [
     "/v1/markets/{market}",
     "/v1/markets/{market}/book",
     "/v1/markets/{market}/trades",
+    "/v1/markets/{market}/candles",
+    "/v1/markets/{market}/ticker",
+    "/v1/tickers",
+    "/v1/books",
     "/v1/events",
     "/v1/events/{event}",
 ];

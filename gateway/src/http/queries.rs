@@ -406,9 +406,13 @@ pub async fn book(
     let (id, own_tick, copy) = found.ok_or_else(|| missing_market(&state.live.view(), &name))?;
     let tick = tick.map(|tick| coarser(tick, own_tick)).transpose()?;
     let (levels, at) = match (depth, tick) {
-        (depth, Some(tick)) => (books::coarse_text(&copy.book, tick, depth.unwrap_or(usize::MAX)).into(), copy.at),
-        (Some(depth), None) => (books::text(&copy.book, depth).into(), copy.at),
-        (None, None) => {
+        (depth, Some(tick)) if tick != own_tick || depth.is_some() => {
+            let depth = depth.unwrap_or(parse::DEPTH_MAX);
+            (books::coarse_text(&copy.book, tick, depth).into(), copy.at)
+        }
+        (Some(depth), _) => (books::text(&copy.book, depth).into(), copy.at),
+        // All levels at the market's own tick: made once for all who ask.
+        (None, _) => {
             let text = state.books.text(id, copy, || state.live.newest_book(id)).await;
             (text.levels, text.at)
         }

@@ -230,7 +230,9 @@ async fn tickers(state: &Shared, ids: &[MarketId]) -> Result<(Vec<TickerItem>, V
     let step = u64::from(DAY_STEP_S) * 1_000;
     // Rounded up: the window is never longer than a day.
     let day_since = Timestamp(service::clock::now().as_millis().saturating_sub(DAY_MS).next_multiple_of(step));
-    let (mut rows, mut at) = state.database.days(ids, day_since).await.map_err(|error| unreadable(&error))?;
+    let mut homes = ids.iter().map(|id| state.map.of_market(*id));
+    let home = homes.next().filter(|first| homes.all(|home| home == *first));
+    let (mut rows, mut at) = state.database.days(ids, day_since, home).await.map_err(|error| unreadable(&error))?;
     rows.sort_by(|a, b| a.ticker.cmp(&b.ticker));
     {
         let view = state.live.view();

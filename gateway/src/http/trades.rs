@@ -11,6 +11,7 @@ use crate::http::answer::{Answer, AtPosition};
 use crate::http::extract::{QueryString, Segment};
 use crate::http::gate::reaches;
 use crate::http::history::{foreign_cursor, unreadable};
+use crate::http::missing::missing_market;
 use crate::http::parse::{self, PAGE_DEFAULT, PAGE_MAX, ValueFault};
 use crate::http::problem::Problem;
 use crate::http::range::TimeRange;
@@ -63,7 +64,7 @@ pub async fn list(
         return newest(&state, &name, limit);
     }
     let known = || state.live.view().market_named(&name).map(|live| live.market.listing.market);
-    let market = archived.or_else(known).ok_or_else(|| Problem::no_market(false))?;
+    let market = archived.or_else(known).ok_or_else(|| missing_market(&state.live.view(), &name))?;
     let home = state.map.of_market(market);
     // The page before may be of the view, which Postgres follows.
     at_least.extend(cursor.map(|(_, sequence)| LogPosition { shard: home, sequence }));
@@ -85,8 +86,7 @@ fn newest(state: &Shared, name: &str, limit: usize) -> Result<Answer<TradesAnswe
         (live.market.listing.market, at, moving.trades.clone())
     });
     let found = found.map_err(|error| Problem::unstored(&error))?;
-    let is_archived = || state.live.view().archived_named(name).is_some();
-    let (market_id, at, trades) = found.ok_or_else(|| Problem::no_market(is_archived()))?;
+    let (market_id, at, trades) = found.ok_or_else(|| missing_market(&state.live.view(), name))?;
     let items: Vec<PublicTrade> = trades.newest_first().take(limit).copied().collect();
     let kept = trades.newest_first().count();
     // A full view may have forgotten older ones.

@@ -154,10 +154,10 @@ pub const ROUTES: &[RouteCost] = &[
     ("GET", "/v1/admin/parts", read(1)),
     // Documents. The first one is large.
     ("GET", "/v1/openapi.json", read(5)),
+    ("GET", "/docs/{file}", read(5)),
     ("GET", "/llms.txt", read(1)),
     ("GET", "/docs", read(1)),
     ("GET", "/docs/", read(1)),
-    ("GET", "/docs/{file}", read(1)),
     // Admins.
     ("PUT", "/v1/admin/admins/{id}", write(2)),
     ("DELETE", "/v1/admin/admins/{id}", write(2)),

@@ -1,6 +1,6 @@
 //! Migrates a database to this program's tables, partitions of the next months, and indexes. Safe
-//! to repeat, and safe to run while writers of the previous version are working: those end at their
-//! next new connection.
+//! to repeat. Writers of the previous version end at their next new connection; a migration that
+//! fills a new table from an old one (V024) needs them to be stopped before.
 
 mod embedded;
 mod error;

@@ -179,8 +179,13 @@ async fn answers(api: &Api, accounts: &[Account], tickers: &[String], keys: &[St
     let mut note = async |key: Option<&str>, path: String| {
         let mut answer = api.get(key, &path).await;
         if let Some(fields) = answer.body.as_object_mut() {
-            fields.remove("position");
-            fields.remove("positions");
+            for field in ["position", "positions", "request_id"] {
+                fields.remove(field);
+            }
+            // The cursor of a page of trades has its position in it.
+            if path.contains("/trades") {
+                fields["next"] = json!(fields["next"].is_string());
+            }
         }
         all.push((format!("{path} {key:?} {}", answer.status), answer.body));
     };

@@ -23,7 +23,7 @@ async fn send(api: &Api, from: &Account, body: &Value) -> Answer {
 /// Returns an answer without the fields that differ between requests.
 fn meaning(answer: &Answer) -> (u16, Value) {
     let mut body = answer.body.clone();
-    for field in ["repeated", "position", "command_id"] {
+    for field in ["repeated", "position", "command_id", "request_id"] {
         body.as_object_mut().unwrap().remove(field);
     }
     (answer.status.as_u16(), body)

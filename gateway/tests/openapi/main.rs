@@ -42,7 +42,9 @@ fn tools(variable: &str) -> PathBuf {
 /// Runs one program of the Python tools.
 async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(tools("LFG_PYTHON").join(program));
-    command.args(arguments).env("SCHEMATHESIS_HOOKS", CHECKS);
+    // Schemathesis keeps what it found in the folder that it runs in, and begins with it the next time.
+    let home = tempfile::tempdir().unwrap();
+    command.args(arguments).env("SCHEMATHESIS_HOOKS", CHECKS).current_dir(home.path());
     run(command).await
 }
 

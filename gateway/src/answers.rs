@@ -134,7 +134,7 @@ fn asked_for(order: &NewOrder) -> Quantity {
 /// A cancelled order in an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct CancelAnswer {
-    /// The order; null if it was waiting and had no id yet.
+    /// The order; null if it is not known.
     #[serde(serialize_with = "text_or_null")]
     #[schema(value_type = Option<OrderIdText>, required)]
     order_id: Option<OrderId>,
@@ -143,7 +143,7 @@ pub struct CancelAnswer {
     market_id: MarketId,
     #[schema(value_type = StatusName)]
     status: &'static str,
-    /// Contracts that were not filled.
+    /// Contracts that were not filled; 0 for an order with a budget, null if not known.
     #[schema(value_type = Option<ContractsNumber>, required)]
     cancelled: Option<u32>,
     #[schema(value_type = CommandIdText)]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Database, DbError, READ_WITHIN, Timed, positioned, rows};
-use crate::openapi::scalars::TickerText;
+use crate::openapi::scalars::{MarketStateName, TickerText};
 use crate::shapes::{Fill, Order};
 
 /// An order with the market's data that its owner wants.
@@ -28,7 +28,7 @@ pub struct ListedOrder {
     #[schema(required)]
     pub market_question: Option<String>,
     /// The market's state.
-    #[schema(required)]
+    #[schema(value_type = Option<MarketStateName>, required)]
     pub market_state: Option<String>,
 }
 

@@ -218,7 +218,9 @@ pub struct RevokedKey {
     command_id: String,
 }
 
-/// Revokes a key. A key without the scope TRADE can revoke itself.
+/// Revokes a key.
+///
+/// A key with the scope TRADE revokes any key of the account; every key revokes itself.
 #[utoipa::path(
     delete,
     path = "/v1/api-keys/{id}",

@@ -8,7 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
-use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
+use crate::openapi::scalars::{
+    AccountIdText, CommandIdText, KeyIdText, LogPositionText, OrderIdText, PublicKeyText, ScopeName,
+};
 use crate::shapes::positions::LogPositions;
 
 /// A body and its log position.
@@ -78,6 +80,23 @@ pub struct AcceptedAnswer {
     /// The order, if it is known already.
     #[schema(value_type = Option<OrderIdText>)]
     order_id: Option<String>,
+    /// True if an earlier request with this client id placed the order.
+    repeated: Option<bool>,
+    /// The account of a new key.
+    #[schema(value_type = Option<AccountIdText>)]
+    account_id: Option<String>,
+    /// A new key, which is valid once the command is decided.
+    #[schema(value_type = Option<KeyIdText>)]
+    key_id: Option<String>,
+    /// The whole new key: no other answer shows it.
+    api_key: Option<String>,
+    #[schema(value_type = Option<PublicKeyText>)]
+    public_key: Option<String>,
+    /// The rights of the new key.
+    #[schema(value_type = Option<Vec<ScopeName>>)]
+    scopes: Option<Vec<String>>,
+    /// The new key of an admin: no other answer shows it.
+    admin_key: Option<String>,
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::asker;
 use crate::batch::{Batch, BatchItem, Content, ItemReply};
-use crate::http::answer::{Answer, AtPositions};
+use crate::http::answer::{AcceptedAnswer, Answer, AtPositions};
 use crate::http::auth::TradeAccess;
 use crate::http::command::{CommandFailure, unsettled};
 use crate::http::extract::{JsonBody, QueryString};
@@ -185,7 +185,17 @@ pub struct BatchAnswer {
     command_id: String,
     /// The path at which the missing results will be.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     look: Option<Value>,
+}
+
+/// What a batch answers of which some results, or all, are still to come.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two answers")]
+enum BatchToCome {
+    Some(AtPositions<'static, BatchAnswer>),
+    None(AcceptedAnswer),
 }
 
 /// The answer that the request would have received alone.
@@ -206,7 +216,7 @@ struct ResultItem {
     operation_id = "submit_batch",
     tag = "orders",
     request_body = SubmitBatch,
-    responses((status = 200, description = "The result of each request, in order", body = AtPositions<BatchAnswer>), (status = 202, description = "The same; some results are still to come", body = AtPositions<BatchAnswer>)),
+    responses((status = 200, description = "The result of each request, in order", body = AtPositions<BatchAnswer>), (status = 202, description = "The same; some results, or all, are still to come", body = BatchToCome)),
     security(("account" = ["TRADE"])),
 )]
 pub async fn batch(

@@ -15,7 +15,8 @@ use crate::state::Shared;
     path = "/v1/account/costs",
     operation_id = "get_costs",
     tag = "account",
-    responses((status = 200, description = "The table that the limiter uses", body = CostsAnswer))
+    responses((status = 200, description = "The table that the limiter uses", body = CostsAnswer)),
+    security((), ("account" = []), ("admin" = []))
 )]
 pub async fn costs(State(state): State<Shared>, query: QueryString) -> Result<Json<CostsAnswer>, Problem> {
     query.nothing_else()?;

@@ -37,7 +37,7 @@ pub struct GroupShape {
     contracts: u32,
     /// The window, in seconds.
     window_s: u8,
-    /// How often the group was created or reset.
+    /// A number that grows whenever a group of the account is created or reset.
     generation: u64,
     /// Contracts filled within the window.
     #[schema(value_type = ContractsNumber)]
@@ -143,7 +143,7 @@ pub struct GroupAnswer {
     contracts: u32,
     /// The window, in seconds.
     window_s: u8,
-    /// How often the group was created or reset.
+    /// A number that grows whenever a group of the account is created or reset.
     generation: u64,
     /// True if it refuses orders until it is reset.
     triggered: bool,

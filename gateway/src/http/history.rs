@@ -120,7 +120,7 @@ pub fn known(state: &Shared, market: Option<MarketId>) -> Result<(), Problem> {
 pub struct OrderDetail {
     #[serde(flatten)]
     order: ListedOrder,
-    /// Its last fills, at most 100; `/v1/fills` has all.
+    /// Its first fills, oldest first, at most 100; `/v1/fills` has all.
     fills: Vec<Fill>,
 }
 

@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 
 use crate::http::headers::POSITION_HEADER;
 use crate::http::outcome;
-use crate::openapi::scalars::{CommandIdText, LogPositionText, OrderIdText};
+use crate::openapi::scalars::{
+    AccountIdText, CommandIdText, KeyIdText, LogPositionText, OrderIdText, PublicKeyText, ScopeName,
+};
 use crate::rates::TooFast;
 use crate::rates::told::Violated;
 use crate::seldom::Seldom;
@@ -313,6 +315,21 @@ pub struct DescribedProblem {
     outcome: Option<String>,
     /// Where to look for the result of a command whose outcome is unknown.
     look: Option<String>,
+    /// The account of a new key whose outcome is unknown.
+    #[schema(value_type = Option<AccountIdText>)]
+    account_id: Option<String>,
+    /// Such a new key.
+    #[schema(value_type = Option<KeyIdText>)]
+    key_id: Option<String>,
+    /// The whole of it: no other answer shows it.
+    api_key: Option<String>,
+    #[schema(value_type = Option<PublicKeyText>)]
+    public_key: Option<String>,
+    /// Its rights.
+    #[schema(value_type = Option<Vec<ScopeName>>)]
+    scopes: Option<Vec<String>>,
+    /// The new key of an admin whose outcome is unknown: no other answer shows it.
+    admin_key: Option<String>,
     /// The policy of `RateLimit` that refused the request.
     #[serde(rename = "violated-policies")]
     violated_policies: Option<Vec<String>>,

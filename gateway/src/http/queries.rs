@@ -22,7 +22,9 @@ use crate::http::missing::missing_market;
 use crate::http::parse::{self, PAGE_DEFAULT, ValueFault};
 use crate::http::problem::{Problem, kinds};
 use crate::openapi::params::{DepthParams, MarketFilterParams, PageParams};
-use crate::openapi::scalars::{AccountIdText, CreditsText, LevelPriceText, MarketIdText, TickerText, TimeText};
+use crate::openapi::scalars::{
+    AccountIdText, CreditsText, LevelPriceText, MarketIdText, SignedCreditsText, TickerText, TimeText,
+};
 use crate::read_models::{AccountStatus, Holding, ReadError, TickerData, Wallet};
 use crate::seldom::Seldom;
 use crate::shapes::market::{AccountLimitsShape, Brief, MarketShape};
@@ -70,9 +72,9 @@ pub struct WalletAnswer {
     #[serde(serialize_with = "text")]
     #[schema(value_type = CreditsText)]
     held: Credits,
-    /// Credits on their way between shards.
+    /// Credits on their way between shards; below 0 for a moment, if what arrived is seen before it left.
     #[serde(serialize_with = "text")]
-    #[schema(value_type = CreditsText)]
+    #[schema(value_type = SignedCreditsText)]
     in_transit: Credits,
     /// The sum of the three.
     #[serde(serialize_with = "text")]
@@ -321,6 +323,24 @@ pub struct MarketSummary {
     ticker_data: TickerData,
 }
 
+/// A market: as of its shard or, if it is archived, of all.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two answers")]
+enum MarketAnswer {
+    Live(AtPosition<MarketSummary>),
+    Archived(AtPositions<'static, MarketSummary>),
+}
+
+/// A book: as of its shard or, if its market is archived, of all.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two answers")]
+enum BookAnswer {
+    Live(AtPosition<ArchivedBook>),
+    Archived(AtPositions<'static, ArchivedBook>),
+}
+
 /// Adds the best prices of the view. Returns the positions that both have reached at least.
 fn with_best_prices(
     state: &Shared,
@@ -344,7 +364,7 @@ fn with_best_prices(
     operation_id = "get_market",
     tag = "markets",
     params(("market" = String, Path, description = "The market: ticker or id")),
-    responses((status = 200, description = "The market", body = AtPosition<MarketSummary>)),
+    responses((status = 200, description = "The market", body = MarketAnswer)),
 )]
 pub async fn market(
     State(state): State<Shared>,
@@ -381,7 +401,7 @@ pub async fn market(
     operation_id = "get_book",
     tag = "markets",
     params(("market" = String, Path, description = "The market: ticker or id"), DepthParams),
-    responses((status = 200, description = "The book", body = AtPosition<ArchivedBook>)),
+    responses((status = 200, description = "The book", body = BookAnswer)),
 )]
 pub async fn book(
     State(state): State<Shared>,

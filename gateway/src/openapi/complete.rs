@@ -13,6 +13,12 @@ use super::problems::{self, Access, ListedProblem};
 /// Operations with a method that writes, which put nothing on the log.
 const READING_POSTS: [&str; 1] = ["preview_order"];
 
+/// Operations whose bodies have no required field, and need one of some.
+const NEEDS_BODY: [&str; 4] = ["amend_order", "amend_order_by_client_id", "edit_market", "add_to_market"];
+
+/// Operations whose answers have no position, beside those about documents.
+const WITHOUT_POSITION: [&str; 1] = ["get_costs"];
+
 /// Completes all operations.
 pub fn complete(document: &mut Value) {
     let mut all = BTreeMap::new();
@@ -32,15 +38,16 @@ pub fn complete(document: &mut Value) {
             let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
             let schema = body.as_str().and_then(|body| body.rsplit('/').next()).map(|name| &schemas[name]);
             // An absent body is an empty object.
-            if schema.is_some_and(|schema| schema["required"].is_null()) && !id.starts_with("amend_") {
+            if schema.is_some_and(|schema| schema["required"].is_null()) && !NEEDS_BODY.contains(&id.as_str()) {
                 operation["requestBody"]["required"] = json!(false);
             }
             let is_static = operation["tags"] == json!(["documents"]);
             if !is_static {
                 ask_for_position(operation);
             }
+            let has_position = !is_static && !WITHOUT_POSITION.contains(&id.as_str());
             let problems = problems::of(&id, access, is_write);
-            respond(operation, &problems, is_write, is_static);
+            respond(operation, &problems, is_write, has_position);
             if method == "get" && public::ROUTES.contains(&path.as_str()) {
                 tell_of_tags(operation);
             }
@@ -51,19 +58,27 @@ pub fn complete(document: &mut Value) {
     document["x-problems"] = json!(all);
 }
 
-/// Replaces the marks `account` and `admin` by the ways to show such a key.
+/// Replaces the marks `account`, `admin` and `unsigned` by the ways to show such a key. An empty mark
+/// means that none is needed.
 fn secure(operation: &mut Value) -> Access {
     let marks = operation["security"].as_array().cloned().unwrap_or_default();
     let scopes = |mark: &str| marks.iter().find_map(|entry| entry.get(mark).cloned());
-    let (access, security) = match (scopes("account"), scopes("admin")) {
-        (Some(scopes), _) => {
-            let signed = json!({"signatureKey": scopes, "signatureTime": [], "signature": []});
-            (Access::Account, json!([{"accountKey": scopes}, signed]))
-        }
-        (None, Some(roles)) => (Access::Admin, json!([{"adminKey": roles}])),
-        (None, None) => (Access::Public, json!([])),
+    let is_optional = marks.iter().any(|mark| mark.as_object().is_some_and(Map::is_empty));
+    let mut ways = if is_optional { vec![json!({})] } else { Vec::new() };
+    let (account, admin) = (scopes("account"), scopes("admin"));
+    let access = match (&account, &admin) {
+        _ if is_optional => Access::Public,
+        (Some(_), _) => Access::Account,
+        (None, Some(_)) => Access::Admin,
+        (None, None) => Access::Public,
     };
-    operation["security"] = security;
+    if let Some(scopes) = account {
+        ways.push(json!({"accountKey": scopes}));
+        ways.push(json!({"signatureKey": scopes, "signatureTime": [], "signature": []}));
+    }
+    ways.extend(scopes("unsigned").map(|scopes| json!({"accountKey": scopes})));
+    ways.extend(admin.map(|roles| json!({"adminKey": roles})));
+    operation["security"] = json!(ways);
     access
 }
 
@@ -97,12 +112,12 @@ fn ask_for_position(operation: &mut Value) {
     }
 }
 
-fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, is_static: bool) {
+fn respond(operation: &mut Value, listed: &[ListedProblem], is_write: bool, has_position: bool) {
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
         let mut headers = if status.starts_with('2') { rate_headers() } else { BTreeMap::new() };
         headers.insert("X-Request-Id".to_owned(), request_id());
-        if status.starts_with('2') && !is_static {
+        if status.starts_with('2') && has_position {
             headers.insert("Lfg-Position".to_owned(), json!({"$ref": "#/components/headers/LfgPosition"}));
         }
         response["headers"] = json!(headers);

@@ -21,7 +21,7 @@ use crate::http::problem::{DescribedProblem, FieldError};
             - Ids, prices and credits are strings; quantities are integers.\n\
             - Unknown and repeated fields are refused, and so are unknown parameters.\n\
             - An absent optional field and null are the same, except where a field says otherwise.\n\
-            - Every error is `application/problem+json` (RFC 9457) with a stable `code`; `x-problems` has all codes.\n\
+            - Every error is `application/problem+json` (RFC 9457) with a stable `code`; `x-problems` has those that operations answer with.\n\
             - `min_position` makes a read wait until it shows what an earlier answer showed."
     ),
     servers((url = "/")),
@@ -56,9 +56,9 @@ pub fn document(routes: utoipa::openapi::OpenApi) -> Value {
     }, "MinPosition": {
         "name": "min_position",
         "in": "query",
-        "description": "The answer shows at least these positions, one for each shard, separated by commas. It waits \
-            up to 2 s for them.",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,5}:(0|[1-9][0-9]{0,18})(,[0-9]{1,5}:(0|[1-9][0-9]{0,18}))*$"},
+        "description": "The answer shows at least these positions, one for each shard, separated by commas. Each is of a \
+            shard that exists, and each shard is named once. It waits up to 2 s for them.",
+        "schema": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,4}):(0|[1-9][0-9]{0,19})(, ?(0|[1-9][0-9]{0,4}):(0|[1-9][0-9]{0,19}))*$"},
         "example": "0:1",
     }});
     components["headers"] = json!({

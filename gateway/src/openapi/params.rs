@@ -3,7 +3,7 @@
 use utoipa::IntoParams;
 
 use super::scalars::{
-    ClientIdText, CommandIdText, GroupNumber, MarketIdText, OrderIdText, PriceText, TickerText, TimeText,
+    ClientIdText, CommandIdText, GroupNumber, MarketIdText, OrderIdText, TickerText, TicksText, TimeText,
 };
 
 /// Declares parameters: structs that only describe.
@@ -126,14 +126,14 @@ parameters! {
 
     /// Some markets.
     ManyMarketsParams {
-        /// Up to 100 tickers or ids, separated by commas.
+        /// Up to 100 tickers or ids, separated by commas, each once. Not with `limit` or `cursor`.
         #[param(pattern = "^[A-Z0-9-]{1,32}(,[A-Z0-9-]{1,32}){0,99}$", example = "RAIN-TOMORROW,SNOW")]
         markets: Option<String>,
     }
 
     /// Some markets' books.
     ManyBooksParams {
-        /// Up to 100 tickers or ids, separated by commas.
+        /// Up to 100 tickers or ids, separated by commas, each once.
         #[param(pattern = "^[A-Z0-9-]{1,32}(,[A-Z0-9-]{1,32}){0,99}$", example = "RAIN-TOMORROW,SNOW")]
         markets: String,
         /// Levels of each side; 10 if absent.
@@ -143,11 +143,12 @@ parameters! {
 
     /// How much of a book, and how finely.
     DepthParams {
-        /// Levels of each side; all if absent.
+        /// Levels of each side; all if absent, or 1,000 with a `tick` that is coarser than the market's own.
         #[param(minimum = 1, maximum = 1_000, example = 10)]
         depth: Option<u16>,
-        /// Prices at multiples of this tick, which is a multiple of the market's own: bids are rounded down, asks up.
-        #[param(value_type = Option<PriceText>, example = "0.01")]
+        /// Prices at multiples of this tick, which is a multiple of the market's own: bids are rounded down,
+        /// asks up.
+        #[param(value_type = Option<TicksText>, example = "0.01")]
         tick: (),
     }
 }

@@ -235,7 +235,7 @@ const OPERATIONS: &[OfOperation] = &[
     OfOperation {
         operations: &["get_queue_position", "list_queue_positions"],
         kinds: &[kinds::ORDER_UNKNOWN, kinds::MARKET_UNKNOWN, kinds::FOLLOWER_UNAVAILABLE],
-        rejections: &[OF_CANCELS],
+        rejections: &[],
     },
     OfOperation {
         operations: &["amend_order", "amend_order_by_client_id"],
@@ -255,10 +255,11 @@ const OPERATIONS: &[OfOperation] = &[
     OfOperation { operations: &["list_orders", "list_fills"], kinds: &[kinds::MARKET_UNKNOWN], rejections: &[] },
     OfOperation { operations: &["get_order"], kinds: &[kinds::ORDER_UNKNOWN], rejections: &[] },
     OfOperation {
-        operations: &["list_groups", "get_group"],
+        operations: &["get_group"],
         kinds: &[kinds::GROUP_UNKNOWN, kinds::FOLLOWER_UNAVAILABLE],
         rejections: &[],
     },
+    OfOperation { operations: &["list_groups"], kinds: &[kinds::FOLLOWER_UNAVAILABLE], rejections: &[] },
     OfOperation {
         operations: &["create_group", "change_group", "delete_group", "trigger_group", "reset_group"],
         kinds: &[kinds::KEY_BOUND, kinds::GROUP_UNKNOWN],
@@ -297,7 +298,7 @@ const OPERATIONS: &[OfOperation] = &[
             "list_books",
         ],
         kinds: &[kinds::MARKET_UNKNOWN],
-        rejections: &[OF_MARKETS],
+        rejections: &[],
     },
     OfOperation { operations: &["list_markets", "get_event"], kinds: &[kinds::EVENT_UNKNOWN], rejections: &[] },
     OfOperation {

@@ -15,6 +15,7 @@ macro_rules! bodies {
     ($($(#[$attribute:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty,)* })*) => {$(
         #[derive(ToSchema)]
         $(#[$attribute])*
+        #[serde(deny_unknown_fields)]
         #[expect(dead_code, reason = "it describes a body")]
         pub struct $name {
             $($(#[$about])* $field: $type,)*
@@ -30,6 +31,9 @@ bodies! {
     /// | LIMIT  | BUY, SELL | price, quantity   | time_in_force, expires_at, post_only, cancel_on_pause |
     /// | MARKET | BUY       | budget            |                                                       |
     /// | MARKET | BUY, SELL | quantity          | worst_price                                           |
+    ///
+    /// Every order has `ticker` or `market_id`, and may have `client_id`, `deadline`, `self_trade`,
+    /// `reduce_only` and `group`.
     #[schema(examples(json!({"ticker": "RAIN-TOMORROW", "contract": "YES", "side": "BUY", "type": "LIMIT",
         "price": "0.5500", "quantity": 10, "client_id": "8f14e45f-ceea-467f-a8f8-6f6c3d3f7a11"})))]
     PlaceOrder {
@@ -61,12 +65,13 @@ bodies! {
         post_only: (),
         /// True if a pause of the market cancels it. Only for an order that may rest.
         cancel_on_pause: Option<bool>,
-        /// The worst price of a MARKET order with a quantity.
+        /// The worst price of a MARKET order with a quantity; any if absent.
         #[schema(value_type = Option<PriceText>)]
         worst_price: (),
         /// The credits that a MARKET buy may spend, fees included.
         #[schema(value_type = Option<AmountText>)]
         budget: (),
+        /// CANCEL_NEWEST if absent.
         #[schema(value_type = Option<SelfTradeName>)]
         self_trade: (),
         /// The engine refuses the order if it comes after this time.
@@ -341,7 +346,8 @@ bodies! {
         answer: (),
     }
 
-    /// Limits of each account in one market; absent means no limit.
+    /// Limits of each account in one market. They replace all earlier ones: an absent field, and an absent
+    /// body, mean no limit.
     #[schema(examples(json!({"live_orders": 200, "position": 10_000})))]
     LimitMarket {
         /// Live orders of the account in the market.
@@ -354,7 +360,8 @@ bodies! {
         position: Option<u64>,
     }
 
-    /// Limits of an account over all markets; absent means no limit.
+    /// Limits of an account over all markets. They replace all earlier ones: an absent field, and an
+    /// absent body, mean no limit.
     #[schema(examples(json!({"live_orders": 1_000, "held": "50000"})))]
     LimitAccount {
         /// Live orders in all markets together.

@@ -92,9 +92,9 @@ scalars! {
         "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     );
     /// A log position.
-    LogPositionText = "Position": string(
+    LogPositionText = "LogPosition": string(
         "A log position: a shard and the sequence of an outcome on it.",
-        "^[0-9]{1,5}:(0|[1-9][0-9]{0,19})$",
+        "^(0|[1-9][0-9]{0,4}):(0|[1-9][0-9]{0,19})$",
         "2:41",
     );
     /// A rounded price of a level of a book.
@@ -112,7 +112,7 @@ scalars! {
     /// A tick size or another price difference.
     TicksText = "TickSize": string(
         "A tick size in credits: a decimal that divides 1, at most 0.5. Prices of limit orders are multiples of it.",
-        r"^0\.[0-9]{1,4}$",
+        r"^0\.(?!0+$)[0-5][0-9]{0,3}$",
         "0.0100",
     );
     /// An amount of credits.
@@ -130,13 +130,13 @@ scalars! {
     /// An amount to move or to spend.
     AmountText = "Amount": string(
         &format!("Credits to move or to spend: 0.000001 to {}, at most 6 decimal places.", AMOUNT_MAX / 1_000_000),
-        r"^(?!0+(\.0+)?$)(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$",
+        r"^(?!0+(\.0+)?$)((0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?|1000000000(\.0{1,6})?)$",
         "12.5",
     );
     /// A limit in credits.
     CreditsLimitText = "CreditsLimit": string(
         &format!("A limit in credits: 0 to {}, at most 6 decimal places.", WALLET_MAX / 1_000_000),
-        r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?$",
+        r"^((0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?|10000000000(\.0{1,6})?)$",
         "5000",
     );
     /// A fee rate.

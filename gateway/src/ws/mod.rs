@@ -37,12 +37,16 @@ pub const MESSAGE_MAX: usize = 4 * 1024;
 const BUFFER: usize = 8 * 1024;
 
 /// Opens a WebSocket: streams of books, trades and orders.
+///
+/// Messages are described in the reference (`/docs/api.md`, WebSocket). The stream of orders needs a
+/// key with the scope READ, here or in a message later. An upgrade cannot be signed; a message can.
 #[utoipa::path(
     get,
     path = "/v1/ws",
     operation_id = "open_websocket",
     tag = "streams",
     responses((status = 101, description = "The connection is a WebSocket (RFC 6455) from here on")),
+    security((), ("unsigned" = ["READ"])),
 )]
 pub async fn upgrade(
     State(state): State<Shared>,

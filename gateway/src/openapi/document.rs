@@ -14,7 +14,7 @@ use crate::http::problem::{DescribedProblem, FieldError};
 #[openapi(
     info(
         title = "LFG trading core",
-        version = "0.1.0",
+        version = "0.2.0",
         license(name = "MIT"),
         description = "A prediction market: YES and NO contracts of markets, which pay 1 credit if the answer is yes \
             or no. An order is a command on a log; its answer carries its position there.\n\n\

@@ -2,12 +2,13 @@
 //! the attacker's orders, refused orders, and many markets.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::attack::Target;
-use crate::api::{ApiConnection, Credentials, Endpoint};
+use crate::api::{ApiConnection, ApiError, Credentials, Endpoint};
 use crate::error::Error;
 use crate::people::{GatewayArgs, TestAccount, TestAdmin, TestListing, TestMarket};
 use crate::report;
@@ -20,6 +21,12 @@ const BATCH: u16 = 100;
 
 /// Number of the attacker's refused orders.
 const REFUSED: u16 = 200;
+
+/// How often a request that is beyond the account's rate is sent again, at most.
+const SENT_AGAIN: u32 = 200;
+
+/// The pause before that.
+const REFILL: Duration = Duration::from_millis(250);
 
 /// The accounts and markets of all attacks.
 pub struct AttackStage {
@@ -84,11 +91,20 @@ impl AttackStage {
         Ok(())
     }
 
+    /// Sends a request; one that is beyond the account's rate again, when its bucket has filled.
     async fn send(&self, path: &str, body: &Value, statuses: &[u16]) -> Result<(), Error> {
         let key = self.attacker.key()?;
         let mut connection = ApiConnection::new(self.endpoint.clone());
-        connection.json(Method::POST, path, Some(&key), Some(body), statuses).await?;
-        Ok(())
+        let mut left = SENT_AGAIN;
+        loop {
+            match connection.json(Method::POST, path, Some(&key), Some(body), statuses).await {
+                Err(ApiError::Unexpected { status: 429, .. }) if left > 0 => {
+                    left -= 1;
+                    tokio::time::sleep(REFILL).await;
+                }
+                sent => return sent.map(drop).map_err(Error::from),
+            }
+        }
     }
 }
 

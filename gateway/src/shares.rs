@@ -37,6 +37,14 @@ pub enum Owner {
     Many,
 }
 
+impl Owner {
+    /// Returns whether rates apply. Addresses of many clients have no bucket, and so a claim to a key
+    /// behind one has none: whoever knows the key's id would empty it for the key's holder.
+    pub fn has_bucket(self) -> bool {
+        !matches!(self, Self::Many | Self::Claimed(_))
+    }
+}
+
 /// How much of the total may be taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rank {

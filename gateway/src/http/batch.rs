@@ -216,7 +216,10 @@ struct ResultItem {
     operation_id = "submit_batch",
     tag = "orders",
     request_body = SubmitBatch,
-    responses((status = 200, description = "The result of each request, in order", body = AtPositions<BatchAnswer>), (status = 202, description = "The same; some results, or all, are still to come", body = BatchToCome)),
+    responses(
+        (status = 200, description = "The result of each request, in order", body = AtPositions<BatchAnswer>),
+        (status = 202, description = "The same; some results, or all, are still to come", body = BatchToCome),
+    ),
     security(("account" = ["TRADE"])),
 )]
 pub async fn batch(

@@ -120,7 +120,11 @@ pub struct ProposedAnswer {
     operation_id = "deposit",
     tag = "admin",
     request_body = MoveCredits,
-    responses((status = 201, description = "The deposit", body = AtPosition<MadeAnswer>), (status = 202, description = "The proposal; or the command is on the log, and its result did not arrive in time", body = DepositToCome)),
+    responses(
+        (status = 201, description = "The deposit", body = AtPosition<MadeAnswer>),
+        (status = 202, description = "The proposal; or the command is on the log, and its result did not arrive in time",
+            body = DepositToCome),
+    ),
     security(("admin" = ["MONEY"])),
 )]
 pub async fn deposit(

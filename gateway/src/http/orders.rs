@@ -32,7 +32,10 @@ use crate::state::Shared;
     operation_id = "place_order",
     tag = "orders",
     request_body = PlaceOrder,
-    responses((status = 201, description = "The order, as it is after its first matching", body = AtPosition<OrderAnswer>)),
+    responses(
+        (status = 201, description = "The order, as it is after its first matching",
+            body = AtPosition<OrderAnswer>),
+    ),
     security(("account" = ["TRADE"])),
 )]
 pub async fn place(

@@ -178,7 +178,7 @@ impl Rates {
 
     /// Returns whether a request of this client is served: so far it was refused rarely enough.
     pub fn is_welcome(&self, asker: Asker, demand: Demand) -> Result<(), TooFast> {
-        if !has_bucket(asker.owner) {
+        if !asker.owner.has_bucket() {
             return Ok(());
         }
         let looked = self.refusals.look(&(asker.owner, demand.is_cancel));
@@ -205,7 +205,7 @@ impl Rates {
 
     /// Takes all of it, or nothing.
     fn take(&self, asker: Asker, costs: &[(Policy, Option<NonZeroU32>)]) -> Result<(), TooFast> {
-        if !has_bucket(asker.owner) {
+        if !asker.owner.has_bucket() {
             return Ok(());
         }
         for (nth, (policy, cost)) in costs.iter().enumerate() {
@@ -256,7 +256,7 @@ impl Rates {
 
     /// Returns what is left to a client of a policy; `None` if it has no such bucket.
     pub fn level(&self, asker: Asker, policy: Policy) -> Option<BucketLevel> {
-        if !has_bucket(asker.owner) {
+        if !asker.owner.has_bucket() {
             return None;
         }
         match policy {
@@ -271,12 +271,6 @@ impl Rates {
     pub fn count(&self, owner: Owner, demand: Demand) -> CountedRequest<'_> {
         CountedRequest { rates: self, owner, is_cancel: demand.is_cancel, is_open: true }
     }
-}
-
-/// Addresses of many clients have no bucket, and so a claim to a key behind one has none: whoever
-/// knows the key's id would empty it for the key's holder.
-fn has_bucket(owner: Owner) -> bool {
-    !matches!(owner, Owner::Many | Owner::Claimed(_))
 }
 
 /// Returns the address whose bucket an account uses as well, because one client can have many
@@ -310,7 +304,7 @@ impl CountedRequest<'_> {
 
 impl Drop for CountedRequest<'_> {
     fn drop(&mut self) {
-        if self.is_open && has_bucket(self.owner) {
+        if self.is_open && self.owner.has_bucket() {
             // An empty bucket is as empty as it can be.
             let _taken = self.rates.refusals.take((self.owner, self.is_cancel), NonZeroU32::MIN);
         }
